@@ -1,0 +1,32 @@
+//! Who may call: access hashes of the API and logins of the panel.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// An access hash as it is kept: never the hash that the client shows, only that one's SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessEntry {
+    /// What it is for (`dns_name` in the contract); unique.
+    pub label: String,
+    /// The address from which alone it works.
+    pub ip: IpAddr,
+    /// SHA-256 of the 40 bytes that the client shows as 80 hex digits.
+    pub digest: [u8; 32],
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it last let somebody in, to the minute.
+    pub last_login: Option<Timestamp>,
+}
+
+/// A login of the panel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PanelUser {
+    /// The name to log in with.
+    pub name: String,
+    /// The password's argon2id hash, in PHC form.
+    pub password_hash: String,
+    /// When it was made.
+    pub created: Timestamp,
+}

@@ -1,0 +1,34 @@
+//! What ought to run: the whole configuration as one value, cheap to clone and to compare.
+//!
+//! The store publishes one after each commit; the runtime makes it so. Boot, edit and restore are the same event.
+//! Every part is behind an `Arc` of its own, so two revisions share what did not change, and pointer equality is a
+//! sound and fast "nothing changed here".
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::account::Account;
+use super::name::{AccountName, ServerName};
+use super::server::Server;
+
+/// Counts commits; grows by one with each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(pub u64);
+
+/// Everything that ought to run.
+#[derive(Debug, Clone, Default)]
+pub struct Intended {
+    /// The commit that it is the state of.
+    pub revision: Revision,
+    /// The servers, each with its accounts.
+    pub servers: BTreeMap<ServerName, IntendedServer>,
+}
+
+/// A server that ought to run, and its accounts.
+#[derive(Debug, Clone)]
+pub struct IntendedServer {
+    /// The server itself.
+    pub server: Arc<Server>,
+    /// Its accounts, the disabled ones too.
+    pub accounts: Arc<BTreeMap<AccountName, Arc<Account>>>,
+}

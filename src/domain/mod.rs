@@ -1,0 +1,17 @@
+//! Nouns and rules. Pure values: no I/O, no clock, no randomness of its own.
+//!
+//! Every other room speaks in these types. A value that has been checked has another type than one that has not: a
+//! [`server::ServerDraft`] is what somebody asked for, a [`server::Server`] is what may be stored.
+
+pub mod access;
+pub mod account;
+pub mod client_config;
+pub mod figures;
+pub mod intended;
+pub mod key;
+pub mod limits;
+pub mod name;
+pub mod pool;
+pub mod rate;
+pub mod refusal;
+pub mod server;

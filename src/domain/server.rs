@@ -1,0 +1,59 @@
+//! A WireGuard server: its identity, its network, and what its clients get.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+use super::key::{PrivateKey, PublicKey};
+use super::name::{InterfaceName, ServerName};
+use super::rate::Mbps;
+
+/// A server as it is stored and run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Its name, by which every request addresses it.
+    pub name: ServerName,
+    /// Its network interface.
+    pub interface: InterfaceName,
+    /// The UDP port on which it listens.
+    pub listen_port: u16,
+    /// Its private key.
+    pub private_key: PrivateKey,
+    /// The key that clients know it by.
+    pub public_key: PublicKey,
+    /// Its own inner address, with the prefix length of its clients' network.
+    pub address: Ipv4Net,
+    /// Whether its clients get IPv6 addresses too.
+    pub ipv6: bool,
+    /// Its own inner IPv6 address, with the prefix length of its clients' network; kept while `ipv6` is off.
+    pub address_ipv6: Ipv6Net,
+    /// The largest inner packet, in bytes; 0 in a request chooses the default.
+    pub mtu: u16,
+    /// The clients' persistent keepalive in seconds, 0 for none.
+    pub keep_alive: u32,
+    /// What clients route into the tunnel; empty means everything that the server's families cover.
+    pub allowed_ips: Vec<IpNet>,
+    /// What clients connect to where it is not `external_ip`: an address or a domain.
+    pub endpoint: Option<String>,
+    /// The address from which its clients' packets leave.
+    pub external_ip: IpAddr,
+    /// The clients' first DNS server.
+    pub dns_1: Ipv4Addr,
+    /// The clients' second DNS server.
+    pub dns_2: Ipv4Addr,
+    /// The clients' first DNS server over IPv6.
+    pub dns_1_ipv6: Option<Ipv6Addr>,
+    /// The clients' second DNS server over IPv6.
+    pub dns_2_ipv6: Option<Ipv6Addr>,
+    /// A new account's limit towards the client.
+    pub b_download: Mbps,
+    /// A new account's limit from the client.
+    pub b_upload: Mbps,
+    /// Whether its clients may reach one another.
+    pub internal_traffic: bool,
+    /// Whether its accounts may also connect by IKEv2.
+    pub ikev2: bool,
+    /// Whether its clients' packets leave with their own source address.
+    pub disable_nat: bool,
+}

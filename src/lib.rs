@@ -1,0 +1,5 @@
+#![doc = include_str!("README.md")]
+
+pub mod domain;
+pub mod runtime;
+pub mod services;

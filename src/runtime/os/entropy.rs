@@ -1,0 +1,10 @@
+//! Randomness from the operating system.
+
+use rand_core::{OsRng, RngCore as _};
+
+/// So many unpredictable bytes.
+pub fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    OsRng.fill_bytes(&mut bytes);
+    bytes
+}

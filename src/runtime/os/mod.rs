@@ -1,0 +1,4 @@
+//! Doors to the operating system. The only place with `unsafe`, with a clock and with randomness.
+
+pub mod clock;
+pub mod entropy;
