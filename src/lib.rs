@@ -1,5 +1,6 @@
 #![doc = include_str!("README.md")]
 
 pub mod domain;
+pub mod engine;
 pub mod runtime;
 pub mod services;
