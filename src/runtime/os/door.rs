@@ -1,0 +1,257 @@
+//! A server's UDP port: datagrams in and out by batches.
+//!
+//! Receiving takes up to 32 messages a system call, each of up to 64 datagrams that the kernel has put together
+//! (UDP GRO). Sending hands the kernel one batch of equal segments at a time (UDP GSO). Both carry our own address, so
+//! that an answer leaves from the address that was hit.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::option;
+use crate::engine::outbox::{Batch, Endpoint};
+
+/// What one message can hold: the largest UDP payload, which is also the most that the kernel puts together.
+const MESSAGE_MAX: usize = 65_535;
+/// What we ask the kernel to hold for us in each direction, in bytes; it grants what its limits allow.
+const KERNEL_BUFFER: usize = 7 << 20;
+
+/// How sending went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// The kernel took everything.
+    All,
+    /// The kernel's buffer is full; what is left of the batch is lost, as on any full link.
+    Full,
+    /// The kernel refused this batch: no route, or too large for the path.
+    Refused,
+}
+
+/// An open UDP port.
+pub struct Door {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    memory: Box<[u8]>,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// Opens `port` on all addresses of both families, or of IPv4 alone where the host has no IPv6.
+    ///
+    /// # Errors
+    /// The operating system's, above all `AddrInUse`.
+    pub fn open(port: u16) -> io::Result<Self> {
+        let dual = bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
+        let socket = match dual {
+            Err(error) if lacks_ipv6(&error) => bind(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, port).into())?,
+            other => other?,
+        };
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        // a tunnel's datagram may be larger than the path: let routers fragment it, as every WireGuard does, instead
+        // of losing it without a word
+        option::allow_fragments(&socket)?;
+        // asking for more than the host allows is no error
+        let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
+        let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
+        Ok(Self { socket, state, memory: vec![0; BATCH_SIZE * MESSAGE_MAX].into() })
+    }
+
+    /// The port that it has.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn port(&self) -> io::Result<u16> {
+        Ok(self.socket.local_addr()?.port())
+    }
+
+    /// Takes one batch from the kernel and shows each datagram; returns how many there were, 0 when none waits.
+    ///
+    /// # Errors
+    /// The operating system's; an ICMP error that an earlier answer of ours provoked is not one.
+    pub fn receive(&mut self, mut show: impl FnMut(Endpoint, &mut [u8])) -> io::Result<usize> {
+        let mut metas = [RecvMeta::default(); BATCH_SIZE];
+        let mut slots = self.memory.chunks_exact_mut(MESSAGE_MAX).map(IoSliceMut::new);
+        let mut slots: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
+        let messages = match self.state.recv(UdpSockRef::from(&self.socket), &mut slots, &mut metas) {
+            Ok(messages) => messages,
+            Err(error) if is_transient(&error) => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let mut datagrams = 0;
+        for (meta, slot) in metas.iter().zip(&mut slots).take(messages) {
+            let from = Endpoint { remote: canonical(meta.addr), local: meta.dst_ip.map(|ip| ip.to_canonical()) };
+            for datagram in slot[..meta.len].chunks_mut(meta.stride.max(1)) {
+                show(from, datagram);
+                datagrams += 1;
+            }
+        }
+        Ok(datagrams)
+    }
+
+    /// Hands one batch to the kernel.
+    pub fn send(&self, batch: &Batch<'_>) -> Sent {
+        let at_once = self.state.max_gso_segments().max(1) * batch.segment.max(1);
+        for part in batch.bytes.chunks(at_once) {
+            match self.send_part(batch, part) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Full,
+                Err(_) => return self.send_singly(batch, part),
+            }
+        }
+        Sent::All
+    }
+
+    /// Sends segment by segment, for a device or a kernel that refuses segmentation.
+    fn send_singly(&self, batch: &Batch<'_>, part: &[u8]) -> Sent {
+        let mut outcome = Sent::All;
+        for segment in part.chunks(batch.segment.max(1)) {
+            outcome = match self.send_part(batch, segment) {
+                Ok(()) => outcome,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Full,
+                Err(_) => Sent::Refused,
+            };
+        }
+        outcome
+    }
+
+    fn send_part(&self, batch: &Batch<'_>, contents: &[u8]) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: batch.endpoint.remote,
+            ecn: None,
+            contents,
+            segment_size: Some(batch.segment),
+            src_ip: batch.endpoint.local,
+        };
+        self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+    }
+}
+
+impl Source for Door {
+    fn register(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        SourceFd(&self.socket.as_raw_fd()).register(registry, token, interests)
+    }
+
+    fn reregister(&mut self, registry: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        SourceFd(&self.socket.as_raw_fd()).reregister(registry, token, interests)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.socket.as_raw_fd()).deregister(registry)
+    }
+}
+
+fn bind(domain: Domain, address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Whether the host has IPv6 turned off, as containers often do.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
+/// Whether another try may simply succeed.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+/// An IPv4 address that a dual-stack socket shows as IPv6 becomes itself again.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// The address from which this host would reach the internet, without sending anything: the kernel only looks up a
+/// route for the documentation address.
+pub fn outward_address() -> Option<IpAddr> {
+    let probe = |bind: SocketAddr, to: SocketAddr| -> Option<IpAddr> {
+        let socket = UdpSocket::bind(bind).ok()?;
+        socket.connect(to).ok()?;
+        let address = socket.local_addr().ok()?.ip();
+        (!address.is_loopback() && !address.is_unspecified()).then_some(address)
+    };
+    probe((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(1, 1, 1, 1), 53).into()).or_else(|| {
+        probe((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111), 53).into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(door: &mut Door) -> Vec<(Endpoint, Vec<u8>)> {
+        let mut poll = mio::Poll::new().unwrap();
+        poll.registry().register(door, Token(0), Interest::READABLE).unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        let mut seen = Vec::new();
+        while seen.is_empty() {
+            poll.poll(&mut events, Some(std::time::Duration::from_secs(5))).unwrap();
+            while door.receive(|from, datagram| seen.push((from, datagram.to_vec()))).unwrap() > 0 {}
+        }
+        poll.registry().deregister(door).unwrap();
+        seen
+    }
+
+    #[test]
+    fn shows_who_sent_and_which_address_was_hit() {
+        let mut door = Door::open(0).unwrap();
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.send_to(b"hello", (Ipv4Addr::LOCALHOST, door.port().unwrap())).unwrap();
+
+        let seen = drain(&mut door);
+
+        let local = Some(IpAddr::from(Ipv4Addr::LOCALHOST));
+        assert_eq!(seen, [(Endpoint { remote: client.local_addr().unwrap(), local }, b"hello".to_vec())]);
+    }
+
+    #[test]
+    fn sends_a_batch_as_single_datagrams_of_the_same_bytes() {
+        let mut near = Door::open(0).unwrap();
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let bytes: Vec<u8> = (0..=255).cycle().take(100 * 1_452 / 2 + 7).collect();
+        let endpoint = Endpoint { remote: client.local_addr().unwrap(), local: None };
+
+        for chunk in bytes.chunks(40 * 1_452) {
+            assert_eq!(near.send(&Batch { endpoint, bytes: chunk, segment: 1_452 }), Sent::All);
+        }
+
+        let mut got = Vec::new();
+        let mut buffer = [0; 2_000];
+        while got.len() < bytes.len() {
+            let length = client.recv(&mut buffer).unwrap();
+            assert!(length <= 1_452);
+            got.extend_from_slice(&buffer[..length]);
+        }
+        assert_eq!(got, bytes);
+        assert_eq!(near.receive(|_, _| ()).unwrap(), 0);
+    }
+
+    #[test]
+    fn refuses_a_port_that_is_taken() {
+        let first = Door::open(0).unwrap();
+        let error = Door::open(first.port().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}
