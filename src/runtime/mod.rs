@@ -4,6 +4,7 @@
 //! edit and restore are the same event. It never names the store.
 
 pub mod os;
+pub mod reconcile;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
