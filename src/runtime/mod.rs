@@ -3,21 +3,62 @@
 //! [`Runtime`] is the handle that the rest of the house holds. It follows the store's [`Intended`] by a `watch`: boot,
 //! edit and restore are the same event. It never names the store.
 
+mod conductor;
 pub mod os;
 pub mod reconcile;
+mod room;
+mod worker;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use ipnet::IpNet;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use self::worker::{Command, Worker};
 use crate::domain::figures::AccountFigures;
-use crate::domain::intended::Revision;
+use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
+/// How long workers get to end.
+const STOP_BOUND: Duration = Duration::from_millis(1_500);
+
+/// What the operator lets the runtime choose.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Which uplink to take.
+    pub uplink: UplinkWish,
+    /// Prefixes that peers may reach though they are closed by default.
+    pub reach_allow: Vec<IpNet>,
+    /// How many threads move packets; the number of cores where absent.
+    pub workers: Option<usize>,
+}
+
+/// Which uplink the operator asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UplinkWish {
+    /// The best that can be had.
+    #[default]
+    Auto,
+    /// Ordinary sockets of this process.
+    Sockets,
+    /// A TUN device.
+    Tun,
+}
+
+/// Why the runtime cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operator asks for an uplink that is not there.
+    #[error("uplink `tun` is not in this version; use `sockets` or `auto`")]
+    NoTun,
+    /// The operating system refuses what every worker needs.
+    #[error("cannot start a worker: {0}")]
+    Worker(#[from] std::io::Error),
+}
 
 /// What the runtime is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,19 +83,51 @@ pub struct Uplink {
 #[error("the change is stored but not live yet")]
 pub struct Unsettled;
 
+/// Servers that ought to run and cannot, with the reason, for people.
+type Faults = Arc<Mutex<Vec<(ServerName, String)>>>;
+
 /// The handle to what runs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     uplink: Arc<Uplink>,
     settled: watch::Receiver<Revision>,
+    status: watch::Receiver<Status>,
+    faults: Faults,
+    workers: Arc<[Worker]>,
+    again: mpsc::Sender<()>,
 }
 
 impl Runtime {
+    /// Starts the workers and follows `intended` from now on. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]. A server that cannot be brought up is none: see [`Self::faults`].
+    pub fn start(settings: &Settings, intended: watch::Receiver<Arc<Intended>>) -> Result<Self, StartError> {
+        let uplink = choose(settings.uplink)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = settings.workers.unwrap_or(cores).max(1);
+        let workers: Arc<[Worker]> =
+            (0..count).map(|index| Worker::start(index, settings)).collect::<Result<Vec<_>, _>>()?.into();
+        let (live, settled) = watch::channel(Revision(0));
+        let (doing, status) = watch::channel(Status::Loading("starting".into()));
+        let (again, looks) = mpsc::channel(1);
+        let faults = Faults::default();
+        conductor::start(
+            conductor::Conductor::new(Arc::clone(&workers), live, doing, Arc::clone(&faults)),
+            intended,
+            looks,
+        );
+        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, again })
+    }
+
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
     /// the rooms above.
     pub fn detached() -> Self {
         let (_, settled) = watch::channel(Revision(u64::MAX));
-        Self { uplink: Arc::new(Uplink { name: "none", why: "nothing runs".into() }), settled }
+        let (_, status) = watch::channel(Status::Ready);
+        let (again, _) = mpsc::channel(1);
+        let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
+        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), again }
     }
 
     /// Which way packets leave, and why.
@@ -64,12 +137,12 @@ impl Runtime {
 
     /// What it is doing.
     pub fn status(&self) -> Status {
-        Status::Ready
+        self.status.borrow().clone()
     }
 
-    /// Servers that ought to run and cannot, with the reason, for people.
+    /// Servers that ought to run and cannot, with the reason, for people. Each is tried again every few seconds.
     pub fn faults(&self) -> Vec<(ServerName, String)> {
-        Vec::new()
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until everything up to `revision` is live.
@@ -80,31 +153,71 @@ impl Runtime {
         let mut settled = self.settled.clone();
         let wait = settled.wait_for(|live| *live >= revision);
         match tokio::time::timeout(SETTLE_BOUND, wait).await {
-            Ok(Ok(_)) => Ok(()),
             // a runtime that has stopped, or never ran, has nothing left to make live
-            Ok(Err(_)) => Ok(()),
+            Ok(Ok(_) | Err(_)) => Ok(()),
             Err(_) => Err(Unsettled),
         }
     }
 
     /// Looks again at everything that ought to run, as if it had just changed.
-    pub fn reload(&self) {}
+    pub fn reload(&self) {
+        // a full queue already holds the same wish
+        let _ = self.again.try_send(());
+    }
 
     /// The figures of every account that has spoken since the process began.
     pub async fn figures(&self) -> Vec<AccountFigures> {
-        Vec::new()
+        let mut all = Vec::new();
+        for answer in self.ask(None) {
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all
     }
 
     /// The figures of one account, if it has spoken.
-    pub async fn account_figures(&self, _account: &AccountName) -> Option<AccountFigures> {
+    pub async fn account_figures(&self, account: &AccountName) -> Option<AccountFigures> {
+        for answer in self.ask(Some(account)) {
+            if let Some(figures) = answer.await.unwrap_or_default().pop() {
+                return Some(figures);
+            }
+        }
         None
+    }
+
+    fn ask(&self, account: Option<&AccountName>) -> Vec<oneshot::Receiver<Vec<AccountFigures>>> {
+        let ask = |worker: &Worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::Figures { account: account.cloned(), answer });
+            answered
+        };
+        self.workers.iter().map(ask).collect()
     }
 
     /// The host's own address towards the internet, by which clients are likely to reach it.
-    pub fn outward_address(&self) -> Option<SocketAddr> {
-        None
+    pub fn outward_address(&self) -> Option<IpAddr> {
+        os::door::outward_address()
     }
 
-    /// Ends every tunnel and thread; returns when they are gone.
-    pub async fn stop(&self) {}
+    /// Ends every tunnel and thread; returns when they are gone, or after 1.5 s.
+    pub async fn stop(&self) {
+        for worker in self.workers.iter() {
+            worker.tell(Command::Stop);
+        }
+        let ended = async {
+            for worker in self.workers.iter() {
+                worker.ended().await;
+            }
+        };
+        let _ = tokio::time::timeout(STOP_BOUND, ended).await;
+    }
+}
+
+/// Takes the best uplink that the wish allows.
+fn choose(wish: UplinkWish) -> Result<Uplink, StartError> {
+    let why = match wish {
+        UplinkWish::Tun => return Err(StartError::NoTun),
+        UplinkWish::Sockets => "the configuration asks for it",
+        UplinkWish::Auto => "it needs no privilege and is the only one in this version",
+    };
+    Ok(Uplink { name: "sockets", why: why.into() })
 }

@@ -33,11 +33,21 @@ pub enum Sent {
     Refused,
 }
 
+/// Memory for one batch of incoming messages. Doors of one thread share it; pages that nothing was received into cost
+/// nothing.
+#[derive(Debug)]
+pub struct Inbox(Box<[u8]>);
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self(vec![0; BATCH_SIZE * MESSAGE_MAX].into())
+    }
+}
+
 /// An open UDP port.
 pub struct Door {
     socket: UdpSocket,
     state: UdpSocketState,
-    memory: Box<[u8]>,
 }
 
 impl std::fmt::Debug for Door {
@@ -64,7 +74,7 @@ impl Door {
         // asking for more than the host allows is no error
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
         let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
-        Ok(Self { socket, state, memory: vec![0; BATCH_SIZE * MESSAGE_MAX].into() })
+        Ok(Self { socket, state })
     }
 
     /// The port that it has.
@@ -79,9 +89,9 @@ impl Door {
     ///
     /// # Errors
     /// The operating system's; an ICMP error that an earlier answer of ours provoked is not one.
-    pub fn receive(&mut self, mut show: impl FnMut(Endpoint, &mut [u8])) -> io::Result<usize> {
+    pub fn receive(&self, inbox: &mut Inbox, mut show: impl FnMut(Endpoint, &mut [u8])) -> io::Result<usize> {
         let mut metas = [RecvMeta::default(); BATCH_SIZE];
-        let mut slots = self.memory.chunks_exact_mut(MESSAGE_MAX).map(IoSliceMut::new);
+        let mut slots = inbox.0.chunks_exact_mut(MESSAGE_MAX).map(IoSliceMut::new);
         let mut slots: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| slots.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
         let messages = match self.state.recv(UdpSockRef::from(&self.socket), &mut slots, &mut metas) {
@@ -204,10 +214,11 @@ mod tests {
         let mut poll = mio::Poll::new().unwrap();
         poll.registry().register(door, Token(0), Interest::READABLE).unwrap();
         let mut events = mio::Events::with_capacity(4);
+        let mut inbox = Inbox::default();
         let mut seen = Vec::new();
         while seen.is_empty() {
             poll.poll(&mut events, Some(std::time::Duration::from_secs(5))).unwrap();
-            while door.receive(|from, datagram| seen.push((from, datagram.to_vec()))).unwrap() > 0 {}
+            while door.receive(&mut inbox, |from, datagram| seen.push((from, datagram.to_vec()))).unwrap() > 0 {}
         }
         poll.registry().deregister(door).unwrap();
         seen
@@ -227,7 +238,7 @@ mod tests {
 
     #[test]
     fn sends_a_batch_as_single_datagrams_of_the_same_bytes() {
-        let mut near = Door::open(0).unwrap();
+        let near = Door::open(0).unwrap();
         let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         let bytes: Vec<u8> = (0..=255).cycle().take(100 * 1_452 / 2 + 7).collect();
@@ -245,7 +256,7 @@ mod tests {
             got.extend_from_slice(&buffer[..length]);
         }
         assert_eq!(got, bytes);
-        assert_eq!(near.receive(|_, _| ()).unwrap(), 0);
+        assert_eq!(near.receive(&mut Inbox::default(), |_, _| ()).unwrap(), 0);
     }
 
     #[test]
