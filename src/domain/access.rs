@@ -1,5 +1,6 @@
 //! Who may call: access hashes of the API and logins of the panel.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -29,4 +30,29 @@ pub struct PanelUser {
     pub password_hash: String,
     /// When it was made.
     pub created: Timestamp,
+}
+
+/// Who asked for something; goes into the log line of each write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The label of the access hash, or `local`.
+    pub label: String,
+    /// The address that it came from, unless it came from this host's own command line.
+    pub address: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The operator on this host: the command line, by the socket in the data folder.
+    pub fn local() -> Self {
+        Self { label: "local".into(), address: None }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "{}@{address}", self.label),
+            None => f.write_str(&self.label),
+        }
+    }
 }

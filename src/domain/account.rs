@@ -39,6 +39,42 @@ pub struct Account {
     pub mark: u32,
 }
 
+/// What somebody asks of an account: the contract's form as it came, field by field, nothing judged yet.
+///
+/// An absent or blank field chooses the default when an account is added, and keeps what is there when it is edited.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AccountDraft {
+    /// The server that it is to belong to.
+    pub wg_name: Option<String>,
+    /// Letters, digits, `_` and `-`.
+    pub name: Option<String>,
+    /// `enable` or `disable`.
+    pub status: Option<String>,
+    /// Letters, digits, `_` and `-`.
+    pub username: Option<String>,
+    /// Any printable text.
+    pub password: Option<String>,
+    /// An address of the server's network (`allowed_IPs`).
+    pub allowed_ips: Option<String>,
+    /// An address of the server's IPv6 network (`allowed_IPs_ipv6`).
+    pub allowed_ips_ipv6: Option<String>,
+    /// Base64.
+    pub private_key: Option<String>,
+    /// Base64; alone it means that the client keeps its private key to itself.
+    pub public_key: Option<String>,
+    /// 0 to 10000 Mbit/s.
+    pub b_download: Option<String>,
+    /// 0 to 10000 Mbit/s.
+    pub b_upload: Option<String>,
+}
+
+impl fmt::Debug for AccountDraft {
+    /// Shows nothing but the names: a draft may hold a private key and a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountDraft").field("wg_name", &self.wg_name).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// A password that shows nothing in `Debug` and is wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 pub struct Password(String);

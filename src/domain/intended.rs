@@ -32,3 +32,25 @@ pub struct IntendedServer {
     /// Its accounts, the disabled ones too.
     pub accounts: Arc<BTreeMap<AccountName, Arc<Account>>>,
 }
+
+impl Intended {
+    /// The server of this name.
+    pub fn server(&self, name: &str) -> Option<&IntendedServer> {
+        self.servers.get(name)
+    }
+
+    /// The account of this name, whichever server it belongs to.
+    pub fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.servers.values().find_map(|server| server.accounts.get(name))
+    }
+
+    /// Every account, by server and then by name.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.servers.values().flat_map(|server| server.accounts.values())
+    }
+
+    /// How many accounts there are.
+    pub fn count_accounts(&self) -> usize {
+        self.servers.values().map(|server| server.accounts.len()).sum()
+    }
+}

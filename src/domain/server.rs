@@ -1,5 +1,6 @@
 //! A WireGuard server: its identity, its network, and what its clients get.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -56,4 +57,63 @@ pub struct Server {
     pub ikev2: bool,
     /// Whether its clients' packets leave with their own source address.
     pub disable_nat: bool,
+}
+
+/// What somebody asks of a server: the contract's form as it came, field by field, nothing judged yet.
+///
+/// An absent or blank field chooses the default when a server is added, and keeps what is there when it is edited. Blank
+/// clears `allowed_ips`, `endpoint`, `dns_1_ipv6` and `dns_2_ipv6` in an edit.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ServerDraft {
+    /// Letters, digits, `_` and `-`.
+    pub name: Option<String>,
+    /// Base64.
+    pub private_key: Option<String>,
+    /// Base64; must belong to `private_key`.
+    pub public_key: Option<String>,
+    /// `wgN`.
+    pub interface_name: Option<String>,
+    /// 51820 to 65535.
+    pub listen_port: Option<String>,
+    /// 0 to 9100.
+    pub mtu: Option<String>,
+    /// Seconds.
+    pub keep_alive: Option<String>,
+    /// Networks, separated by commas.
+    pub allowed_ips: Option<String>,
+    /// An address or a domain.
+    pub endpoint: Option<String>,
+    /// The server's own address with its network's prefix length.
+    pub address: Option<String>,
+    /// A flag.
+    pub internal_traffic: Option<String>,
+    /// An address.
+    pub external_ip: Option<String>,
+    /// An IPv4 address.
+    pub dns_1: Option<String>,
+    /// An IPv4 address.
+    pub dns_2: Option<String>,
+    /// A flag.
+    pub ipv6: Option<String>,
+    /// The server's own IPv6 address with its network's prefix length.
+    pub address_ipv6: Option<String>,
+    /// An IPv6 address.
+    pub dns_1_ipv6: Option<String>,
+    /// An IPv6 address.
+    pub dns_2_ipv6: Option<String>,
+    /// 0 to 10000 Mbit/s.
+    pub b_download: Option<String>,
+    /// 0 to 10000 Mbit/s.
+    pub b_upload: Option<String>,
+    /// A flag.
+    pub ikev2: Option<String>,
+    /// A flag; beyond the contract.
+    pub disable_nat: Option<String>,
+}
+
+impl fmt::Debug for ServerDraft {
+    /// Shows nothing but the name: a draft may hold a private key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerDraft").field("name", &self.name).finish_non_exhaustive()
+    }
 }
