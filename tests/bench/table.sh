@@ -1,0 +1,39 @@
+#!/bin/bash
+# The table. Sourced by tests/bench/run. A row: section, figure, value, bar, verdict; tabs between.
+
+print_table() { # ROWS
+    awk -F'\t' '
+    BEGIN { title["tcp"] = "TCP through the tunnel, without privilege"; title["engine"] = "In process"
+            title["process"] = "The running process" }
+    $1 != section {
+        section = $1
+        printf "\n### %s\n\n| figure | measured | bar | |\n|---|---|---|---|\n", title[section]
+    }
+    { printf "| %s | %s | %s | %s |\n", $2, $3, $4, $5 }' "$1"
+}
+
+machine() {
+    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Linux $(uname -r)," \
+        "$(date -u +%Y-%m-%d)"
+}
+
+write_readme() { # ROWS FILE
+    {
+        cat <<'TEXT'
+# Benchmarks
+
+`tests/run bench` measures what follows and writes this file. Absolute figures belong to the machine; the ratios are of
+one run and are what the bars speak of.
+
+- **In process**: the engine alone on one core, fed and emptied by the bench.
+- **The running process**: `culvert serve` of the release build, as nobody.
+- **TCP**: client, server and world are network namespaces. Client and load share core 0, all processes of the server share
+  core 1. Culvert stands beside what an unprivileged user has today: Debian's wireguard-go in a user namespace whose uplink is
+  slirp4netns (or pasta). CPU seconds are those of all the server's processes for a gigabyte of payload; medians of three
+  runs in turn. A dash: too little came through to say.
+TEXT
+        echo
+        echo "Machine: $(machine)."
+        print_table "$1"
+    } >"$2"
+}
