@@ -77,21 +77,22 @@ goodput_rows() {
         if (lower ? value <= bar : value >= bar) return "met"
         return lower ? sprintf("%.2f × the bar", value / bar) : sprintf("%.0f %% of the bar", 100 * value / bar)
     }
+    function row(label, ours, theirs, other, share, bar, judged) {
+        printf "tcp\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", label, shown(ours), shown(theirs), shown(other), shown(share), bar, judged
+    }
     { n[$1]++; bytes[$1, n[$1]] = $2; rate[$1, n[$1]] = $3; seconds[$1, n[$1]] = $4 }
     END {
         split("go batching", clients, " "); split("up down", ways, " "); split("1 8", streams, " ")
         for (c = 1; c <= 2; c++) for (w = 1; w <= 2; w++) for (s = 1; s <= 2; s++) {
             load = clients[c] " " ways[w] " " streams[s]
+            label = sprintf("%s, %s stream%s, %s client", ways[w], streams[s], streams[s] > 1 ? "s" : "",
+                clients[c] == "go" ? "wireguard-go" : "batching")
             ours = cost("culvert " load); theirs = cost("slirp " load)
             share = ours < 0 || theirs < 0 ? -1 : ours / theirs
-            label = sprintf("TCP %s, %s stream%s, %s client", ways[w], streams[s], streams[s] > 1 ? "s" : "",
-                clients[c] == "go" ? "wireguard-go" : "batching")
-            printf "tcp\t%s: CPU s/GB\t%s (slirp4netns chain %s, pasta chain %s): %s ×\t≤ 0.3 × the slirp4netns chain\t%s\n",
-                label, shown(ours), shown(theirs), shown(cost("pasta " load)), shown(share), verdict(share, 0.3, 1)
+            row(label ": CPU s/GB", ours, theirs, cost("pasta " load), share, "≤ 0.3 ×", verdict(share, 0.3, 1))
             ours = goodput("culvert " load); theirs = goodput("slirp " load)
             share = ours < 0 || theirs <= 0 ? -1 : ours / theirs
-            printf "tcp\t%s: Gbit/s\t%s (slirp4netns chain %s, pasta chain %s): %s ×\t≥ 2 × the slirp4netns chain\t%s\n",
-                label, shown(ours), shown(theirs), shown(goodput("pasta " load)), shown(share), verdict(share, 2, 0)
+            row(label ": Gbit/s", ours, theirs, goodput("pasta " load), share, "≥ 2 ×", verdict(share, 2, 0))
         }
     }' "$work/samples"
 }

@@ -1,15 +1,30 @@
 #!/bin/bash
-# The table. Sourced by tests/bench/run. A row: section, figure, value, bar, verdict; tabs between.
+# The table. Sourced by tests/bench/run. A row: section, figure, measured, bar, verdict; tabs between. Rows of the section
+# tcp have the peers between: section, figure, Culvert, slirp4netns chain, pasta chain, ratio, bar, verdict.
 
 print_table() { # ROWS
     awk -F'\t' '
-    BEGIN { title["tcp"] = "TCP through the tunnel, without privilege"; title["engine"] = "In process"
-            title["process"] = "The running process" }
+    BEGIN {
+        title["tcp"] = "TCP through the tunnel, without privilege"
+        title["engine"] = "In process"
+        title["process"] = "The running process"
+    }
     $1 != section {
         section = $1
-        printf "\n### %s\n\n| figure | measured | bar | |\n|---|---|---|---|\n", title[section]
+        printf "\n## %s\n\n", title[section]
+        if (section == "tcp") {
+            print "| | Culvert | wireguard-go + slirp4netns | wireguard-go + pasta | Culvert to slirp4netns chain | bar | |"
+            print "|---|---|---|---|---|---|---|"
+        } else {
+            print "| | measured | bar | |"
+            print "|---|---|---|---|"
+        }
     }
-    { printf "| %s | %s | %s | %s |\n", $2, $3, $4, $5 }' "$1"
+    {
+        line = "|"
+        for (i = 2; i <= NF; i++) line = line " " $i " |"
+        print line
+    }' "$1"
 }
 
 machine() {

@@ -8,12 +8,13 @@ mod conf;
 mod tunnel;
 
 use std::error::Error;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use conf::Conf;
+use culvert::runtime::os::clock;
 use tunnel::Tunnel;
 
 const UDP: Token = Token(0);
@@ -34,14 +35,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     tunnel.shake_hands()?;
     let mut events = Events::with_capacity(4);
-    let mut next_tick = Instant::now() + TICK;
+    let mut next_tick = clock::now() + TICK;
     loop {
-        poll.poll(&mut events, Some(next_tick.saturating_duration_since(Instant::now())))?;
+        poll.poll(&mut events, Some(next_tick.saturating_duration_since(clock::now())))?;
         // edge-triggered: both doors are emptied before the next sleep
         while tunnel.carry_down()? | tunnel.carry_up()? {}
-        if Instant::now() >= next_tick {
+        if clock::now() >= next_tick {
             tunnel.tick()?;
-            next_tick = Instant::now() + TICK;
+            next_tick = clock::now() + TICK;
         }
     }
 }

@@ -95,7 +95,10 @@ impl Tunnel {
         let mut message = [0; 256];
         match self.noise.format_handshake_initiation(&mut message, true) {
             TunnResult::WriteToNetwork(datagram) => send(&self.state, &self.udp, self.server, datagram, None),
-            _ => Ok(()),
+            TunnResult::Done
+            | TunnResult::Err(_)
+            | TunnResult::WriteToTunnelV4(..)
+            | TunnResult::WriteToTunnelV6(..) => Ok(()),
         }
     }
 
@@ -108,7 +111,7 @@ impl Tunnel {
         match self.noise.update_timers(&mut message) {
             TunnResult::WriteToNetwork(datagram) => send(&self.state, &self.udp, self.server, datagram, None),
             TunnResult::Err(_) => self.shake_hands(),
-            _ => Ok(()),
+            TunnResult::Done | TunnResult::WriteToTunnelV4(..) | TunnResult::WriteToTunnelV6(..) => Ok(()),
         }
     }
 
@@ -139,13 +142,10 @@ impl Tunnel {
         if !self.batch.takes(packet.len() + OVERHEAD) {
             self.batch.send(&self.state, &self.udp, self.server)?;
         }
-        match self.noise.encapsulate(packet, self.batch.room()) {
-            TunnResult::WriteToNetwork(sealed) => {
-                let length = sealed.len();
-                self.batch.push(length);
-            }
-            // without a session the packet waits inside boringtun
-            _ => return Ok(()),
+        // without a session the packet waits inside boringtun
+        if let TunnResult::WriteToNetwork(sealed) = self.noise.encapsulate(packet, self.batch.room()) {
+            let length = sealed.len();
+            self.batch.push(length);
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Tunnel {
                         send(&self.state, &self.udp, self.server, answer, None)?;
                         continue;
                     }
-                    _ => continue,
+                    TunnResult::Done | TunnResult::Err(_) => continue,
                 };
                 packet.truncate(VIRTIO_NET_HDR_LEN + length);
                 filled += 1;
