@@ -1,0 +1,89 @@
+//! A store with many accounts, made in process: 10,000 requests over TLS would measure TLS.
+
+use std::error::Error;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use culvert::domain::access::Caller;
+use culvert::domain::account::{Account, AccountDraft};
+use culvert::domain::key::PublicKey;
+use culvert::domain::server::ServerDraft;
+use culvert::runtime::Runtime;
+use culvert::services::{Services, Settings};
+use culvert::store::Store;
+use tokio::task::JoinSet;
+
+/// The server that the accounts belong to.
+const SERVER: &str = "bench";
+const PORT: u16 = 51_900;
+/// Requests at once: they are committed together.
+const AT_ONCE: usize = 1_000;
+
+/// What a client must know.
+pub(crate) struct Filled {
+    /// Works from 127.0.0.1.
+    pub(crate) access_hash: String,
+    /// One account's name.
+    pub(crate) account: String,
+    /// That account's private key.
+    pub(crate) private: boringtun::x25519::StaticSecret,
+    /// Its server's key.
+    pub(crate) server: PublicKey,
+    /// Where that listens.
+    pub(crate) endpoint: SocketAddr,
+}
+
+/// Makes what the first start makes, then the server and its accounts: so many, and one to shake hands with.
+///
+/// # Errors
+/// What the store and the services say.
+pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>> {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(async {
+        let store = Store::open(dir)?;
+        let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+        let settings = Settings {
+            accounts_cap: None,
+            external_ip: Some(loopback),
+            endpoint: None,
+            api_port: crate::api::PORT,
+            version: "bench".into(),
+        };
+        let services = Services::new(store.clone(), Runtime::detached(), settings);
+        let first = services.first_start().await?.ok_or("the store is not empty")?;
+        let draft = ServerDraft {
+            name: Some(SERVER.into()),
+            address: Some("10.64.0.1/16".into()),
+            listen_port: Some(PORT.to_string()),
+            ..ServerDraft::default()
+        };
+        let server = services.servers.add(&Caller::local(), draft).await?;
+        let mut last = add(services.clone()).await?;
+        let mut left = accounts;
+        while left > 0 {
+            let count = left.min(AT_ONCE);
+            left -= count;
+            let mut tasks = JoinSet::new();
+            for _ in 0..count {
+                tasks.spawn(add(services.clone()));
+            }
+            for added in tasks.join_all().await {
+                last = added?;
+            }
+        }
+        store.close().await?;
+        let private = last.private_key.as_ref().ok_or("the account has no private key")?.secret();
+        Ok(Filled {
+            access_hash: first.access_hash,
+            account: last.name.to_string(),
+            private,
+            server: server.public_key,
+            endpoint: SocketAddr::new(loopback, PORT),
+        })
+    })
+}
+
+async fn add(services: Services) -> Result<std::sync::Arc<Account>, culvert::services::Error> {
+    let draft = AccountDraft { wg_name: Some(SERVER.into()), ..AccountDraft::default() };
+    services.accounts.add(&Caller::local(), draft).await
+}
