@@ -2,6 +2,7 @@
 
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod runtime;
 pub mod services;
 pub mod store;

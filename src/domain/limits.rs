@@ -1,6 +1,8 @@
 //! Every default and every bound, one table.
 
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
@@ -32,3 +34,32 @@ pub const HANDSHAKE_UPTIME: u64 = 180;
 pub const ACCESS_HASH_BYTES: usize = 40;
 /// The longest label of an access hash, in bytes.
 pub const LABEL_LENGTH: usize = 128;
+
+/// The largest body of a form, in bytes.
+pub const FORM_BYTES: usize = 64 * 1024;
+/// How much of a body that is too large, or that nobody wants, is taken off the wire before the answer, in bytes.
+pub const BODY_DISCARDED: usize = 1024 * 1024;
+/// The most fields of a form; the contract's largest has 41.
+pub const FORM_FIELDS: usize = 256;
+/// How often a neighbourhood may show a wrong access hash: so often at once, and so often a minute.
+pub const WRONG_TRIES: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// How many neighbourhoods' wrong tries are remembered; a few MiB.
+pub const WRONG_TRIES_REMEMBERED: usize = 65_536;
+/// The most connections to the API at a time.
+pub const CONNECTIONS: usize = 1_024;
+/// The most connections of one neighbourhood (an IPv4 address or an IPv6 /64).
+pub const CONNECTIONS_OF_ONE: usize = 64;
+/// How long a client may take over the TLS handshake.
+pub const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
+/// How long a client may take over a request's head, and how long a connection may wait for its next request.
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a client may take over a request's body.
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a client may leave an answer lying without taking a single byte of it.
+pub const STALL_TIME: Duration = Duration::from_secs(30);
+/// How long open requests may go on after the stop was asked for.
+pub const STOP_TIME: Duration = Duration::from_millis(1_500);
+/// The largest head of a request, in bytes.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// The most headers of a request.
+pub const HEADERS: usize = 64;

@@ -4,6 +4,9 @@
 
 use thiserror::Error;
 
+/// What a client reads when the fault is ours; the cause is for the log alone.
+pub const FAULT: &str = "Internal error";
+
 /// A request that is understood and refused; its `Display` is what the client reads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {

@@ -1,0 +1,229 @@
+//! `wireguard_*` and `server_*`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::accounts::AccountView;
+use super::{DONE, Named};
+use crate::domain::access::Caller;
+use crate::domain::figures::OnlinePeer;
+use crate::domain::server::{Server, ServerDraft};
+use crate::http::envelope::{Answer, Success};
+use crate::http::form::Fields;
+use crate::services::Services;
+
+/// Lists the servers, by name.
+pub(crate) async fn list(State(services): State<Services>) -> Answer<BTreeMap<String, ServerView>> {
+    let servers = services.servers.list();
+    Ok(Success(servers.iter().map(|server| (server.name.to_string(), ServerView::from(&**server))).collect()))
+}
+
+/// Adds a server.
+pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<ServerView> {
+    let server = services.servers.add(&caller, draft(&fields)).await?;
+    Ok(Success(ServerView::from(&*server)))
+}
+
+/// Shows a server.
+pub(crate) async fn detail(State(services): State<Services>, Named(name): Named) -> Answer<ServerView> {
+    let server = services.servers.detail(&name)?;
+    Ok(Success(ServerView::from(&*server)))
+}
+
+/// Changes what the form names of a server.
+pub(crate) async fn edit(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+    fields: Fields,
+) -> Answer<ServerView> {
+    let server = services.servers.edit(&caller, &name, draft(&fields)).await?;
+    Ok(Success(ServerView::from(&*server)))
+}
+
+/// Deletes a server that has no accounts.
+pub(crate) async fn delete(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<&'static str> {
+    services.servers.delete(&caller, &name).await?;
+    Ok(Success(DONE))
+}
+
+/// Lists a server's accounts, by name.
+pub(crate) async fn peers(
+    State(services): State<Services>,
+    Named(name): Named,
+) -> Answer<BTreeMap<String, AccountView>> {
+    let accounts = services.servers.peers(&name)?;
+    Ok(Success(accounts.iter().map(|account| (account.name.to_string(), AccountView::from(&**account))).collect()))
+}
+
+/// Shows a server's port and key.
+pub(crate) async fn dump(State(services): State<Services>, Named(name): Named) -> Answer<DumpView> {
+    let dump = services.servers.dump(&name)?;
+    Ok(Success(DumpView { port: dump.port, public_key: dump.public_key }))
+}
+
+/// Lists the addresses that a new account of a server could have.
+pub(crate) async fn available_ips(State(services): State<Services>, Named(name): Named) -> Answer<Vec<Ipv4Addr>> {
+    let addresses = services.servers.available_ips(&name)?;
+    Ok(Success(addresses))
+}
+
+/// Sets the bandwidth of all of a server's accounts: the form's, or where it has none the server's own.
+pub(crate) async fn set_bandwidth(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+    fields: Fields,
+) -> Answer<&'static str> {
+    let (down, up) = (fields.text("b_download"), fields.text("b_upload"));
+    services.servers.set_bandwidth(&caller, &name, down, up).await?;
+    Ok(Success(""))
+}
+
+/// Lists the accounts that are connected now.
+pub(crate) async fn online(State(services): State<Services>) -> Answer<Vec<OnlineView>> {
+    let online = services.servers.online().await;
+    Ok(Success(online.iter().map(OnlineView::from).collect()))
+}
+
+fn draft(fields: &Fields) -> ServerDraft {
+    ServerDraft {
+        name: fields.text("name"),
+        private_key: fields.key("private_key"),
+        public_key: fields.key("public_key"),
+        interface_name: fields.text("interface_name"),
+        listen_port: fields.text("listen_port"),
+        mtu: fields.text("mtu"),
+        keep_alive: fields.text("keep_alive"),
+        allowed_ips: fields.text("allowed_ips"),
+        endpoint: fields.text("endpoint"),
+        address: fields.text("address"),
+        internal_traffic: fields.text("internal_traffic"),
+        external_ip: fields.text("external_ip"),
+        dns_1: fields.text("dns_1"),
+        dns_2: fields.text("dns_2"),
+        ipv6: fields.text("ipv6"),
+        address_ipv6: fields.text("address_ipv6"),
+        dns_1_ipv6: fields.text("dns_1_ipv6"),
+        dns_2_ipv6: fields.text("dns_2_ipv6"),
+        b_download: fields.text("b_download"),
+        b_upload: fields.text("b_upload"),
+        ikev2: fields.text("ikev2"),
+        disable_nat: fields.text("disable_nat"),
+    }
+}
+
+/// A server as clients read it. Where the contract's example quotes a number, it is text here.
+#[derive(Serialize)]
+pub(crate) struct ServerView {
+    address: String,
+    /// Beyond the examples: the server's own IPv6 address with its network's prefix length.
+    address_ipv6: String,
+    /// Beyond the examples: what clients route into the tunnel, separated by commas; "" for everything.
+    allowed_ips: String,
+    b_download: String,
+    b_upload: String,
+    /// Beyond the contract: whether clients' packets leave with their own source address.
+    disable_nat: bool,
+    dns_1: String,
+    /// Beyond the examples: "" for none.
+    dns_1_ipv6: String,
+    dns_2: String,
+    /// Beyond the examples: "" for none.
+    dns_2_ipv6: String,
+    /// Beyond the examples: what clients connect to; "" where that is `external_ip`.
+    endpoint: String,
+    external_ip: String,
+    ikev2: bool,
+    interface_name: String,
+    internal_traffic: bool,
+    /// Beyond the examples: whether clients get IPv6 addresses too.
+    ipv6: bool,
+    keep_alive: u32,
+    listen_port: String,
+    /// Beyond the examples: the largest inner packet, in bytes.
+    mtu: u16,
+    name: String,
+    private_key: String,
+    public_key: String,
+}
+
+impl From<&Server> for ServerView {
+    fn from(server: &Server) -> Self {
+        let allowed: Vec<_> = server.allowed_ips.iter().map(ToString::to_string).collect();
+        Self {
+            address: server.address.to_string(),
+            address_ipv6: server.address_ipv6.to_string(),
+            allowed_ips: allowed.join(", "),
+            b_download: server.b_download.to_string(),
+            b_upload: server.b_upload.to_string(),
+            disable_nat: server.disable_nat,
+            dns_1: server.dns_1.to_string(),
+            dns_1_ipv6: server.dns_1_ipv6.map_or_else(String::new, |address| address.to_string()),
+            dns_2: server.dns_2.to_string(),
+            dns_2_ipv6: server.dns_2_ipv6.map_or_else(String::new, |address| address.to_string()),
+            endpoint: server.endpoint.clone().unwrap_or_default(),
+            external_ip: server.external_ip.to_string(),
+            ikev2: server.ikev2,
+            interface_name: server.interface.to_string(),
+            internal_traffic: server.internal_traffic,
+            ipv6: server.ipv6,
+            keep_alive: server.keep_alive,
+            listen_port: server.listen_port.to_string(),
+            mtu: server.mtu,
+            name: server.name.to_string(),
+            private_key: server.private_key.to_base64(),
+            public_key: server.public_key.to_string(),
+        }
+    }
+}
+
+/// A server's port and key.
+#[derive(Serialize)]
+pub(crate) struct DumpView {
+    port: String,
+    public_key: String,
+}
+
+/// An account that is connected now.
+#[derive(Serialize)]
+pub(crate) struct OnlineView {
+    #[serde(rename = "allowed_IPs")]
+    allowed_ips: String,
+    b_download: String,
+    b_upload: String,
+    endpoint: String,
+    latest_handshake: String,
+    name: String,
+    status: &'static str,
+    transfer_rx: String,
+    transfer_tx: String,
+    username: String,
+    wg_name: String,
+}
+
+impl From<&OnlinePeer> for OnlineView {
+    fn from(peer: &OnlinePeer) -> Self {
+        let account = &peer.account;
+        Self {
+            allowed_ips: account.address.to_string(),
+            b_download: account.b_download.to_string(),
+            b_upload: account.b_upload.to_string(),
+            endpoint: peer.endpoint.clone(),
+            latest_handshake: peer.latest_handshake.clone(),
+            name: account.name.to_string(),
+            status: super::accounts::status(account),
+            transfer_rx: peer.transfer_rx.clone(),
+            transfer_tx: peer.transfer_tx.clone(),
+            username: account.username.to_string(),
+            wg_name: account.server.to_string(),
+        }
+    }
+}

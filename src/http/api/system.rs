@@ -1,0 +1,155 @@
+//! `system_*`, `wireguard_info`, and what the operator's `status` shows.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::DONE;
+use crate::domain::access::Caller;
+use crate::http::envelope::{Answer, Success};
+use crate::services::Services;
+use crate::services::system::{SystemInfo, SystemStatus, WireguardVersions};
+
+/// Shows what the appliance is doing.
+pub(crate) async fn status(State(services): State<Services>) -> Answer<StatusView> {
+    Ok(Success(services.system.status().into()))
+}
+
+/// Shows what the host is.
+pub(crate) async fn info(State(services): State<Services>) -> Answer<InfoView> {
+    Ok(Success(services.system.info().into()))
+}
+
+/// Looks again at everything that ought to run.
+pub(crate) async fn reload(State(services): State<Services>, caller: Caller) -> Answer<&'static str> {
+    services.system.reload(&caller).await?;
+    Ok(Success(DONE))
+}
+
+/// Shows what speaks WireGuard here.
+pub(crate) async fn wireguard_versions(State(services): State<Services>) -> Answer<VersionsView> {
+    Ok(Success(services.system.wireguard_versions().into()))
+}
+
+/// Shows the operator how packets leave, and what does not run.
+pub(crate) async fn appliance(State(services): State<Services>) -> Answer<ApplianceView> {
+    let (status, condition) = (services.system.status(), services.system.condition());
+    Ok(Success(ApplianceView {
+        accounts: status.count_accounts,
+        faults: condition.faults.into_iter().map(|(server, why)| FaultView { server, why }).collect(),
+        servers: status.count_wireguard,
+        status: status.status,
+        store_fault: condition.store_fault,
+        uplink: UplinkView { name: condition.uplink, why: condition.uplink_why },
+        version: status.version,
+    }))
+}
+
+/// The contract's `system_status`.
+#[derive(Serialize)]
+pub(crate) struct StatusView {
+    count_accounts: u32,
+    count_accounts_available: u32,
+    count_wireguard: u32,
+    license: String,
+    license_valid: bool,
+    status: String,
+    version: String,
+}
+
+impl From<SystemStatus> for StatusView {
+    fn from(status: SystemStatus) -> Self {
+        Self {
+            count_accounts: status.count_accounts,
+            count_accounts_available: status.count_accounts_available,
+            count_wireguard: status.count_wireguard,
+            license: status.license,
+            license_valid: status.license_valid,
+            status: status.status,
+            version: status.version,
+        }
+    }
+}
+
+/// The contract's `system_info`: every value is text.
+#[derive(Serialize)]
+pub(crate) struct InfoView {
+    cpu_model: String,
+    cpu_threads: String,
+    cpu_used_load1: String,
+    cpu_used_load15: String,
+    cpu_used_load5: String,
+    hostname: String,
+    memory_free: String,
+    memory_total: String,
+    memory_used: String,
+    memory_used_percent: String,
+    os_architecture: String,
+    os_name: String,
+    timezone: String,
+}
+
+impl From<SystemInfo> for InfoView {
+    fn from(info: SystemInfo) -> Self {
+        Self {
+            cpu_model: info.cpu_model,
+            cpu_threads: info.cpu_threads,
+            cpu_used_load1: info.cpu_used_load1,
+            cpu_used_load15: info.cpu_used_load15,
+            cpu_used_load5: info.cpu_used_load5,
+            hostname: info.hostname,
+            memory_free: info.memory_free,
+            memory_total: info.memory_total,
+            memory_used: info.memory_used,
+            memory_used_percent: info.memory_used_percent,
+            os_architecture: info.os_architecture,
+            os_name: info.os_name,
+            timezone: info.timezone,
+        }
+    }
+}
+
+/// The contract's `wireguard_info`, whose names are those of Debian's packages.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct VersionsView {
+    wireguard: String,
+    wireguard_dkms: String,
+    wireguard_tools: String,
+}
+
+impl From<WireguardVersions> for VersionsView {
+    fn from(versions: WireguardVersions) -> Self {
+        Self {
+            wireguard: versions.wireguard,
+            wireguard_dkms: versions.wireguard_dkms,
+            wireguard_tools: versions.wireguard_tools,
+        }
+    }
+}
+
+/// What the operator's `status` shows.
+#[derive(Serialize)]
+pub(crate) struct ApplianceView {
+    accounts: u32,
+    faults: Vec<FaultView>,
+    servers: u32,
+    status: String,
+    /// Why the store refuses writes; `null` where it does not.
+    store_fault: Option<String>,
+    uplink: UplinkView,
+    version: String,
+}
+
+/// A server that ought to run and cannot.
+#[derive(Serialize)]
+struct FaultView {
+    server: String,
+    why: String,
+}
+
+/// Which way packets leave, and why that one.
+#[derive(Serialize)]
+struct UplinkView {
+    name: String,
+    why: String,
+}

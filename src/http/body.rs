@@ -1,0 +1,79 @@
+//! Request bodies, taken within the bounds of bytes and time.
+
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
+
+/// Reads a whole body.
+///
+/// # Errors
+/// [`Refusal::BodyTooLarge`] above [`limits::FORM_BYTES`]; [`Refusal::BodyMalformed`] where it breaks off or takes longer
+/// than [`limits::BODY_TIME`].
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
+    let mut whole = Vec::new();
+    let size = pass(body, |piece| {
+        let room = limits::FORM_BYTES - whole.len();
+        whole.extend_from_slice(&piece[..piece.len().min(room)]);
+    })
+    .await?;
+    if size > limits::FORM_BYTES { Err(Refusal::BodyTooLarge) } else { Ok(whole) }
+}
+
+/// Takes a body that nobody wants off the wire: a connection that is closed while something is unread is reset, and a
+/// reset may overtake the answer.
+pub(super) async fn discard(body: Body) {
+    // the answer that follows is already decided
+    let _ = pass(body, |_| {}).await;
+}
+
+/// Hands on each piece and returns how much there was; stops looking at [`limits::BODY_DISCARDED`].
+async fn pass(mut body: Body, mut take: impl FnMut(&[u8])) -> Result<usize, Refusal> {
+    let pieces = async {
+        let mut size = 0;
+        while let Some(frame) = body.frame().await {
+            let piece = frame.map_err(|_| Refusal::BodyMalformed)?.into_data().unwrap_or_else(|_| Bytes::new());
+            size += piece.len();
+            take(&piece);
+            if size > limits::BODY_DISCARDED {
+                break;
+            }
+        }
+        Ok(size)
+    };
+    timeout(limits::BODY_TIME, pieces).await.unwrap_or(Err(Refusal::BodyMalformed))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn takes_a_body_up_to_its_bound() {
+        let largest = vec![b'a'; limits::FORM_BYTES];
+
+        assert_eq!(read(Body::from(largest.clone())).await, Ok(largest.clone()));
+        assert_eq!(read(Body::from([largest, vec![b'a']].concat())).await, Err(Refusal::BodyTooLarge));
+    }
+
+    #[tokio::test]
+    async fn stops_looking_at_an_endless_body() {
+        let piece = std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
+
+        assert_eq!(read(Body::from_stream(tokio_stream::iter(piece))).await, Err(Refusal::BodyTooLarge));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_on_a_body_that_does_not_come() {
+        let begun = Instant::now();
+
+        let body = Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
+
+        assert_eq!(read(body).await, Err(Refusal::BodyMalformed));
+        assert_eq!(begun.elapsed(), limits::BODY_TIME);
+    }
+}

@@ -1,0 +1,206 @@
+//! Forms as clients really send them, to fields of text. Nothing is judged here.
+//!
+//! The body is urlencoded; a JSON object of plain values is taken too. Fields that nobody asks for change nothing.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, Method, header};
+use serde_json::Value;
+
+use super::body;
+use super::error::Problem;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
+
+/// The length of a WireGuard key in base64.
+const KEY_LENGTH: usize = 44;
+
+/// The fields of a form, untrimmed. Of two with the same name the last counts.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Fields(BTreeMap<String, String>);
+
+impl Fields {
+    /// A field's value without the blanks and line ends at its ends.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|raw| raw.trim().to_owned())
+    }
+
+    /// A key's value, with the `+` of base64 that a client sent raw, and which urlencoding therefore made a blank.
+    ///
+    /// A key may begin with `+`, but it ends with `=`: blanks at the end are only blanks, blanks at the beginning are
+    /// `+` where the key would otherwise be too short.
+    pub(super) fn key(&self, name: &str) -> Option<String> {
+        let raw = self.0.get(name)?;
+        let text = raw.trim_end().trim_start_matches(['\r', '\n', '\t']);
+        let leading = text.len() - text.trim_start_matches(' ').len();
+        let surplus = text.len().saturating_sub(KEY_LENGTH).min(leading);
+        Some(text[surplus..].replace(' ', "+"))
+    }
+
+    fn insert(&mut self, name: String, value: String) -> Result<(), Refusal> {
+        if self.0.len() >= limits::FORM_FIELDS && !self.0.contains_key(&name) {
+            return Err(Refusal::BodyMalformed);
+        }
+        self.0.insert(name, value);
+        Ok(())
+    }
+
+    /// Reads `name=value&…`; an empty pair is ignored.
+    fn add_urlencoded(&mut self, encoded: &[u8]) -> Result<(), Refusal> {
+        let pairs = encoded.split(|byte| *byte == b'&').filter(|pair| !pair.trim_ascii().is_empty());
+        for pair in pairs {
+            let cut = pair.iter().position(|byte| *byte == b'=');
+            let (name, value) = cut.map_or((pair, &b""[..]), |at| (&pair[..at], &pair[at + 1..]));
+            self.insert(decode(name)?.trim().to_owned(), decode(value)?)?;
+        }
+        Ok(())
+    }
+
+    /// Reads `{"name": value, …}`, where a value is text, a number or a boolean; `null` is as good as absent.
+    fn add_json(&mut self, text: &[u8]) -> Result<(), Refusal> {
+        let Ok(Value::Object(members)) = serde_json::from_slice(text) else { return Err(Refusal::BodyMalformed) };
+        for (name, value) in members {
+            match value {
+                Value::Null => {}
+                Value::String(text) => self.insert(name, text)?,
+                Value::Bool(_) | Value::Number(_) => self.insert(name, value.to_string())?,
+                Value::Array(_) | Value::Object(_) => return Err(Refusal::BodyMalformed),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Undoes urlencoding. A `%` that no two hex digits follow stands for itself, as in every browser.
+fn decode(encoded: &[u8]) -> Result<String, Refusal> {
+    let digit = |at: usize| encoded.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut at = 0;
+    while let Some(&byte) = encoded.get(at) {
+        let escaped = digit(at + 1).zip(digit(at + 2)).filter(|_| byte == b'%');
+        let escaped = escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        at += if escaped.is_some() { 3 } else { 1 };
+        bytes.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+    }
+    String::from_utf8(bytes).map_err(|_| Refusal::BodyMalformed)
+}
+
+impl<S: Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    /// Reads the body, and of a GET the query too: one of the contract's forms also comes by GET.
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (head, body) = request.into_parts();
+        let mut fields = Self::default();
+        if head.method == Method::GET {
+            fields.add_urlencoded(head.uri.query().unwrap_or_default().as_bytes())?;
+        }
+        let body = body::read(body).await?;
+        if is_json(&head.headers) && !body.is_empty() {
+            fields.add_json(&body)?;
+        } else if is_multipart(&head.headers) {
+            return Err(Refusal::BodyMalformed.into());
+        } else {
+            fields.add_urlencoded(&body)?;
+        }
+        Ok(fields)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    content_type_begins(headers, "application/json")
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    content_type_begins(headers, "multipart/")
+}
+
+fn content_type_begins(headers: &HeaderMap, expected: &str) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    given.get(..expected.len()).is_some_and(|start| start.eq_ignore_ascii_case(expected.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(body: &str) -> Result<Fields, Refusal> {
+        let mut fields = Fields::default();
+        fields.add_urlencoded(body.as_bytes()).map(|()| fields)
+    }
+
+    fn json(body: &str) -> Result<Fields, Refusal> {
+        let mut fields = Fields::default();
+        fields.add_json(body.as_bytes()).map(|()| fields)
+    }
+
+    #[test]
+    fn decodes_blanks_and_escapes() {
+        let fields = form("a=1+2&b=%2B%c3%A4%&c=x%3Dy=z&d").unwrap();
+
+        assert_eq!(fields.text("a").as_deref(), Some("1 2"));
+        assert_eq!(fields.text("b").as_deref(), Some("+ä%"));
+        assert_eq!(fields.text("c").as_deref(), Some("x=y=z"));
+        assert_eq!(fields.text("d").as_deref(), Some(""));
+        assert_eq!(fields.text("e"), None);
+    }
+
+    #[test]
+    fn ignores_empty_pairs() {
+        assert_eq!(form("&a=1&&b=2&").unwrap(), form("a=1&b=2").unwrap());
+        assert_eq!(form("a=1&\r\n").unwrap(), form("a=1").unwrap());
+        assert_eq!(form("").unwrap(), Fields::default());
+    }
+
+    #[test]
+    fn lets_the_last_of_two_count() {
+        assert_eq!(form("a=1&a=2").unwrap().text("a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn trims_blanks_and_line_ends() {
+        assert_eq!(form("a=+%0d%0a1+2%0A+").unwrap().text("a").as_deref(), Some("1 2"));
+        assert_eq!(form("a=1\n").unwrap().text("a").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn restores_the_plus_of_a_raw_key() {
+        let keys = [
+            "2DJdzjmOtTlIfAg25V3PuuTMlbiFCcvOk7wI5D4SIUk=",
+            "+DJdzjmOtTlIfAg25V3Puu+MlbiFCcvOk7wI5D4SIUk=",
+            "++++zjmOtTlIfAg25V3PuuTMlbiFCcvOk7wI5D4SI+k=",
+        ];
+        for key in keys {
+            for body in [format!("k={key}"), format!("k=%20{key}+%0a"), format!("k={}", key.replace('+', "%2B"))] {
+                assert_eq!(form(&body).unwrap().key("k").as_deref(), Some(key), "{body}");
+            }
+            assert_eq!(json(&format!(r#"{{"k":"{key}"}}"#)).unwrap().key("k").as_deref(), Some(key));
+        }
+        assert_eq!(form("k=").unwrap().key("k").as_deref(), Some(""));
+        assert_eq!(form("").unwrap().key("k"), None);
+    }
+
+    #[test]
+    fn refuses_more_fields_than_any_form_has() {
+        let body = |count: usize| (0..count).map(|n| format!("f{n}=1&f{n}=2")).collect::<Vec<_>>().join("&");
+
+        assert!(form(&body(limits::FORM_FIELDS)).is_ok());
+        assert_eq!(form(&body(limits::FORM_FIELDS + 1)), Err(Refusal::BodyMalformed));
+    }
+
+    #[test]
+    fn refuses_what_is_no_text() {
+        assert_eq!(form("a=%ff"), Err(Refusal::BodyMalformed));
+    }
+
+    #[test]
+    fn takes_a_json_object_of_plain_values() {
+        let fields = json(r#"{"a":"x","b":12,"c":true,"d":null}"#).unwrap();
+
+        assert_eq!(fields, form("a=x&b=12&c=true").unwrap());
+        for body in ["[]", "{", r#"{"a":[]}"#, r#"{"a":{}}"#, "1"] {
+            assert_eq!(json(body), Err(Refusal::BodyMalformed), "{body}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Ways in by HTTP: the contract's API and what the operator's own commands speak.
+//!
+//! A request's road: a row of [`routes`], the caller, the form, a draft, a service, the envelope. A handler names no
+//! rule and a service names no HTTP. [`server`] owns the listeners; in between stands nothing but bounds.
+
+mod address;
+mod api;
+mod body;
+mod caller;
+mod connection;
+mod envelope;
+mod error;
+mod form;
+mod landing;
+mod local_socket;
+mod places;
+pub mod routes;
+pub mod server;
+mod stall;
+pub mod tls;
+mod wrong_tries;
+
+use std::any::Any;
+
+use axum::extract::Request;
+use axum::http::{HeaderValue, Uri, header};
+use axum::response::Response;
+use axum::{Extension, Router, middleware};
+use ipnet::IpNet;
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use address::Remote;
+pub use local_socket::FILE_NAME as LOCAL_SOCKET;
+
+use crate::domain::refusal::Refusal;
+use crate::services::{Caller, Services};
+use caller::Gate;
+use error::Problem;
+use routes::{Admission, Route};
+
+/// What the world reaches: every row but the operator's, each behind its admission.
+///
+/// A request without a [`Remote`] among its extensions comes from nowhere and is not authorized.
+pub fn router(services: Services, proxies: Vec<IpNet>) -> Router {
+    let gate = Gate::new(services.access.clone(), proxies);
+    let open = rows(|route| route.admission == Admission::Anyone);
+    let keyed = rows(|route| route.admission == Admission::Key);
+    let keyed = keyed.route_layer(middleware::from_fn_with_state(gate, caller::authorize));
+    finish(open.merge(keyed), services)
+}
+
+/// What the operator reaches on the machine itself: every row, with no hash to show.
+pub fn local_router(services: Services) -> Router {
+    finish(rows(|_| true).layer(Extension(Caller::local())), services)
+}
+
+fn rows(wanted: impl Fn(&Route) -> bool) -> Router<Services> {
+    let wanted = routes::table().into_iter().filter(wanted);
+    wanted.fold(Router::new(), |router, route| {
+        route.paths.iter().fold(router, |router, path| router.route(path, route.endpoint()))
+    })
+}
+
+/// Adds what holds for every request. The slash is trimmed before routing, so that stands outside of it.
+fn finish(router: Router<Services>, services: Services) -> Router {
+    let router = router
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(services)
+        .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| error::panicked(payload.as_ref())))
+        .layer(middleware::map_response(guard));
+    Router::new().fallback_service(router.map_request(trim_slash))
+}
+
+async fn unknown_path(request: Request) -> Problem {
+    body::discard(request.into_body()).await;
+    Refusal::PathUnknown.into()
+}
+
+async fn wrong_method(request: Request) -> Problem {
+    body::discard(request.into_body()).await;
+    Refusal::MethodNotAllowed.into()
+}
+
+/// Answers hold keys and passwords: nobody keeps them, nobody guesses what they are.
+async fn guard(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Takes `/path/` for `/path`: the contract's own examples write both.
+fn trim_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || trimmed.is_empty() {
+        return request;
+    }
+    let target = request.uri().query().map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    // a piece of a valid target is one; if not, the request goes on as it came
+    if let Ok(uri) = target.parse::<Uri>() {
+        *request.uri_mut() = uri;
+    }
+    request
+}

@@ -1,0 +1,142 @@
+//! THE table: every endpoint once, with its id in the contract, who may call it, its paths and its handler.
+//!
+//! The router is built from it and the contract's test reads it. A new endpoint is a new row.
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::api::{access, accounts, servers, system};
+use super::landing;
+use crate::services::Services;
+
+use Admission::{Anyone, Key, Operator};
+
+/// Who may call an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Whoever reaches the port.
+    Anyone,
+    /// Who shows a valid access hash; and the operator.
+    Key,
+    /// The operator alone, over the local socket.
+    Operator,
+}
+
+/// A row.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its id in the contract, or, beyond the contract, one of our own.
+    pub id: &'static str,
+    /// Who may call.
+    pub admission: Admission,
+    /// The methods that it takes, the contract's first.
+    pub methods: Vec<Method>,
+    /// Its paths, the contract's first, then what is also accepted.
+    pub paths: Vec<&'static str>,
+    handler: MethodRouter<Services>,
+}
+
+/// Every endpoint.
+#[rustfmt::skip]
+pub fn table() -> Vec<Route> {
+    vec![
+        get("landing", Anyone, "/", landing::page),
+
+        get("system_status", Key, "/api/v1/system/status", system::status),
+        get("system_info", Key, "/api/v1/system/info", system::info),
+        put("system_reload", Key, "/api/v1/system/reload", system::reload),
+
+        get("wireguard_info", Key, "/api/v1/wireguard/info", system::wireguard_versions),
+        get("wireguard_list", Key, "/api/v1/wireguard", servers::list),
+        post("wireguard_add", Key, "/api/v1/wireguard", servers::add),
+        get("wireguard_online", Key, "/api/v1/wireguard/online", servers::online),
+        get("wireguard_detail", Key, "/api/v1/wireguard/{name}", servers::detail),
+        put("wireguard_edit", Key, "/api/v1/wireguard/{name}", servers::edit),
+        delete("wireguard_delete", Key, "/api/v1/wireguard/{name}", servers::delete),
+        get("wireguard_peers", Key, "/api/v1/wireguard/{name}/peers", servers::peers),
+        get("server_dump", Key, "/api/v1/wireguard/{name}/dump", servers::dump),
+        get("server_available_ips", Key, "/api/v1/wireguard/{name}/available_ips", servers::available_ips),
+        put_or_get("server_set_bandwidth", Key, "/api/v1/wireguard/{name}/set_bandwidth", servers::set_bandwidth),
+
+        get("account_list", Key, "/api/v1/account", accounts::list),
+        post("account_add", Key, "/api/v1/account", accounts::add),
+        get("account_detail", Key, "/api/v1/account/{name}", accounts::detail),
+        put("account_edit", Key, "/api/v1/account/{name}", accounts::edit),
+        delete("account_delete", Key, "/api/v1/account/{name}", accounts::delete),
+        get("account_config_text", Key, "/api/v1/account/{name}/config_text", accounts::config_text),
+        get("account_config_qr", Key, "/api/v1/account/{name}/config_qr", accounts::config_qr),
+        get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
+
+        get("local_status", Operator, "/local/v1/status", system::appliance),
+        get("local_access_list", Operator, "/local/v1/access", access::list),
+        post("local_access_add", Operator, "/local/v1/access", access::add),
+        delete("local_access_remove", Operator, "/local/v1/access/{label}", access::remove),
+        get("local_account_config_qr_text", Operator, "/local/v1/account/{name}/config_qr_text", accounts::config_qr_text).also("/local/v1/account/{name}/qr_text"),
+    ]
+}
+
+impl Route {
+    /// Also answers at `path`.
+    #[must_use]
+    pub fn also(mut self, path: &'static str) -> Self {
+        self.paths.push(path);
+        self
+    }
+
+    /// What is to be called at each of its paths.
+    pub(super) fn endpoint(&self) -> MethodRouter<Services> {
+        self.handler.clone()
+    }
+}
+
+fn get<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+where
+    T: 'static,
+{
+    row(id, admission, vec![Method::GET], path, on(MethodFilter::GET, handler))
+}
+
+fn post<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+where
+    T: 'static,
+{
+    row(id, admission, vec![Method::POST], path, on(MethodFilter::POST, handler))
+}
+
+fn put<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+where
+    T: 'static,
+{
+    row(id, admission, vec![Method::PUT], path, on(MethodFilter::PUT, handler))
+}
+
+fn put_or_get<T>(
+    id: &'static str,
+    admission: Admission,
+    path: &'static str,
+    handler: impl Handler<T, Services>,
+) -> Route
+where
+    T: 'static,
+{
+    let either = MethodFilter::PUT.or(MethodFilter::GET);
+    row(id, admission, vec![Method::PUT, Method::GET], path, on(either, handler))
+}
+
+fn delete<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+where
+    T: 'static,
+{
+    row(id, admission, vec![Method::DELETE], path, on(MethodFilter::DELETE, handler))
+}
+
+fn row(
+    id: &'static str,
+    admission: Admission,
+    methods: Vec<Method>,
+    path: &'static str,
+    handler: MethodRouter<Services>,
+) -> Route {
+    Route { id, admission, methods, paths: vec![path], handler }
+}

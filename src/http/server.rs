@@ -1,0 +1,206 @@
+//! The listeners: TLS for the world, a Unix socket for the operator; both end together.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use super::address::Remote;
+use super::connection::{Desk, stopped};
+use super::local_socket::{self, LocalSocket};
+use super::places::Places;
+use super::tls::{self, CertificateFiles};
+use super::{local_router, router};
+use crate::domain::limits;
+use crate::services::Services;
+
+/// How long to wait where the system has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where to listen, and as whom.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address and port of the API; every address of the host where none is named.
+    pub listen: Option<SocketAddr>,
+    /// The data folder: the certificate that we make and the local socket lie there.
+    pub data: PathBuf,
+    /// The operator's own certificate, if there is one.
+    pub certificate: Option<CertificateFiles>,
+    /// Host names and addresses by which clients call; the certificate that we make holds them.
+    pub names: Vec<String>,
+    /// The proxies whose `X-Forwarded-For` counts.
+    pub proxies: Vec<IpNet>,
+}
+
+/// Why nothing listens.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The API's address cannot be had.
+    #[error("cannot listen on {address}: {cause}")]
+    Address {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The system's reason.
+        cause: io::Error,
+    },
+    /// There is no certificate.
+    #[error(transparent)]
+    Certificate(#[from] tls::Error),
+    /// There is no local socket.
+    #[error(transparent)]
+    Local(#[from] local_socket::Error),
+}
+
+/// What listens already and answers nobody yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Arc<ServerConfig>,
+    local: LocalSocket,
+    proxies: Vec<IpNet>,
+}
+
+impl Server {
+    /// Takes the API's address, the certificate (made now where there is none) and the local socket, in this order:
+    /// where the address is taken, nothing has been touched.
+    ///
+    /// # Errors
+    /// [`Error`], one sentence for people.
+    pub async fn bind(settings: Settings, at: Timestamp) -> Result<Self, Error> {
+        let (listener, address) = listen(settings.listen).await?;
+        let files = if let Some(own) = settings.certificate {
+            own
+        } else {
+            let made = CertificateFiles::in_folder(&settings.data);
+            made.make_if_absent(&settings.names, at)?;
+            made
+        };
+        let tls = files.load()?;
+        let local = LocalSocket::bind(&settings.data)?;
+        Ok(Self { listener, address, tls, local, proxies: settings.proxies })
+    }
+
+    /// The address of the API, with the port that the system chose where none was named.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is ready; open requests get [`limits::STOP_TIME`] from then on.
+    pub async fn run(self, services: Services, stop: impl Future<Output = ()>) {
+        let Self { listener, tls, local, proxies, .. } = self;
+        let (end, stopping) = watch::channel(false);
+        let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
+        let operator = Desk { router: local_router(services), stop: stopping };
+        let ended = async {
+            stop.await;
+            end.send_replace(true);
+        };
+        tokio::join!(ended, serve_world(listener, tls, world), serve_operator(local, operator));
+    }
+}
+
+/// Takes the address, or any address of both families, or of IPv4 alone where the host has no IPv6.
+async fn listen(wanted: Option<SocketAddr>) -> Result<(TcpListener, SocketAddr), Error> {
+    let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+    let [both, ipv4] = any.map(|address| SocketAddr::new(address, limits::API_PORT));
+    let listener = match wanted {
+        Some(address) => bind_to(address).await,
+        None => match bind_to(both).await {
+            Err(Error::Address { cause, .. }) if has_no_ipv6(&cause) => bind_to(ipv4).await,
+            bound => bound,
+        },
+    }?;
+    let address = listener.local_addr().map_err(|cause| Error::Address { address: wanted.unwrap_or(both), cause })?;
+    Ok((listener, address))
+}
+
+async fn bind_to(address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|cause| Error::Address { address, cause })
+}
+
+fn has_no_ipv6(cause: &io::Error) -> bool {
+    cause.raw_os_error() == Some(libc::EAFNOSUPPORT) || cause.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+async fn serve_world(listener: TcpListener, tls: Arc<ServerConfig>, desk: Desk) {
+    let mut stop = desk.stop.clone();
+    let places = Places::default();
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = next(listener.accept(), &mut connections, &mut stop).await {
+        let Some((stream, from)) = accepted else { continue };
+        let remote = Remote::new(from.ip());
+        let Some(place) = places.take(remote.0) else {
+            debug!("No place left for a connection from `{}`", remote.0);
+            continue;
+        };
+        let (desk, tls) = (desk.clone(), tls.clone());
+        connections.spawn(async move {
+            let _place = place;
+            send_at_once(&stream);
+            desk.serve_tls(stream, remote, tls).await;
+        });
+    }
+    drop(listener);
+    finish(connections).await;
+}
+
+async fn serve_operator(local: LocalSocket, desk: Desk) {
+    let mut stop = desk.stop.clone();
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = next(local.accept(), &mut connections, &mut stop).await {
+        let Some(stream) = accepted else { continue };
+        if connections.len() < limits::CONNECTIONS_OF_ONE {
+            connections.spawn(desk.clone().serve_local(stream));
+        }
+    }
+    drop(local);
+    finish(connections).await;
+}
+
+/// The next connection; `Some(None)` where there was something else to do, `None` when it is time to stop.
+async fn next<T>(
+    accept: impl Future<Output = io::Result<T>>,
+    connections: &mut JoinSet<()>,
+    stop: &mut watch::Receiver<bool>,
+) -> Option<Option<T>> {
+    tokio::select! {
+        () = stopped(stop) => None,
+        // takes the ended ones out of memory; a panic in one has been reported by the panic hook
+        Some(_) = connections.join_next() => Some(None),
+        accepted = accept => match accepted {
+            Ok(connection) => Some(Some(connection)),
+            Err(cause) => {
+                debug!("No connection could be accepted: {cause}");
+                sleep(PAUSE).await;
+                Some(None)
+            }
+        },
+    }
+}
+
+/// An answer is one small write; waiting for more to send with it only makes it late.
+fn send_at_once(stream: &TcpStream) {
+    if let Err(cause) = stream.set_nodelay(true) {
+        debug!("A connection keeps its delay: {cause}");
+    }
+}
+
+/// Gives open requests their time, then ends what is left.
+async fn finish(mut connections: JoinSet<()>) {
+    let all = async { while connections.join_next().await.is_some() {} };
+    if timeout(limits::STOP_TIME, all).await.is_err() {
+        connections.shutdown().await;
+    }
+}
