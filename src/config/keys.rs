@@ -1,0 +1,72 @@
+//! Every key of the configuration, a row each: its name, what it takes, what stands where nobody wrote it, what it means.
+//!
+//! The file's check, the names in the environment, `--help` and the sample in `configs/` all derive from this table.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A whole number.
+    Number,
+    /// An array of strings; in the environment, strings with commas between them.
+    List,
+}
+
+impl Kind {
+    /// Names the kind in a sentence.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a string in quotes",
+            Self::Number => "a whole number",
+            Self::List => "an array of strings",
+        }
+    }
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name in the file, with the section before a dot.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What stands where nobody wrote it, for people.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+impl Key {
+    /// Gives its name in the environment: `limits.accounts` is `CULVERT_LIMITS__ACCOUNTS`.
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name.replace('.', "__").to_uppercase())
+    }
+}
+
+/// What the name of every variable of ours begins with.
+pub const PREFIX: &str = "CULVERT_";
+
+/// The table.
+pub const KEYS: [Key; 12] = [
+    text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
+    text("data", "./culvert-data", "the folder for everything that lasts"),
+    text("uplink", "auto", "how packets leave: auto or sockets"),
+    text("log", "info", "error, warn, info, debug, trace; or by room, as in info,culvert::runtime=debug"),
+    text("log_format", "text", "text or json"),
+    text("external_ip", "the host's own", "the address by which clients reach this host, where a server names none"),
+    text("endpoint", "external_ip", "the host name or address to write into client files, where a server names none"),
+    Key { name: "limits.accounts", kind: Kind::Number, default: "100000", meaning: "how many accounts may exist" },
+    list("reach.allow", "none", "private prefixes that clients may reach through this host"),
+    list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
+    text("api.certificate", "self-signed", "a PEM file with the API's certificate chain"),
+    text("api.key", "self-signed", "a PEM file with that certificate's private key"),
+];
+
+const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Text, default, meaning }
+}
+
+const fn list(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::List, default, meaning }
+}

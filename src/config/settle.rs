@@ -1,0 +1,245 @@
+//! From texts to values: every check of a value, and its sentence.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::raw::{Raw, Written};
+use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+
+/// Checks what was written and puts defaults where nothing was.
+pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
+    let one = |name, expected| Field { raw, name, expected };
+    Ok(Config {
+        listen: one("listen", "an address and a port, as in 0.0.0.0:8098 or [::]:8098").parsed()?,
+        data: one("data", "a folder").text(path)?.unwrap_or_else(|| DATA.to_owned()).into(),
+        uplink: one("uplink", "auto or sockets (tun is not in this version)")
+            .text(uplink)?
+            .unwrap_or(UplinkChoice::Auto),
+        log: one("log", "error, warn, info, debug, trace, or a list as in info,culvert::runtime=debug")
+            .text(log)?
+            .unwrap_or_else(|| "info".to_owned()),
+        log_format: one("log_format", "text or json").text(log_format)?.unwrap_or(LogFormat::Text),
+        external_ip: one("external_ip", "an IP address").parsed()?,
+        endpoint: one("endpoint", "a host name or an IP address, without a port").text(host)?,
+        accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,
+        reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(prefix)?,
+        trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
+            .list(prefix)?,
+        certificate: certificate(raw)?,
+        strangers: raw.strangers.clone(),
+    })
+}
+
+/// The folder for everything that lasts, where nobody names one.
+const DATA: &str = "./culvert-data";
+
+/// One key on its way to its value.
+struct Field<'a> {
+    raw: &'a Raw,
+    name: &'static str,
+    expected: &'static str,
+}
+
+impl Field<'_> {
+    fn text<T>(&self, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Error> {
+        let Some((written, text)) = self.written() else { return Ok(None) };
+        let value = read(text).ok_or_else(|| self.refuse(written, text))?;
+        Ok(Some(value))
+    }
+
+    fn parsed<T: FromStr>(&self) -> Result<Option<T>, Error> {
+        self.text(|text| text.parse().ok())
+    }
+
+    fn list<T>(&self, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, Error> {
+        let Some(written) = self.raw.get(self.name) else { return Ok(Vec::new()) };
+        written.texts.iter().map(|text| read(text).ok_or_else(|| self.refuse(written, text))).collect()
+    }
+
+    fn written(&self) -> Option<(&Written, &str)> {
+        let written = self.raw.get(self.name)?;
+        Some((written, written.texts.first()?))
+    }
+
+    fn refuse(&self, written: &Written, text: &str) -> Error {
+        Error::WrongValue {
+            origin: written.origin.clone(),
+            name: self.name,
+            value: text.to_owned(),
+            expected: self.expected,
+        }
+    }
+}
+
+fn path(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn uplink(text: &str) -> Option<UplinkChoice> {
+    match text {
+        "auto" => Some(UplinkChoice::Auto),
+        "sockets" => Some(UplinkChoice::Sockets),
+        _ => None,
+    }
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+/// A list of levels and `target=level`. A bare word that is no level is a misspelt level, not a target.
+fn log(text: &str) -> Option<String> {
+    let is_level = |word: &str| ["off", "error", "warn", "info", "debug", "trace"].contains(&word);
+    let is_target =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+    let fits = |part: &str| match part.split_once('=') {
+        Some((target, level)) => is_target(target) && is_level(level),
+        None => is_level(part),
+    };
+    text.split(',').all(fits).then(|| text.to_owned())
+}
+
+fn positive(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|number| *number > 0)
+}
+
+/// A prefix, or an address alone as a prefix of itself.
+fn prefix(text: &str) -> Option<IpNet> {
+    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
+}
+
+/// An address, or labels of letters, digits and dashes between dots (RFC 1123, section 2.1).
+fn host(text: &str) -> Option<String> {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_name = text.len() <= 253 && text.split('.').all(is_label);
+    (text.parse::<IpAddr>().is_ok() || is_name).then(|| text.to_owned())
+}
+
+/// Both files or none.
+fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
+    let chain = Field { raw, name: "api.certificate", expected: "a PEM file" };
+    let key = Field { raw, name: "api.key", expected: "a PEM file" };
+    let alone =
+        |(written, _): (&Written, _), name, missing| Error::Alone { origin: written.origin.clone(), name, missing };
+    match (chain.written(), key.written()) {
+        (Some(there), None) => return Err(alone(there, chain.name, key.name)),
+        (None, Some(there)) => return Err(alone(there, key.name, chain.name)),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let files = chain.text(path)?.zip(key.text(path)?);
+    Ok(files.map(|(chain, key)| CertificateFiles { chain: chain.into(), key: key.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::keys::KEYS;
+    use std::path::Path;
+
+    fn file(text: &str) -> Result<Config, String> {
+        let raw = Raw::from_file(Path::new("c"), text).map_err(|error| error.to_string())?;
+        settle(&raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn needs_nothing_written() {
+        let config = file("").unwrap();
+
+        assert_eq!(
+            (config.listen, config.data.to_str(), config.uplink),
+            (None, Some("./culvert-data"), UplinkChoice::Auto)
+        );
+        assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
+        assert_eq!((config.accounts_cap, config.certificate), (None, None));
+    }
+
+    #[test]
+    fn settles_every_key() {
+        let config = file(
+            r#"
+            listen = "[::1]:9000"
+            data = "/srv/culvert"
+            uplink = "sockets"
+            log = "warn,culvert::runtime=debug"
+            log_format = "json"
+            external_ip = "192.0.2.7"
+            endpoint = "vpn.example.org"
+            limits.accounts = 20
+            reach.allow = ["192.168.10.0/24", "10.1.2.3"]
+            [api]
+            trusted_proxies = ["10.0.0.2"]
+            certificate = "chain.pem"
+            key = "key.pem"
+            "#,
+        )
+        .unwrap();
+
+        assert_eq!(config.listen, Some("[::1]:9000".parse().unwrap()));
+        assert_eq!((config.uplink, config.log_format), (UplinkChoice::Sockets, LogFormat::Json));
+        assert_eq!((config.external_ip, config.accounts_cap), (Some("192.0.2.7".parse().unwrap()), Some(20)));
+        assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
+        assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
+        assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
+    }
+
+    #[test]
+    fn refuses_each_meaningless_value_with_its_line_and_key() {
+        let cases = [
+            ("listen", "\"8098\"", "8098"),
+            ("listen", "\"localhost:8098\"", "localhost:8098"),
+            ("data", "\"\"", ""),
+            ("uplink", "\"tun\"", "tun"),
+            ("uplink", "\"Auto\"", "Auto"),
+            ("log", "\"verbose\"", "verbose"),
+            ("log", "\"info,a=loud\"", "info,a=loud"),
+            ("log_format", "\"xml\"", "xml"),
+            ("external_ip", "\"vpn.example.org\"", "vpn.example.org"),
+            ("endpoint", "\"vpn.example.org:51821\"", "vpn.example.org:51821"),
+            ("endpoint", "\"-a.example\"", "-a.example"),
+            ("limits.accounts", "0", "0"),
+            ("limits.accounts", "-1", "-1"),
+            ("limits.accounts", "4294967296", "4294967296"),
+            ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
+            ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+        ];
+        for (key, value, shown) in cases {
+            let sentence = file(&format!("\n{key} = {value}")).unwrap_err();
+            assert!(sentence.starts_with(&format!("line 2 of `c`: `{shown}` is no value for `{key}`: ")), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn refuses_half_a_certificate() {
+        assert_eq!(file("api.key = \"a\"").unwrap_err(), "line 1 of `c`: `api.key` needs `api.certificate` beside it");
+        assert_eq!(
+            file("api.certificate = \"a\"").unwrap_err(),
+            "line 1 of `c`: `api.certificate` needs `api.key` beside it"
+        );
+    }
+
+    #[test]
+    fn the_sample_holds_exactly_the_known_keys_and_settles() {
+        let sample = include_str!("../../configs/culvert.toml");
+        let live: Vec<_> = sample.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line)).collect();
+
+        let raw = Raw::from_file(Path::new("culvert.toml"), &live.join("\n")).unwrap();
+        let missing: Vec<_> = KEYS.iter().filter(|key| raw.get(key.name).is_none()).map(|key| key.name).collect();
+
+        assert_eq!(missing, Vec::<&str>::new());
+        settle(&raw).unwrap();
+        let as_shipped = Raw::from_file(Path::new("culvert.toml"), sample).unwrap();
+        assert_eq!(as_shipped, Raw::default(), "the sample changes a default before anybody has edited it");
+    }
+}
