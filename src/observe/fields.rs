@@ -1,0 +1,25 @@
+//! The name of each field of a log line, once.
+//!
+//! Used as `info!({ fields::ACCOUNT } = %name, "Added account `{name}`")`: the fact is in the sentence for people and in
+//! a field for programs.
+
+/// An account's name.
+pub const ACCOUNT: &str = "account";
+/// A server's name.
+pub const SERVER: &str = "server";
+/// Who asked for a change: an access hash's label.
+pub const CALLER: &str = "caller";
+/// The address that a request came from.
+pub const CALLER_ADDRESS: &str = "caller_address";
+/// An access hash's label.
+pub const ACCESS: &str = "access";
+/// The number by which a fault in an answer is found in the log.
+pub const FAULT: &str = "fault";
+/// The uplink that packets take.
+pub const UPLINK: &str = "uplink";
+/// Where the API listens.
+pub const LISTEN: &str = "listen";
+/// A variable of the environment.
+pub const VARIABLE: &str = "variable";
+/// Why, in the words of the system or of a library.
+pub const CAUSE: &str = "cause";
