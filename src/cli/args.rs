@@ -1,0 +1,382 @@
+//! The command line as typed.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::keys::KEYS;
+use crate::config::raw::Flag;
+
+/// A VPN appliance in one process: WireGuard tunnels and an HTTPS API, with no kernel module and no privilege.
+#[derive(Debug, Parser)]
+#[command(name = "culvert", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The folder for everything that lasts [default: ./culvert-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<String>,
+    /// A configuration file (TOML)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print what the API answers, as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the appliance
+    #[command(after_help = keys_help())]
+    Serve(Serve),
+    /// Tell what the appliance does and how it is
+    Status,
+    /// Look after WireGuard servers
+    #[command(subcommand)]
+    Server(ServerCommand),
+    /// Look after accounts: a client each
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Look after the hashes with which programs may call the API
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+}
+
+/// Options of `serve`; each wins over the environment and the file.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port of the API
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// How packets leave: auto or sockets
+    #[arg(long, value_name = "KIND")]
+    uplink: Option<String>,
+    /// Which log lines are written: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log: Option<String>,
+    /// How log lines look: text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// The address by which clients reach this host
+    #[arg(long, value_name = "IP")]
+    external_ip: Option<String>,
+    /// The host name or address for client files
+    #[arg(long, value_name = "HOST")]
+    endpoint: Option<String>,
+}
+
+/// What to do with servers.
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Add a server; what you leave out is chosen
+    Add {
+        /// Its name: letters, digits, `_` and `-`
+        name: Option<String>,
+        /// The network interface's name, as in wg0
+        #[arg(long, value_name = "wgN")]
+        interface: Option<String>,
+        /// What it is to be like.
+        #[command(flatten)]
+        fields: ServerFields,
+    },
+    /// List all servers
+    List,
+    /// Show one server
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Change a server; what you leave out stays
+    Edit {
+        /// Its name.
+        name: String,
+        /// What is to change.
+        #[command(flatten)]
+        fields: ServerFields,
+    },
+    /// Remove a server that has no accounts
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// What can be said of a server.
+#[derive(Debug, Default, Args)]
+pub struct ServerFields {
+    /// Its address and network inside the tunnel, as in 10.0.0.1/24
+    #[arg(long, value_name = "CIDR")]
+    pub address: Option<String>,
+    /// The UDP port on which it listens
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// The address by which clients reach this host
+    #[arg(long, value_name = "IP")]
+    pub external_ip: Option<String>,
+    /// The host name or address for client files
+    #[arg(long, value_name = "HOST")]
+    pub endpoint: Option<String>,
+    /// What clients send into the tunnel, IPv4 and IPv6
+    #[arg(long, value_name = "CIDR,…")]
+    pub allowed_ips: Option<String>,
+    /// Whether clients reach one another
+    #[arg(long, value_name = "BOOL")]
+    pub internal_traffic: Option<Switch>,
+    /// First DNS server of the clients
+    #[arg(long, value_name = "IP")]
+    pub dns1: Option<String>,
+    /// Second DNS server of the clients
+    #[arg(long, value_name = "IP")]
+    pub dns2: Option<String>,
+    /// Whether clients have IPv6
+    #[arg(long, value_name = "BOOL")]
+    pub ipv6: Option<Switch>,
+    /// Its IPv6 address and network inside the tunnel
+    #[arg(long, value_name = "CIDR")]
+    pub address_ipv6: Option<String>,
+    /// First DNS server over IPv6
+    #[arg(long, value_name = "IP")]
+    pub dns1_ipv6: Option<String>,
+    /// Second DNS server over IPv6
+    #[arg(long, value_name = "IP")]
+    pub dns2_ipv6: Option<String>,
+    /// Bytes in a packet inside the tunnel
+    #[arg(long, value_name = "BYTES")]
+    pub mtu: Option<String>,
+    /// Seconds between keepalives of the clients
+    #[arg(long, value_name = "SECONDS")]
+    pub keep_alive: Option<String>,
+    /// Mbit/s towards a new client, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub download: Option<String>,
+    /// Mbit/s from a new client, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub upload: Option<String>,
+}
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Add an account; what you leave out is chosen
+    Add {
+        /// Its name: letters, digits, `_` and `-`
+        name: Option<String>,
+        /// The server that it belongs to; needed only where there are several
+        #[arg(long, value_name = "NAME")]
+        server: Option<String>,
+        /// The user's name
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+        /// The public key of a client that keeps its private key to itself
+        #[arg(long, value_name = "KEY")]
+        public_key: Option<String>,
+        /// What it is to be like.
+        #[command(flatten)]
+        fields: AccountFields,
+    },
+    /// List all accounts
+    List,
+    /// Show one account
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Change an account; what you leave out stays
+    Edit {
+        /// Its name.
+        name: String,
+        /// What is to change.
+        #[command(flatten)]
+        fields: AccountFields,
+    },
+    /// Remove an account
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Print the client file
+    Config {
+        /// The account's name.
+        name: String,
+    },
+    /// Print the client file as a QR code
+    Qr {
+        /// The account's name.
+        name: String,
+        /// Write a picture instead
+        #[arg(long, value_name = "FILE")]
+        png: Option<PathBuf>,
+    },
+}
+
+/// What can be said of an account.
+#[derive(Debug, Default, Args)]
+pub struct AccountFields {
+    /// Whether it may connect
+    #[arg(long, value_name = "enable|disable")]
+    pub status: Option<String>,
+    /// Its address inside the tunnel
+    #[arg(long, value_name = "IP")]
+    pub ip: Option<String>,
+    /// Its IPv6 address inside the tunnel
+    #[arg(long, value_name = "IP")]
+    pub ipv6: Option<String>,
+    /// Mbit/s towards the client, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub download: Option<String>,
+    /// Mbit/s from the client, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub upload: Option<String>,
+}
+
+/// What to do with access hashes.
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Make an access hash and print it: it is shown this once
+    Add {
+        /// What it is for
+        label: String,
+        /// The address from which alone it works
+        #[arg(long, value_name = "ADDR")]
+        ip: IpAddr,
+    },
+    /// List labels, addresses and last uses
+    List,
+    /// Remove an access hash
+    Remove {
+        /// What it was for.
+        label: String,
+    },
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// On.
+    #[value(aliases = ["1", "true", "yes"])]
+    On,
+    /// Off.
+    #[value(aliases = ["0", "false", "no"])]
+    Off,
+}
+
+impl Arguments {
+    /// The options that set keys of the configuration.
+    pub fn flags(&self) -> Vec<Flag> {
+        let data = ("data", "data", &self.data);
+        let serve = match &self.command {
+            Command::Serve(serve) => serve.flags(),
+            Command::Status
+            | Command::Server(_)
+            | Command::Account(_)
+            | Command::Access(_)
+            | Command::Completions { .. } => Vec::new(),
+        };
+        let given = std::iter::once(data).chain(serve);
+        given.filter_map(|(key, name, value)| Some(Flag { key, name, value: value.clone()? })).collect()
+    }
+}
+
+impl Serve {
+    fn flags(&self) -> Vec<(&'static str, &'static str, &Option<String>)> {
+        vec![
+            ("listen", "listen", &self.listen),
+            ("uplink", "uplink", &self.uplink),
+            ("log", "log", &self.log),
+            ("log_format", "log-format", &self.log_format),
+            ("external_ip", "external-ip", &self.external_ip),
+            ("endpoint", "endpoint", &self.endpoint),
+        ]
+    }
+}
+
+/// Lists every key of the configuration below the options of `serve`.
+fn keys_help() -> String {
+    let rows = KEYS.iter().map(|key| {
+        let variable = key.variable();
+        format!("  {:<20} {variable:<30} {} [{}]\n", key.name, key.meaning, key.default)
+    });
+    let head = "Configuration (key in the file, name in the environment, meaning, default):\n";
+    std::iter::once(head.to_owned()).chain(rows).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn is_a_command_line_without_contradictions() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn takes_the_data_folder_before_and_after_the_command() {
+        for line in ["culvert --data D access list", "culvert access --data D list", "culvert access list --data D"] {
+            assert_eq!(parse(line).unwrap().data.as_deref(), Some("D"), "{line}");
+        }
+    }
+
+    #[test]
+    fn turns_options_into_settings() {
+        let arguments = parse("culvert serve --data D --listen 127.0.0.1:1 --log-format json").unwrap();
+
+        let flags = arguments.flags();
+
+        let set: Vec<_> = flags.iter().map(|flag| (flag.key, flag.name, flag.value.as_str())).collect();
+        assert_eq!(
+            set,
+            [("data", "data", "D"), ("listen", "listen", "127.0.0.1:1"), ("log_format", "log-format", "json")]
+        );
+    }
+
+    #[test]
+    fn every_option_of_serve_sets_a_key() {
+        let command = Arguments::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let options = serve.get_arguments().filter_map(clap::Arg::get_long).filter(|long| *long != "help");
+
+        for option in options {
+            assert!(KEYS.iter().any(|key| key.name.replace('_', "-") == option), "--{option} sets no key");
+        }
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        for line in [
+            "culvert",
+            "culvert fly",
+            "culvert serve --fast",
+            "culvert access add panel",
+            "culvert access add panel --ip localhost",
+            "culvert server edit",
+            "culvert server edit a --ipv6 perhaps",
+            "culvert account config",
+            "culvert completions tcsh",
+        ] {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn shows_every_key_in_the_help_of_serve() {
+        let help = Arguments::command().find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+
+        for key in KEYS {
+            assert!(help.contains(key.name) && help.contains(&key.variable()), "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! From a command to a request of the API: which path, which fields.
+
+use super::args::{AccessCommand, AccountCommand, AccountFields, Command, ServerCommand, ServerFields, Switch};
+
+/// A request of the API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Call {
+    /// GET, POST, PUT or DELETE.
+    pub(super) method: &'static str,
+    /// The path, with names escaped.
+    pub(super) path: String,
+    /// The form's fields.
+    pub(super) form: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    /// A request that reads.
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self { method: "GET", path: path.into(), form: Vec::new() }
+    }
+
+    fn delete(path: String) -> Self {
+        Self { method: "DELETE", path, form: Vec::new() }
+    }
+
+    fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        let form = form.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Self { method, path: path.into(), form }
+    }
+}
+
+/// Where servers are.
+pub(super) const SERVERS: &str = "/api/v1/wireguard";
+
+const ACCOUNTS: &str = "/api/v1/account";
+const ACCESS: &str = "/local/v1/access";
+
+/// The request that a command stands for; `serve` and `completions` stand for none.
+pub(super) fn call(command: &Command) -> Option<Call> {
+    match command {
+        Command::Serve(_) | Command::Completions { .. } => None,
+        Command::Status => Some(Call::get("/local/v1/status")),
+        Command::Server(command) => Some(server(command)),
+        Command::Account(command) => Some(account(command)),
+        Command::Access(command) => Some(access(command)),
+    }
+}
+
+fn server(command: &ServerCommand) -> Call {
+    match command {
+        ServerCommand::Add { name, interface, fields } => {
+            let mut form = server_form(fields);
+            form.extend([("name", name.clone()), ("interface_name", interface.clone())]);
+            Call::with_form("POST", SERVERS, form)
+        }
+        ServerCommand::List => Call::get(SERVERS),
+        ServerCommand::Show { name } => Call::get(below(SERVERS, name)),
+        ServerCommand::Edit { name, fields } => Call::with_form("PUT", below(SERVERS, name), server_form(fields)),
+        ServerCommand::Remove { name } => Call::delete(below(SERVERS, name)),
+    }
+}
+
+fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("address", fields.address.clone()),
+        ("listen_port", fields.port.clone()),
+        ("external_ip", fields.external_ip.clone()),
+        ("endpoint", fields.endpoint.clone()),
+        ("allowed_ips", fields.allowed_ips.clone()),
+        ("internal_traffic", fields.internal_traffic.map(flag)),
+        ("dns_1", fields.dns1.clone()),
+        ("dns_2", fields.dns2.clone()),
+        ("ipv6", fields.ipv6.map(flag)),
+        ("address_ipv6", fields.address_ipv6.clone()),
+        ("dns_1_ipv6", fields.dns1_ipv6.clone()),
+        ("dns_2_ipv6", fields.dns2_ipv6.clone()),
+        ("mtu", fields.mtu.clone()),
+        ("keep_alive", fields.keep_alive.clone()),
+        ("b_download", fields.download.clone()),
+        ("b_upload", fields.upload.clone()),
+    ]
+}
+
+fn flag(switch: Switch) -> String {
+    match switch {
+        Switch::On => "1".to_owned(),
+        Switch::Off => "0".to_owned(),
+    }
+}
+
+fn account(command: &AccountCommand) -> Call {
+    match command {
+        AccountCommand::Add { name, server, username, public_key, fields } => {
+            let mut form = account_form(fields);
+            form.extend([
+                ("name", name.clone()),
+                ("wg_name", server.clone()),
+                ("username", username.clone()),
+                ("public_key", public_key.clone()),
+            ]);
+            Call::with_form("POST", ACCOUNTS, form)
+        }
+        AccountCommand::List => Call::get(ACCOUNTS),
+        AccountCommand::Show { name } => Call::get(below(ACCOUNTS, name)),
+        AccountCommand::Edit { name, fields } => Call::with_form("PUT", below(ACCOUNTS, name), account_form(fields)),
+        AccountCommand::Remove { name } => Call::delete(below(ACCOUNTS, name)),
+        AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
+        AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
+        AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
+    }
+}
+
+fn account_form(fields: &AccountFields) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("status", fields.status.clone()),
+        ("allowed_IPs", fields.ip.clone()),
+        ("allowed_IPs_ipv6", fields.ipv6.clone()),
+        ("b_download", fields.download.clone()),
+        ("b_upload", fields.upload.clone()),
+    ]
+}
+
+fn access(command: &AccessCommand) -> Call {
+    match command {
+        AccessCommand::Add { label, ip } => {
+            Call::with_form("POST", ACCESS, vec![("label", Some(label.clone())), ("ip", Some(ip.to_string()))])
+        }
+        AccessCommand::List => Call::get(ACCESS),
+        AccessCommand::Remove { label } => Call::delete(below(ACCESS, label)),
+    }
+}
+
+/// A path below another, with everything escaped that is not unreserved (RFC 3986, section 2.3).
+fn below(path: &str, name: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        // a segment of dots alone would be taken for a step in the tree (section 5.2.4)
+        _ => format!("%{byte:02X}"),
+    };
+    let name: String = name.bytes().map(escape).collect();
+    format!("{path}/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Arguments;
+    use clap::Parser as _;
+
+    fn called(line: &str) -> (String, Vec<(&'static str, String)>) {
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let call = call(&arguments.command).unwrap();
+        (format!("{} {}", call.method, call.path), call.form)
+    }
+
+    #[test]
+    fn knows_the_path_of_every_command() {
+        let cases = [
+            ("culvert status", "GET /local/v1/status"),
+            ("culvert server add", "POST /api/v1/wireguard"),
+            ("culvert server list", "GET /api/v1/wireguard"),
+            ("culvert server show a", "GET /api/v1/wireguard/a"),
+            ("culvert server edit a", "PUT /api/v1/wireguard/a"),
+            ("culvert server remove a", "DELETE /api/v1/wireguard/a"),
+            ("culvert account add", "POST /api/v1/account"),
+            ("culvert account list", "GET /api/v1/account"),
+            ("culvert account show a", "GET /api/v1/account/a"),
+            ("culvert account edit a", "PUT /api/v1/account/a"),
+            ("culvert account remove a", "DELETE /api/v1/account/a"),
+            ("culvert account config a", "GET /api/v1/account/a/config_text"),
+            ("culvert account qr a", "GET /local/v1/account/a/config_qr_text"),
+            ("culvert account qr a --png f", "GET /api/v1/account/a/config_qr"),
+            ("culvert access add a --ip ::1", "POST /local/v1/access"),
+            ("culvert access list", "GET /local/v1/access"),
+            ("culvert access remove a", "DELETE /local/v1/access/a"),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(called(line).0, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn sends_only_the_fields_that_were_given() {
+        let (_, form) = called("culvert server edit a --port 51900 --ipv6 off --download 0");
+
+        assert_eq!(form, [("listen_port", "51900".into()), ("ipv6", "0".into()), ("b_download", "0".into())]);
+        assert_eq!(called("culvert account add").1, []);
+    }
+
+    #[test]
+    fn sends_each_field_of_an_account_under_its_name_in_the_contract() {
+        let line = "culvert account add a --server s --username u --public-key k --status disable --ip 10.0.0.9 \
+                    --ipv6 fd00::9 --download 1 --upload 2";
+        let (_, form) = called(line);
+
+        let names: Vec<_> = form.iter().map(|(name, _)| *name).collect();
+        let expected = [
+            "status",
+            "allowed_IPs",
+            "allowed_IPs_ipv6",
+            "b_download",
+            "b_upload",
+            "name",
+            "wg_name",
+            "username",
+            "public_key",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn escapes_names() {
+        assert_eq!(below("/x", "a_B-9"), "/x/a_B-9");
+        assert_eq!(below("/x", "../a b/ü?"), "/x/%2E%2E%2Fa%20b%2F%C3%BC%3F");
+    }
+}

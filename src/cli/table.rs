@@ -1,0 +1,172 @@
+//! Answers of the API as tables for people.
+
+use comfy_table::Table;
+use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
+use serde_json::Value;
+
+use super::args::{AccessCommand, AccountCommand, Command, ServerCommand};
+use super::shown;
+
+/// A column: its heading and the field that it shows.
+type Column = (&'static str, &'static str);
+
+const SERVERS: &[Column] = &[
+    ("NAME", "name"),
+    ("PORT", "listen_port"),
+    ("NETWORK", "address"),
+    ("NETWORK IPV6", "address_ipv6"),
+    ("EXTERNAL IP", "external_ip"),
+    ("INTERNAL TRAFFIC", "internal_traffic"),
+];
+const ACCOUNTS: &[Column] = &[
+    ("NAME", "name"),
+    ("SERVER", "wg_name"),
+    ("ADDRESS", "allowed_IPs"),
+    ("STATUS", "status"),
+    ("DOWN MBIT/S", "b_download"),
+    ("UP MBIT/S", "b_upload"),
+    ("USERNAME", "username"),
+];
+const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
+
+/// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
+const SECRET: [&str; 2] = ["private_key", "password"];
+
+/// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
+pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
+    let style = if terminal { UTF8_FULL_CONDENSED } else { NOTHING };
+    let mut table = Table::new();
+    table.load_style(style);
+    match command {
+        Command::Server(ServerCommand::List) => rows(&mut table, SERVERS, answer),
+        Command::Account(AccountCommand::List) => rows(&mut table, ACCOUNTS, answer),
+        Command::Access(AccessCommand::List) => rows(&mut table, ACCESS, answer),
+        Command::Status => condition(&mut table, answer),
+        Command::Server(ServerCommand::Remove { name }) | Command::Account(AccountCommand::Remove { name }) => {
+            return format!("Removed `{name}`\n");
+        }
+        Command::Access(AccessCommand::Remove { label }) => return format!("Removed `{label}`\n"),
+        Command::Serve(_)
+        | Command::Completions { .. }
+        | Command::Server(_)
+        | Command::Account(_)
+        | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
+    }
+    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
+    lines.collect()
+}
+
+/// A row an item, whether the items come in an array or in an object by name.
+fn rows(table: &mut Table, columns: &[Column], answer: &Value) {
+    table.set_header(columns.iter().map(|(heading, _)| *heading));
+    let items: Vec<&Value> = match answer {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(items) => items.values().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
+    };
+    for item in items {
+        table.add_row(columns.iter().map(|(_, field)| cell(item, field)));
+    }
+}
+
+/// A row a field.
+fn fields(table: &mut Table, answer: &Value) {
+    for (field, value) in answer.as_object().into_iter().flatten() {
+        let hidden = SECRET.contains(&field.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
+        let value = if hidden { "(hidden; --json shows it)".to_owned() } else { shown(value) };
+        table.add_row([field.clone(), value]);
+    }
+}
+
+/// What `status` shows: first what matters.
+fn condition(table: &mut Table, answer: &Value) {
+    table.add_row(["Status", &cell(answer, "status")]);
+    table.add_row(["Version", &cell(answer, "version")]);
+    let uplink = answer.get("uplink").unwrap_or(&Value::Null);
+    table.add_row(["Uplink".to_owned(), format!("{}: {}", cell(uplink, "name"), cell(uplink, "why"))]);
+    table.add_row(["Servers", &cell(answer, "servers")]);
+    table.add_row(["Accounts", &cell(answer, "accounts")]);
+    for fault in answer.get("faults").and_then(Value::as_array).into_iter().flatten() {
+        table.add_row([format!("Fault of {}", cell(fault, "server")), cell(fault, "why")]);
+    }
+    let store = cell(answer, "store_fault");
+    if !store.is_empty() {
+        table.add_row(["Fault of the store", &store]);
+    }
+}
+
+fn cell(item: &Value, field: &str) -> String {
+    item.get(field).map(shown).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::Arguments;
+    use clap::Parser as _;
+    use serde_json::json;
+
+    fn rendered(line: &str, answer: &Value) -> Vec<String> {
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
+        let text = render(&arguments.command, answer, false);
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn lists_servers_by_name() {
+        let answer = json!({"Default_1": {
+            "name": "Default_1", "listen_port": "51821", "address": "10.0.0.1/24", "address_ipv6": "fd00::1/64",
+            "external_ip": "192.0.2.7", "internal_traffic": true, "private_key": "SECRET",
+        }});
+
+        let lines = rendered("culvert server list", &answer);
+
+        assert_eq!(lines[1..], ["Default_1 51821 10.0.0.1/24 fd00::1/64 192.0.2.7 yes"]);
+    }
+
+    #[test]
+    fn lists_nothing_as_headings_alone() {
+        assert_eq!(rendered("culvert account list", &json!([])).len(), 1);
+    }
+
+    #[test]
+    fn shows_a_hash_that_was_never_used() {
+        let answer =
+            json!([{"label": "panel", "ip": "127.0.0.1", "created": "2026-01-02T03:04:05Z", "last_login": null}]);
+
+        assert_eq!(rendered("culvert access list", &answer)[1], "panel 127.0.0.1 2026-01-02T03:04:05Z");
+    }
+
+    #[test]
+    fn hides_secrets_of_a_thing_shown() {
+        let answer = json!({"name": "a", "private_key": "SECRET", "password": "SECRET", "keep_alive": 25});
+
+        let lines = rendered("culvert account show a", &answer);
+
+        assert!(!lines.join("\n").contains("SECRET"));
+        assert_eq!((lines[0].as_str(), lines[3].as_str()), ("name a", "keep_alive 25"));
+    }
+
+    #[test]
+    fn puts_faults_into_the_status() {
+        let answer = json!({
+            "status": "OK", "version": "1", "servers": 2, "accounts": 3, "store_fault": "disk full",
+            "uplink": {"name": "sockets", "why": "no privilege"},
+            "faults": [{"server": "b", "why": "port taken"}],
+        });
+
+        let lines = rendered("culvert status", &answer);
+
+        assert!(lines.contains(&"Uplink sockets: no privilege".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"Fault of b port taken".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"Fault of the store disk full".to_owned()), "{lines:?}");
+    }
+
+    #[test]
+    fn draws_lines_only_for_a_terminal() {
+        let arguments = Arguments::try_parse_from(["culvert", "account", "list"]).unwrap();
+
+        assert!(render(&arguments.command, &json!([]), true).contains('│'));
+        assert!(render(&arguments.command, &json!([]), false).is_ascii());
+    }
+}
