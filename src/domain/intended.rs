@@ -44,6 +44,32 @@ impl Intended {
         self.servers.values().find_map(|server| server.accounts.get(name))
     }
 
+    /// Puts `server` in, or in the place of the one of its name, whose accounts it gets.
+    pub fn insert_server(&mut self, server: Arc<Server>) -> Option<Arc<Server>> {
+        if let Some(present) = self.servers.get_mut(&server.name) {
+            return Some(std::mem::replace(&mut present.server, server));
+        }
+        self.servers.insert(server.name.clone(), IntendedServer { server, accounts: Arc::default() });
+        None
+    }
+
+    /// Puts `account` into its server, or in the place of the one of its name there; returns that one.
+    ///
+    /// # Errors
+    /// Gives the account back where its server does not exist.
+    pub fn insert_account(&mut self, account: Arc<Account>) -> Result<Option<Arc<Account>>, Arc<Account>> {
+        match self.servers.get_mut(&account.server) {
+            Some(server) => Ok(Arc::make_mut(&mut server.accounts).insert(account.name.clone(), account)),
+            None => Err(account),
+        }
+    }
+
+    /// Takes the account of this name out.
+    pub fn remove_account(&mut self, name: &str) -> Option<Arc<Account>> {
+        let server = self.servers.values_mut().find(|server| server.accounts.contains_key(name))?;
+        Arc::make_mut(&mut server.accounts).remove(name)
+    }
+
     /// Every account, by server and then by name.
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.servers.values().flat_map(|server| server.accounts.values())

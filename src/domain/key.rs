@@ -21,8 +21,8 @@ pub struct PublicKey([u8; 32]);
 impl PrivateKey {
     /// Makes a key of 32 random bytes, clamped as RFC 7748, section 5 asks.
     pub fn from_entropy(mut bytes: [u8; 32]) -> Self {
-        bytes[0] &= 248;
-        bytes[31] = (bytes[31] & 127) | 64;
+        bytes[0] &= 0xf8;
+        bytes[31] = (bytes[31] & 0x7f) | 0x40;
         Self(bytes)
     }
 

@@ -63,3 +63,35 @@ pub const STOP_TIME: Duration = Duration::from_millis(1_500);
 pub const HEAD_BYTES: usize = 16 * 1024;
 /// The most headers of a request.
 pub const HEADERS: usize = 64;
+/// The smallest tunnel MTU that is taken, in bytes: what every IPv4 host takes whole (RFC 791, section 3.1).
+pub const MTU_MIN: u16 = 576;
+/// The smallest tunnel MTU of a server with IPv6, in bytes (RFC 8200, section 5).
+pub const MTU_MIN_IPV6: u16 = 1_280;
+/// The longest keepalive that the contract takes, in seconds.
+pub const KEEP_ALIVE_MAX: u32 = 2_147_483_647;
+/// The longest keepalive that `wg` reads in a client's file, in seconds.
+pub const KEEP_ALIVE_CLIENT_MAX: u32 = 65_535;
+/// How many networks a server may have its clients route into the tunnel.
+pub const ALLOWED_IPS_MAX: usize = 256;
+/// How many free addresses are listed.
+pub const AVAILABLE_IPS_MAX: usize = 65_536;
+/// The shortest prefix of a server's network: one that holds 16 million clients.
+pub const PREFIX_SHORTEST: u8 = 8;
+/// The longest prefix of a server's network: one that holds the server and one client.
+pub const PREFIX_LONGEST: u8 = 30;
+/// The shortest prefix of a server's IPv6 network.
+pub const PREFIX_SHORTEST_V6: u8 = 16;
+/// The longest prefix of a server's IPv6 network.
+pub const PREFIX_LONGEST_V6: u8 = 126;
+/// The stem of an account's chosen name; a number follows.
+pub const ACCOUNT_STEM: &str = "peer_";
+/// The stem of a chosen username; a number follows.
+pub const USERNAME_STEM: &str = "user_";
+/// The first login of the panel.
+pub const PANEL_USER_FIRST: &str = "admin";
+/// The length of the first login's password, in characters.
+pub const PANEL_PASSWORD_LENGTH: usize = 20;
+/// The label of the first access hash.
+pub const ACCESS_LABEL_FIRST: &str = "first_start";
+/// The shortest span between two records of an access hash's last use, in seconds.
+pub const LAST_LOGIN_GRAIN: i64 = 60;

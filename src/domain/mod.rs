@@ -6,11 +6,15 @@
 pub mod access;
 pub mod account;
 pub mod client_config;
+mod field;
 pub mod figures;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod intended;
 pub mod key;
 pub mod limits;
 pub mod name;
+pub mod password;
 pub mod pool;
 pub mod rate;
 pub mod refusal;

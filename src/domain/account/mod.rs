@@ -1,14 +1,17 @@
 //! An account: one client of one server.
 
+mod settle;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use super::key::{PrivateKey, PublicKey};
-use super::name::{AccountName, ServerName, Username};
-use super::rate::Mbps;
+pub use self::settle::{AccountSeed, rate_or};
+use crate::domain::key::{PrivateKey, PublicKey};
+use crate::domain::name::{AccountName, ServerName, Username};
+pub use crate::domain::password::Password;
+use crate::domain::rate::Mbps;
 
 /// An account as it is stored and run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,27 +75,5 @@ impl fmt::Debug for AccountDraft {
     /// Shows nothing but the names: a draft may hold a private key and a password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountDraft").field("wg_name", &self.wg_name).field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// A password that shows nothing in `Debug` and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
-pub struct Password(String);
-
-impl Password {
-    /// Takes any text.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text. The caller is about to show a secret.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(hidden)")
     }
 }

@@ -1,14 +1,17 @@
 //! A WireGuard server: its identity, its network, and what its clients get.
 
+mod settle;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use super::key::{PrivateKey, PublicKey};
-use super::name::{InterfaceName, ServerName};
-use super::rate::Mbps;
+pub use self::settle::{HostFacts, ServerSeed};
+use crate::domain::key::{PrivateKey, PublicKey};
+use crate::domain::name::{InterfaceName, ServerName};
+use crate::domain::rate::Mbps;
 
 /// A server as it is stored and run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
