@@ -3,6 +3,7 @@
 //! Each machine takes what happened (`handle_*`), what to do from now on (`apply`) and the time as its last argument,
 //! and says what is to be done (`poll_*`). The same input gives the same output, to the byte.
 
+pub mod dataplane;
 pub mod outbox;
 pub mod packet;
 pub mod wire;

@@ -1,0 +1,5 @@
+//! Tunnels: sealed datagrams on one side, packets on the other.
+
+pub mod room;
+pub mod timers;
+pub mod wireguard;

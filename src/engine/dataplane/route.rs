@@ -1,0 +1,50 @@
+//! Where a client's packet goes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::peers::Peers;
+use super::plan::Plan;
+use super::verdict::DropReason;
+use crate::engine::packet::Owner;
+
+/// Where to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// The server itself.
+    Own,
+    /// Another client of the same server.
+    Peer(Owner),
+    /// Everywhere else.
+    Outside,
+}
+
+/// Finds the way to a destination.
+///
+/// # Errors
+/// [`DropReason`] where there is none: what is not one host, other clients while they may not be reached, addresses of
+/// the clients' network that nobody has.
+pub fn find(plan: &Plan, peers: &Peers, destination: IpAddr) -> Result<Route, DropReason> {
+    if plan.is_own(destination) {
+        return Ok(Route::Own);
+    }
+    if !is_one_host(plan, destination) {
+        return Err(DropReason::NotUnicast);
+    }
+    match peers.at_address(plan, destination) {
+        Some(owner) if plan.server.internal_traffic => Ok(Route::Peer(owner)),
+        Some(_) => Err(DropReason::InternalOff),
+        None if plan.is_inside(destination) => Err(DropReason::NobodyThere),
+        None => Ok(Route::Outside),
+    }
+}
+
+fn is_one_host(plan: &Plan, destination: IpAddr) -> bool {
+    match destination {
+        IpAddr::V4(address) => {
+            let broadcast =
+                address == Ipv4Addr::BROADCAST || (plan.v4.prefix_len() < 31 && address == plan.v4.broadcast());
+            !(broadcast || address.is_multicast() || address.is_unspecified())
+        }
+        IpAddr::V6(address) => !(address.is_multicast() || address.is_unspecified()),
+    }
+}

@@ -1,0 +1,22 @@
+//! Life spans. `WireGuard`'s are those of the paper, section 6.1, under the paper's names.
+
+use std::time::Duration;
+
+/// When whoever began a session begins the next one, if it has something to send.
+pub const REKEY_AFTER_TIME: Duration = Duration::from_secs(120);
+/// When a session may no longer be used.
+pub const REJECT_AFTER_TIME: Duration = Duration::from_secs(180);
+/// How long one tries to begin a session before giving up.
+pub const REKEY_ATTEMPT_TIME: Duration = Duration::from_secs(90);
+/// How long one waits for the answer to a handshake, and how often one may begin one.
+pub const REKEY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most that is added to [`REKEY_TIMEOUT`] so that two peers do not keep step.
+pub const REKEY_JITTER_MAX: Duration = Duration::from_millis(333);
+/// When a packet from the other side is acknowledged by an empty one, if nothing else went back.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// When the last session's keys are forgotten.
+pub const FORGET_KEYS: Duration = Duration::from_secs(3 * REJECT_AFTER_TIME.as_secs());
+/// The counter at which a session's key may no longer be used: 2^64 - 2^13 - 1.
+pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
+/// The shortest time between two handshakes of one peer: 50 a second.
+pub const INITIATION_INTERVAL: Duration = Duration::from_millis(20);

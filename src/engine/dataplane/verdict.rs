@@ -1,0 +1,135 @@
+//! Why a packet went no further. Every one is delivered, held or dropped for one of these, and counted.
+
+/// A reason to drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum DropReason {
+    /// A datagram that is no message of `WireGuard`'s.
+    NotWireGuard,
+    /// A handshake whose first MAC is wrong: its sender does not know the server's public key.
+    WrongMac,
+    /// A handshake without a valid cookie while under load; a cookie went back.
+    UnderLoad,
+    /// A handshake beyond what its address may try while under load.
+    AddressLimited,
+    /// A handshake too soon after the same peer's last one.
+    PeerLimited,
+    /// A handshake of a key that no enabled account has.
+    UnknownPeer,
+    /// A handshake of another peer than the one that it was tried for.
+    OtherPeer,
+    /// A message for a session that does not exist.
+    UnknownIndex,
+    /// A message that fails authentication.
+    Unauthentic,
+    /// A message that was seen before, or is too far behind.
+    Replayed,
+    /// A counter at which the session's key may no longer be used.
+    CounterExhausted,
+    /// A message of a session that is too old.
+    SessionOld,
+    /// A handshake message that nothing asked for.
+    Unexpected,
+    /// Bytes inside the tunnel that are no IP packet.
+    Malformed,
+    /// A source that is not the account's own.
+    SourceForged,
+    /// A destination that is not one host.
+    NotUnicast,
+    /// Another client, while clients may not reach one another.
+    InternalOff,
+    /// An address of the tunnel's network that nobody has.
+    NobodyThere,
+    /// It has travelled too far.
+    TimeExceeded,
+    /// Larger than the tunnel's MTU.
+    TooBig,
+    /// For the server's own address, and not to be answered.
+    Unanswered,
+    /// For a peer that is gone or disabled.
+    PeerGone,
+    /// For a peer of which nobody knows where it is.
+    NoEndpoint,
+    /// For a peer whose handshake is under way, with enough waiting for it.
+    QueueFull,
+    /// No room for the datagram on its way out.
+    OutboxFull,
+}
+
+impl DropReason {
+    /// Every reason, in the order in which they are counted.
+    pub const ALL: [Self; 25] = [
+        Self::NotWireGuard,
+        Self::WrongMac,
+        Self::UnderLoad,
+        Self::AddressLimited,
+        Self::PeerLimited,
+        Self::UnknownPeer,
+        Self::OtherPeer,
+        Self::UnknownIndex,
+        Self::Unauthentic,
+        Self::Replayed,
+        Self::CounterExhausted,
+        Self::SessionOld,
+        Self::Unexpected,
+        Self::Malformed,
+        Self::SourceForged,
+        Self::NotUnicast,
+        Self::InternalOff,
+        Self::NobodyThere,
+        Self::TimeExceeded,
+        Self::TooBig,
+        Self::Unanswered,
+        Self::PeerGone,
+        Self::NoEndpoint,
+        Self::QueueFull,
+        Self::OutboxFull,
+    ];
+}
+
+/// How often each reason was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Drops {
+    /// Nothing counted yet.
+    pub const fn new() -> Self {
+        Self([0; DropReason::ALL.len()])
+    }
+
+    /// Counts one.
+    pub fn count(&mut self, reason: DropReason) {
+        self.0[reason as usize] += 1;
+    }
+
+    /// How often this reason was given.
+    pub const fn of(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    /// How often any reason was given.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl Default for Drops {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_every_reason_in_a_place_of_its_own() {
+        let mut drops = Drops::new();
+        for (place, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            drops.count(reason);
+            assert_eq!((drops.of(reason), drops.total()), (1, place as u64 + 1));
+        }
+    }
+}
