@@ -1,0 +1,8 @@
+//! Real peers: Culvert as nobody without a capability, Debian's WireGuard as its client, in network namespaces.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+#![expect(clippy::print_stderr, reason = "what a program said is shown when a test fails")]
+#![expect(clippy::disallowed_methods, reason = "the ban is on the product: a rig runs programs and reads the clock")]
+#![expect(unreachable_pub, reason = "a test's modules are seen by this target alone")]
+
+mod bare;
+mod rig;

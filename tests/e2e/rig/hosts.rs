@@ -1,0 +1,106 @@
+//! What answers in the internet: HTTP on 80, TCP and UDP echo on 7, DNS on 53; and traps, which ought to stay empty.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::http;
+use super::namespace::Namespace;
+use super::world::{HOST, HOST_V6, PRIVATE};
+
+/// What the DNS server answers for every name.
+pub const DNS_ANSWER: [u8; 4] = [192, 0, 2, 80];
+/// What the echo server sends after it has seen the end of what it was sent.
+pub const GOODBYE: &[u8] = b"goodbye";
+
+/// Starts every service in `host`, on all its addresses.
+pub fn start(host: &Namespace) {
+    host.enter(|| {
+        serve(listen(80), http::answer);
+        serve(listen(7), echo);
+        // a socket an address: one for all would answer from another address than the one that was asked
+        for address in [HOST, HOST_V6, PRIVATE] {
+            answer(UdpSocket::bind((address, 7)).unwrap(), <[u8]>::to_vec);
+            answer(UdpSocket::bind((address, 53)).unwrap(), resolve);
+        }
+    });
+}
+
+/// Something that nobody may reach: it counts who did.
+pub struct Trap {
+    caught: Arc<AtomicUsize>,
+}
+
+impl Trap {
+    /// Listens on a TCP and a UDP port of every address of `host`.
+    pub fn set(host: &Namespace, port: u16) -> Self {
+        let caught = Arc::new(AtomicUsize::new(0));
+        let (by_tcp, by_udp) = (Arc::clone(&caught), Arc::clone(&caught));
+        host.enter(|| {
+            serve(listen(port), move |_| {
+                by_tcp.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            answer(UdpSocket::bind(("::", port)).unwrap(), move |_| {
+                by_udp.fetch_add(1, Ordering::SeqCst);
+                b"caught".to_vec()
+            });
+        });
+        Self { caught }
+    }
+
+    /// How many connections and datagrams came.
+    pub fn caught(&self) -> usize {
+        self.caught.load(Ordering::SeqCst)
+    }
+}
+
+fn listen(port: u16) -> TcpListener {
+    TcpListener::bind(("::", port)).unwrap()
+}
+
+/// Serves each connection in a thread of its own, until the test's process ends.
+fn serve(listener: TcpListener, conversation: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) {
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let conversation = conversation.clone();
+            // a client that goes away ends its conversation, nothing else
+            thread::spawn(move || conversation(stream).unwrap_or_default());
+        }
+    });
+}
+
+fn answer(socket: UdpSocket, reply: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
+    thread::spawn(move || {
+        let mut datagram = [0; 65_536];
+        while let Ok((length, from)) = socket.recv_from(&mut datagram) {
+            let _ = socket.send_to(&reply(&datagram[..length]), from);
+        }
+    });
+}
+
+fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut bytes = [0; 16_384];
+    loop {
+        match stream.read(&mut bytes)? {
+            0 => break,
+            length => stream.write_all(&bytes[..length])?,
+        }
+    }
+    stream.write_all(GOODBYE)?;
+    stream.shutdown(Shutdown::Write)
+}
+
+/// Answers any question with one address (RFC 1035, section 4).
+fn resolve(question: &[u8]) -> Vec<u8> {
+    let name = question.get(12..).and_then(|rest| rest.iter().position(|byte| *byte == 0)).unwrap_or(0);
+    let end = (12 + name + 5).min(question.len());
+    let mut reply = question[..end].to_vec();
+    // a response, recursion available, one question, one answer, nothing else
+    reply[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+    reply.extend(DNS_ANSWER);
+    reply
+}

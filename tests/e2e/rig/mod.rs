@@ -1,0 +1,30 @@
+//! The rig: hosts that are network namespaces, programs that run in them, and waiting without sleeping.
+
+pub mod appliance;
+pub mod hosts;
+pub mod http;
+pub mod namespace;
+pub mod peer;
+pub mod program;
+pub mod world;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Looks until `look` finds something, and returns it.
+///
+/// # Panics
+/// When nothing was found within `bound`.
+pub fn until<T>(bound: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < bound, "not within {bound:?}: {what}");
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+/// How long a step may take that has no bound of its own: generous, for a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
