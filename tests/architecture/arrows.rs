@@ -26,7 +26,7 @@ const WORDS: [(&str, &[&str]); 8] = [
     ),
     ("files", &["std::fs", "std::env", "std::process", "std::thread", "redb"]),
     ("clocks", &["Instant::now", "SystemTime", "Timestamp::now", "Zoned::now", ".elapsed"]),
-    ("randomness", &["OsRng", "getrandom", "rand", "RandomState", "thread_rng"]),
+    ("randomness", &["OsRng", "getrandom", "rand", "thread_rng"]),
     ("logging above TRACE", &["info!", "warn!", "error!", "debug!", "println!", "eprintln!"]),
     ("HTTP", &["axum", "axum_server", "hyper", "hyper_util", "tower", "tower_http"]),
 ];

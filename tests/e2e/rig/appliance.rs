@@ -58,7 +58,7 @@ impl<'a> Appliance<'a> {
     }
 
     /// The data folder.
-    pub fn data(&self) -> PathBuf {
+    pub fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
@@ -67,7 +67,7 @@ impl<'a> Appliance<'a> {
         let mut command = self.host.command("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--pdeathsig=KILL"]);
         command.args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]);
-        command.arg(self.folder.path().join("culvert")).arg("--data").arg(self.data()).args(words);
+        command.arg(self.folder.path().join("culvert")).arg("--data").arg(self.state()).args(words);
         command.current_dir(self.folder.path()).env_clear().envs(self.settings.iter().map(|(key, value)| (key, value)));
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_BACKTRACE", "1");
         command
