@@ -47,6 +47,7 @@ async fn pass(mut body: Body, mut take: impl FnMut(&[u8])) -> Result<usize, Refu
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test measures the paused clock")]
 mod tests {
     use tokio::time::Instant;
 

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
+use tracing::debug;
 
 use super::address::{Proxies, Remote};
 use super::body;
@@ -57,8 +58,11 @@ pub(super) async fn authorize(State(gate): State<Gate>, mut request: Request, ne
     let remote = request.extensions().get::<Remote>().copied();
     match gate.admit(remote, request.headers()) {
         Ok(caller) => {
+            let (method, uri, by) = (request.method().clone(), request.uri().clone(), caller.to_string());
             request.extensions_mut().insert(caller);
-            Ok(next.run(request).await)
+            let response = next.run(request).await;
+            debug!(caller = by, "{method} {} by `{by}`: {}", uri.path(), response.status().as_u16());
+            Ok(response)
         }
         Err(problem) => {
             body::discard(request.into_body()).await;

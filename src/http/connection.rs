@@ -90,6 +90,7 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test measures the paused clock")]
 mod tests {
     use std::time::Duration;
 

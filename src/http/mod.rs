@@ -63,11 +63,11 @@ fn rows(wanted: impl Fn(&Route) -> bool) -> Router<Services> {
 }
 
 /// Adds what holds for every request. The slash is trimmed before routing, so that stands outside of it.
-fn finish(router: Router<Services>, services: Services) -> Router {
+fn finish<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
     let router = router
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(services)
+        .with_state(state)
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| error::panicked(payload.as_ref())))
         .layer(middleware::map_response(guard));
     Router::new().fallback_service(router.map_request(trim_slash))
@@ -104,4 +104,39 @@ fn trim_slash(mut request: Request) -> Request {
         *request.uri_mut() = uri;
     }
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn answers_500_for_a_handler_that_panics_and_goes_on() {
+        async fn broken() {
+            panic!("a secret");
+        }
+        let router = finish(Router::new().route("/broken", get(broken)).route("/whole", get(|| async {})), ());
+        let ask = |path| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
+
+        let answer = ask("/broken").await.unwrap();
+
+        assert_eq!(answer.status(), 500);
+        assert!(answer.headers().contains_key("x-fault"));
+        assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"error":"Internal error","msg":"","status":"error"}"#);
+        assert_eq!(ask("/whole").await.unwrap().status(), 200);
+    }
+
+    #[test]
+    fn trims_the_slash_and_keeps_the_query() {
+        for (given, kept) in [("/a/", "/a"), ("/a//?b=/", "/a?b=/"), ("/", "/"), ("/a", "/a"), ("//", "//")] {
+            let request = trim_slash(Request::get(given).body(Body::empty()).unwrap());
+            assert_eq!(request.uri(), kept);
+        }
+    }
 }

@@ -8,33 +8,29 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 /// Fails a write with [`io::ErrorKind::TimedOut`] after `bound` without a byte written.
 pub(super) struct Unstalled<S> {
     stream: S,
     bound: Duration,
-    waiting: Pin<Box<Sleep>>,
-    is_waiting: bool,
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Unstalled<S> {
-    /// Watches `stream`. To be made inside the async runtime.
+    /// Watches `stream`.
     pub(super) fn new(stream: S, bound: Duration) -> Self {
-        Self { stream, bound, waiting: Box::pin(sleep(bound)), is_waiting: false }
+        Self { stream, bound, waiting: None }
     }
 
     /// Ends the wait if something was written, else begins or continues it.
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.is_waiting = false;
+            self.waiting = None;
             return written;
         }
-        if !self.is_waiting {
-            self.is_waiting = true;
-            self.waiting.as_mut().reset(Instant::now() + self.bound);
-        }
-        self.waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(self.bound)));
+        waiting.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -62,8 +58,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test measures the paused clock")]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
 
     use super::*;
 

@@ -227,3 +227,28 @@ impl From<&OnlinePeer> for OnlineView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fixture::house;
+
+    #[test]
+    fn shows_an_online_account_with_the_contracts_keys_and_types() {
+        let account = house().account("peer_1").unwrap().clone();
+        let peer = OnlinePeer {
+            account,
+            endpoint: "79.184.218.180:47471".into(),
+            latest_handshake: "2022-12-12 13:02:01".into(),
+            transfer_rx: "3892".into(),
+            transfer_tx: "2972".into(),
+        };
+
+        let shown = serde_json::to_string(&OnlineView::from(&peer)).unwrap();
+
+        assert_eq!(
+            shown,
+            r#"{"allowed_IPs":"10.0.0.2","b_download":"0","b_upload":"0","endpoint":"79.184.218.180:47471","latest_handshake":"2022-12-12 13:02:01","name":"peer_1","status":"enable","transfer_rx":"3892","transfer_tx":"2972","username":"user_1","wg_name":"Default_1"}"#
+        );
+    }
+}
