@@ -112,6 +112,11 @@ impl Outbox {
         self.entries.is_empty()
     }
 
+    /// Whether it is time to send what waits: less than a quarter of the room is left.
+    pub fn is_tight(&self) -> bool {
+        self.used > self.memory.len() / 4 * 3 || self.entries.len() > BATCHES_MAX / 4 * 3
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.used = 0;
@@ -180,7 +185,8 @@ mod tests {
         let mut outbox = Outbox::new(100);
         assert!(outbox.push(endpoint(1), &[0; 60]));
         assert!(!outbox.push(endpoint(1), &[0; 60]));
+        assert!(!outbox.is_tight() && outbox.push(endpoint(1), &[0; 20]) && outbox.is_tight());
         outbox.clear();
-        assert!(outbox.is_empty() && outbox.push(endpoint(1), &[0; 60]));
+        assert!(!outbox.is_tight() && outbox.is_empty() && outbox.push(endpoint(1), &[0; 60]));
     }
 }

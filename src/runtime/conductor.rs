@@ -32,6 +32,7 @@ pub(super) struct Conductor {
 
 /// Runs until the store closes.
 pub(super) fn start(conductor: Conductor, intended: watch::Receiver<Arc<Intended>>, looks: mpsc::Receiver<()>) {
+    #[expect(clippy::disallowed_methods, reason = "it ends with the store, or with the last handle of the runtime")]
     tokio::spawn(conductor.run(intended, looks));
 }
 

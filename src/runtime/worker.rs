@@ -31,7 +31,7 @@ const EVENTS: usize = 1_024;
 /// The commands' own token; rooms have the others.
 const COMMAND: Token = Token(usize::MAX);
 /// Sealed datagrams kept until a room's turn ends, in bytes.
-const OUTBOX: usize = 2 << 20;
+const OUTBOX: usize = 1 << 19;
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -183,29 +183,30 @@ impl Turns {
     /// Takes one step. A server that cannot run is closed, so that the next try begins afresh.
     fn take(&mut self, step: Step, now: Instant) -> Option<Fault> {
         let server = step.server().clone();
-        let outcome = match step {
+        let why = match step {
             Step::Start(wanted) => self.open(&wanted, now),
             Step::Stop(_) => {
                 self.close(&server);
                 Ok(())
             }
-            Step::Change(changed) => self.room(&server).map_or(Ok(()), |room| room.change(changed, now)),
-            Step::Set(account) => {
-                if let Some(room) = self.room(&server) {
-                    room.set_account(account, now);
-                }
-                Ok(())
-            }
-            Step::Remove(_, account) => {
-                if let Some(room) = self.room(&server) {
-                    room.remove_account(&account, now);
-                }
-                Ok(())
-            }
-        };
-        let why = outcome.err()?;
+            Step::Change(_) | Step::Set(_) | Step::Remove(..) => self.adjust(&server, step, now),
+        }
+        .err()?;
         self.close(&server);
         Some(Fault { server, why })
+    }
+
+    /// Changes a server that runs; one that does not has a fault already.
+    fn adjust(&mut self, server: &ServerName, step: Step, now: Instant) -> Result<(), String> {
+        let outbox = &mut self.outbox;
+        let Some(room) = self.rooms.iter_mut().flatten().find(|room| room.name() == server) else { return Ok(()) };
+        match step {
+            Step::Change(changed) => return room.change(changed, outbox, now),
+            Step::Set(account) => room.set_account(account, outbox, now),
+            Step::Remove(_, account) => room.remove_account(account, outbox, now),
+            Step::Start(_) | Step::Stop(_) => {}
+        }
+        Ok(())
     }
 
     fn open(&mut self, wanted: &IntendedServer, now: Instant) -> Result<(), String> {
@@ -215,12 +216,8 @@ impl Turns {
         });
         let registry = self.poll.registry().try_clone().map_err(|error| error.to_string())?;
         let place = Place { registry, slot };
-        self.rooms[slot] = Some(Room::open(wanted, place, &self.settings, now)?);
+        self.rooms[slot] = Some(Room::open(wanted, place, &mut self.outbox, &self.settings, now)?);
         Ok(())
-    }
-
-    fn room(&mut self, server: &ServerName) -> Option<&mut Room> {
-        self.rooms.iter_mut().flatten().find(|room| room.name() == server)
     }
 
     fn close(&mut self, server: &ServerName) {

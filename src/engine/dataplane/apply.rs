@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::limiter::FrontLimiter;
 use super::plan::Plan;
-use super::{Change, Dataplane};
+use super::{Change, Dataplane, seed};
 use crate::domain::account::Account;
 use crate::domain::server::Server;
 use crate::engine::outbox::Outbox;
@@ -29,7 +29,7 @@ impl Dataplane {
         let other_key = plan.public != self.plan.public;
         self.plan = plan;
         if other_key {
-            self.limiter = FrontLimiter::new(&self.plan.public, now);
+            self.limiter = FrontLimiter::new(&self.plan.public, seed(self.entropy), now);
             let connected: Vec<Owner> = self.peers.iter().map(|(owner, _)| owner).collect();
             for owner in connected {
                 self.peers.close(owner);

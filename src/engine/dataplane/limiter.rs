@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use boringtun::noise::rate_limiter::RateLimiter;
 use boringtun::noise::{Packet, TunnResult};
 use boringtun::x25519;
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 use super::link::wireguard::reason;
 use super::verdict::DropReason;
@@ -58,12 +58,12 @@ pub struct FrontLimiter {
     in_second: u32,
     loaded_until: Option<Instant>,
     buckets: Box<[Bucket]>,
-    hasher: RandomState,
+    hasher: FixedState,
 }
 
 impl FrontLimiter {
-    /// For a server with this key.
-    pub fn new(public: &x25519::PublicKey, now: Instant) -> Self {
+    /// For a server with this key. The seed is secret and random, so that nobody can choose whose bucket to share.
+    pub fn new(public: &x25519::PublicKey, seed: u64, now: Instant) -> Self {
         Self {
             calm: Arc::new(RateLimiter::new(public, u64::MAX)),
             strict: RateLimiter::new(public, 0),
@@ -72,7 +72,7 @@ impl FrontLimiter {
             in_second: 0,
             loaded_until: None,
             buckets: vec![Bucket::default(); BUCKETS].into(),
-            hasher: RandomState::default(),
+            hasher: FixedState::with_seed(seed),
         }
     }
 

@@ -87,9 +87,9 @@ impl Dataplane {
     pub fn new(server: Arc<Server>, entropy: Entropy, now: Instant) -> Self {
         let plan = Plan::new(server);
         Self {
-            limiter: FrontLimiter::new(&plan.public, now),
+            limiter: FrontLimiter::new(&plan.public, seed(entropy), now),
             plan,
-            peers: Peers::new(),
+            peers: Peers::new(seed(entropy)),
             deadlines: Deadlines::default(),
             complaints: Complaints::new(now),
             drops: Drops::new(),
@@ -126,6 +126,11 @@ impl Dataplane {
         let peer = self.peers.get(self.peers.named(name)?)?;
         peer.endpoint.map(|_| figures_of(peer, now))
     }
+}
+
+/// A secret start for a hash.
+fn seed(entropy: Entropy) -> u64 {
+    u64::from(entropy()) << 32 | u64::from(entropy())
 }
 
 fn figures_of(peer: &Peer, now: Instant) -> AccountFigures {

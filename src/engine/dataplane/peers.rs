@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use foldhash::fast::RandomState;
+use foldhash::fast::FixedState;
 
 use super::account;
 use super::link::wireguard::Tunnel;
@@ -43,27 +43,28 @@ pub struct Peer {
 pub struct Peers {
     slots: Vec<Option<Peer>>,
     free: Vec<Owner>,
-    by_name: HashMap<AccountName, Owner, RandomState>,
-    by_key: HashMap<PublicKey, Owner, RandomState>,
-    by_address: HashMap<IpAddr, Owner, RandomState>,
-    by_index: HashMap<u32, Owner, RandomState>,
+    by_name: HashMap<AccountName, Owner, FixedState>,
+    by_key: HashMap<PublicKey, Owner, FixedState>,
+    by_address: HashMap<IpAddr, Owner, FixedState>,
+    by_index: HashMap<u32, Owner, FixedState>,
     /// Slot + 1 of who last spoke from an endpoint with this hash; may be wrong, and is never trusted.
     hints: Box<[u32]>,
-    hasher: RandomState,
+    hasher: FixedState,
 }
 
 impl Peers {
-    /// No peers.
-    pub fn new() -> Self {
+    /// No peers. The seed is secret and random, so that nobody can choose what collides.
+    pub fn new(seed: u64) -> Self {
+        let hasher = || FixedState::with_seed(seed);
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_name: HashMap::default(),
-            by_key: HashMap::default(),
-            by_address: HashMap::default(),
-            by_index: HashMap::default(),
+            by_name: HashMap::with_hasher(hasher()),
+            by_key: HashMap::with_hasher(hasher()),
+            by_address: HashMap::with_hasher(hasher()),
+            by_index: HashMap::with_hasher(hasher()),
             hints: vec![0; HINTS].into(),
-            hasher: RandomState::default(),
+            hasher: hasher(),
         }
     }
 
@@ -221,11 +222,5 @@ impl Peers {
         let Some(tunnel) = self.get_mut(owner).and_then(|peer| peer.tunnel.take()) else { return false };
         self.by_index.remove(&tunnel.index());
         true
-    }
-}
-
-impl Default for Peers {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -80,7 +80,7 @@ fn answers_one_peer_at_most_50_times_a_second() {
 fn gives_each_address_a_bucket_of_its_own_and_an_ipv6_network_one() {
     let now = start();
     let public = x25519::PublicKey::from(*server().public_key.as_bytes());
-    let mut limiter = super::super::limiter::FrontLimiter::new(&public, now);
+    let mut limiter = super::super::limiter::FrontLimiter::new(&public, 1, now);
     let mut spent = |address: &str| limiter.try_spend(address.parse().unwrap(), now);
     assert!((0..5).all(|_| spent("198.51.100.1")) && !spent("198.51.100.1"));
     assert!(spent("198.51.100.2"));

@@ -1,0 +1,256 @@
+//! No allocation a packet on the road in steady state: an allocator counts.
+#![expect(unsafe_code, reason = "an allocator cannot be written without")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the clock is read where the test begins")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use boringtun::noise::{Tunn, TunnResult};
+use boringtun::x25519;
+use culvert::domain::account::{Account, Password};
+use culvert::domain::key::PrivateKey;
+use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
+use culvert::domain::rate::Mbps;
+use culvert::domain::server::Server;
+use culvert::engine::dataplane::{Change, Dataplane};
+use culvert::engine::outbox::{Endpoint, Outbox};
+use culvert::engine::packet::Owner;
+use culvert::engine::wire::udp;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn count() {
+    ALLOCATIONS.with(|counter| counter.set(counter.get() + 1));
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged; the counter allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often this thread allocates meanwhile.
+fn allocations_of(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.with(Cell::get);
+    work();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_entropy([seed; 32])
+}
+
+fn address(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 0, 0, number)
+}
+
+fn remote(number: u8) -> Endpoint {
+    Endpoint { remote: SocketAddr::from(([198, 51, 100, number], 51_820)), local: None }
+}
+
+fn server() -> Server {
+    Server {
+        name: ServerName::parse("Default_1").unwrap(),
+        interface: InterfaceName::numbered(0),
+        listen_port: 51_821,
+        public_key: key(1).public(),
+        private_key: key(1),
+        address: "10.0.0.1/24".parse().unwrap(),
+        ipv6: true,
+        address_ipv6: "fd00:1::1/64".parse().unwrap(),
+        mtu: 1_420,
+        keep_alive: 25,
+        allowed_ips: Vec::new(),
+        endpoint: None,
+        external_ip: OUTSIDE.into(),
+        dns_1: OUTSIDE,
+        dns_2: OUTSIDE,
+        dns_1_ipv6: None,
+        dns_2_ipv6: None,
+        b_download: Mbps::UNLIMITED,
+        b_upload: Mbps::UNLIMITED,
+        internal_traffic: true,
+        ikev2: false,
+        disable_nat: false,
+    }
+}
+
+fn account(number: u8) -> Account {
+    Account {
+        name: AccountName::parse(&format!("peer_{number}")).unwrap(),
+        server: ServerName::parse("Default_1").unwrap(),
+        enabled: true,
+        username: Username::parse(&format!("peer_{number}")).unwrap(),
+        password: Password::new(String::new()),
+        address: address(number),
+        address_ipv6: None,
+        private_key: None,
+        public_key: key(number).public(),
+        b_download: Mbps::UNLIMITED,
+        b_upload: Mbps::UNLIMITED,
+        mark: 100,
+    }
+}
+
+fn entropy() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static STATE: AtomicU32 = AtomicU32::new(1);
+    STATE.fetch_add(0x9e37_79b9, Ordering::Relaxed)
+}
+
+fn written(outcome: TunnResult<'_>) -> Vec<u8> {
+    let TunnResult::WriteToNetwork(datagram) = outcome else { panic!("{outcome:?}") };
+    datagram.to_vec()
+}
+
+/// A server with two connected clients, 2 and 3.
+fn connected(outbox: &mut Outbox, now: Instant) -> (Dataplane, Tunn) {
+    let mut plane = Dataplane::new(Arc::new(server()), entropy, now);
+    let clients = [2, 3].map(|number| {
+        plane.apply(Change::Account(Arc::new(account(number))), outbox, now);
+        let public = x25519::PublicKey::from(*key(1).public().as_bytes());
+        let mut client = Tunn::new(key(number).secret(), public, None, None, u32::from(number), None);
+        let mut memory = [0; 256];
+        let initiation = written(client.format_handshake_initiation(&mut memory, false));
+        plane.handle_datagram(remote(number), &initiation, outbox, now);
+        let response = outbox.batches().next().unwrap().bytes.to_vec();
+        outbox.clear();
+        let keepalive = written(client.decapsulate(None, &response, &mut memory));
+        plane.handle_datagram(remote(number), &keepalive, outbox, now);
+        client
+    });
+    let [first, _] = clients;
+    (plane, first)
+}
+
+fn packet(source: Ipv4Addr, destination: Ipv4Addr, payload: usize) -> Vec<u8> {
+    let mut memory = vec![0; payload + 28];
+    udp::write_packet(
+        &mut memory,
+        SocketAddr::from((source, 4_000)),
+        SocketAddr::from((destination, 53)),
+        64,
+        &vec![7; payload],
+    )
+    .unwrap();
+    memory
+}
+
+/// So many sealed datagrams of each kind that a client sends in steady state.
+fn sealed(client: &mut Tunn, count: usize) -> Vec<Vec<u8>> {
+    let kinds = [
+        packet(address(2), OUTSIDE, 1_392),
+        packet(address(2), OUTSIDE, 40),
+        packet(address(2), address(3), 1_000),
+        packet(address(2), address(1), 100),
+        packet(address(9), OUTSIDE, 100),
+        packet(address(2), address(77), 100),
+    ];
+    let mut memory = [0; 2_048];
+    (0..count).map(|number| written(client.encapsulate(&kinds[number % kinds.len()], &mut memory))).collect()
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations_of(|| drop(std::hint::black_box(Box::new(1_u8)))), 1);
+}
+
+#[test]
+fn a_packet_up_across_or_refused_allocates_nothing() {
+    let mut now = Instant::now();
+    let mut outbox = Outbox::new(1 << 19);
+    let (mut plane, mut client) = connected(&mut outbox, now);
+    let datagrams = sealed(&mut client, 12_000);
+    let mut outward = 0;
+
+    let allocations = allocations_of(|| {
+        for datagram in &datagrams {
+            now += Duration::from_micros(100);
+            outward += usize::from(plane.handle_datagram(remote(2), datagram, &mut outbox, now).is_some());
+            if outbox.is_tight() {
+                outbox.clear();
+            }
+        }
+    });
+
+    assert_eq!(outward, 4_000);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_packet_down_allocates_nothing() {
+    let mut now = Instant::now();
+    let mut outbox = Outbox::new(1 << 19);
+    let (mut plane, _client) = connected(&mut outbox, now);
+    let packets = [packet(OUTSIDE, address(2), 1_392), packet(OUTSIDE, address(2), 40)];
+
+    let allocations = allocations_of(|| {
+        for number in 0..10_000 {
+            now += Duration::from_micros(100);
+            plane.handle_down(Owner(0), &packets[number % 2], &mut outbox, now);
+            if outbox.is_tight() {
+                outbox.clear();
+            }
+        }
+    });
+
+    assert_eq!(plane.drops().total(), 0);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_strangers_datagram_allocates_nothing() {
+    let now = Instant::now();
+    let mut outbox = Outbox::new(1 << 19);
+    let (mut plane, mut client) = connected(&mut outbox, now);
+    let mut forged = sealed(&mut client, 1).remove(0);
+    *forged.last_mut().unwrap() ^= 1;
+    let mut handshake = vec![0; 148];
+    handshake[0] = 1;
+    let noise = [4; 2_000];
+
+    let allocations = allocations_of(|| {
+        for length in 0..2_000 {
+            plane.handle_datagram(remote(66), &noise[..length], &mut outbox, now);
+            plane.handle_datagram(remote(66), &forged, &mut outbox, now);
+            plane.handle_datagram(remote(66), &handshake, &mut outbox, now);
+        }
+    });
+
+    assert_eq!(plane.drops().total(), 6_000);
+    assert!(outbox.is_empty());
+    assert_eq!(allocations, 0);
+}
