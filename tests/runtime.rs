@@ -1,0 +1,285 @@
+//! The runtime with real threads and ports: what ought to run runs, and what cannot is a fault of its own.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use boringtun::noise::{Tunn, TunnResult};
+use boringtun::x25519;
+use culvert::domain::account::{Account, Password};
+use culvert::domain::intended::{Intended, IntendedServer, Revision};
+use culvert::domain::key::PrivateKey;
+use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
+use culvert::domain::rate::Mbps;
+use culvert::domain::server::Server;
+use culvert::engine::wire::icmp::{self, Echo};
+use culvert::runtime::os::clock;
+use culvert::runtime::{Runtime, Settings, StartError, UplinkWish};
+use tokio::sync::watch;
+
+/// How long a real host may take to answer before a test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from_entropy([seed; 32])
+}
+
+/// A port that nobody has at the moment.
+fn free_port() -> u16 {
+    UdpSocket::bind("[::]:0").unwrap().local_addr().unwrap().port()
+}
+
+fn server(name: &str, listen_port: u16) -> Server {
+    Server {
+        name: ServerName::parse(name).unwrap(),
+        interface: InterfaceName::numbered(0),
+        listen_port,
+        public_key: key(1).public(),
+        private_key: key(1),
+        address: "10.0.0.1/24".parse().unwrap(),
+        ipv6: true,
+        address_ipv6: "fd00:1::1/64".parse().unwrap(),
+        mtu: 1_420,
+        keep_alive: 25,
+        allowed_ips: Vec::new(),
+        endpoint: None,
+        external_ip: Ipv4Addr::LOCALHOST.into(),
+        dns_1: Ipv4Addr::LOCALHOST,
+        dns_2: Ipv4Addr::LOCALHOST,
+        dns_1_ipv6: None,
+        dns_2_ipv6: None,
+        b_download: Mbps::UNLIMITED,
+        b_upload: Mbps::UNLIMITED,
+        internal_traffic: true,
+        ikev2: false,
+        disable_nat: false,
+    }
+}
+
+fn account(server: &str, number: u8) -> Account {
+    Account {
+        name: AccountName::parse(&format!("{server}_{number}")).unwrap(),
+        server: ServerName::parse(server).unwrap(),
+        enabled: true,
+        username: Username::parse(&format!("{server}_{number}")).unwrap(),
+        password: Password::new(String::new()),
+        address: Ipv4Addr::new(10, 0, 0, number),
+        address_ipv6: None,
+        private_key: None,
+        public_key: key(number).public(),
+        b_download: Mbps::UNLIMITED,
+        b_upload: Mbps::UNLIMITED,
+        mark: 100,
+    }
+}
+
+/// The appliance, and what it ought to be.
+struct House {
+    tokio: tokio::runtime::Runtime,
+    intended: watch::Sender<Arc<Intended>>,
+    runtime: Runtime,
+}
+
+impl House {
+    fn new() -> Self {
+        let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let (intended, follow) = watch::channel(Arc::new(Intended::default()));
+        let runtime = tokio.block_on(async { Runtime::start(&Settings::default(), follow) }).unwrap();
+        Self { tokio, intended, runtime }
+    }
+
+    /// Publishes the next state and waits until it is live.
+    fn settle(&self, servers: &[(Server, &[Account])]) {
+        let revision = Revision(self.intended.borrow().revision.0 + 1);
+        let servers = servers.iter().map(|(server, accounts)| {
+            let accounts = accounts.iter().map(|account| (account.name.clone(), Arc::new(account.clone()))).collect();
+            let entry = IntendedServer { server: Arc::new(server.clone()), accounts: Arc::new(accounts) };
+            (server.name.clone(), entry)
+        });
+        let servers: BTreeMap<_, _> = servers.collect();
+        self.intended.send_replace(Arc::new(Intended { revision, servers }));
+        self.tokio.block_on(self.runtime.settled(revision)).unwrap();
+    }
+
+    fn faults(&self) -> Vec<String> {
+        self.runtime.faults().into_iter().map(|(server, why)| format!("{server}: {why}")).collect()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.tokio.block_on(self.runtime.stop());
+    }
+}
+
+/// A client over a real socket.
+struct Client {
+    number: u8,
+    tunn: Tunn,
+    socket: UdpSocket,
+}
+
+impl Client {
+    fn new(number: u8, server: SocketAddr) -> Self {
+        let public = x25519::PublicKey::from(*key(1).public().as_bytes());
+        let socket = UdpSocket::bind(if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" }).unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let tunn = Tunn::new(key(number).secret(), public, None, None, u32::from(number), None);
+        Self { number, tunn, socket }
+    }
+
+    fn send(&mut self, packet: &[u8]) {
+        let mut memory = [0; 2_048];
+        let TunnResult::WriteToNetwork(datagram) = self.tunn.encapsulate(packet, &mut memory) else {
+            panic!("not sealed")
+        };
+        self.socket.send(datagram).unwrap();
+    }
+
+    /// The next packet from the tunnel, with whatever handshake it takes.
+    fn receive(&mut self) -> Vec<u8> {
+        let (mut datagram, mut memory) = ([0; 2_048], [0; 2_048]);
+        loop {
+            let length = self.socket.recv(&mut datagram).unwrap();
+            let mut outcome = self.tunn.decapsulate(None, &datagram[..length], &mut memory);
+            while let TunnResult::WriteToNetwork(answer) = outcome {
+                self.socket.send(answer).unwrap();
+                outcome = self.tunn.decapsulate(None, &[], &mut memory);
+            }
+            if let TunnResult::WriteToTunnelV4(packet, _) = outcome {
+                return packet.to_vec();
+            }
+        }
+    }
+
+    /// Pings another address of the tunnel.
+    fn ping(&mut self, number: u8) {
+        let mut packet = [0; 128];
+        let ends = (self.address(), IpAddr::from(Ipv4Addr::new(10, 0, 0, number)));
+        let length = icmp::seal_echo(&mut packet, Echo::Request, ends, (9, 9), 56).unwrap();
+        self.send(&packet[..length]);
+    }
+
+    fn address(&self) -> IpAddr {
+        Ipv4Addr::new(10, 0, 0, self.number).into()
+    }
+}
+
+/// Whether a packet is an ICMP message of this type.
+fn is_icmp(packet: &[u8], kind: u8) -> bool {
+    packet[9] == 1 && packet[20] == kind
+}
+
+#[test]
+fn carries_a_ping_over_a_real_port_of_either_family() {
+    let house = House::new();
+    let port = free_port();
+    house.settle(&[(server("a", port), &[account("a", 2), account("a", 3)])]);
+    let mut over_v4 = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    over_v4.ping(1);
+    assert!(is_icmp(&over_v4.receive(), 0));
+
+    let mut over_v6 = Client::new(3, SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port)));
+    over_v6.ping(1);
+    assert!(is_icmp(&over_v6.receive(), 0));
+    over_v6.ping(2);
+    assert!(is_icmp(&over_v4.receive(), 8), "the ping of the other client");
+
+    let figures = house.tokio.block_on(house.runtime.account_figures(&account("a", 2).name)).unwrap();
+    assert_eq!(figures.endpoint, Some(over_v4.socket.local_addr().unwrap()));
+    assert_eq!((figures.received, figures.sent), (84, 84 + 84));
+    assert_eq!(house.tokio.block_on(house.runtime.figures()).len(), 2);
+}
+
+#[test]
+fn cuts_and_readmits_an_account_while_another_goes_on() {
+    let house = House::new();
+    let port = free_port();
+    let both = [account("a", 2), account("a", 3)];
+    house.settle(&[(server("a", port), &both)]);
+    let mut one = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    let mut other = Client::new(3, (Ipv4Addr::LOCALHOST, port).into());
+    for client in [&mut one, &mut other] {
+        client.ping(1);
+        client.receive();
+    }
+
+    let cut = [Account { enabled: false, ..account("a", 2) }, account("a", 3)];
+    house.settle(&[(server("a", port), &cut)]);
+    one.ping(1);
+    other.ping(1);
+    assert!(is_icmp(&other.receive(), 0));
+    one.socket.set_nonblocking(true).unwrap();
+    assert!(one.socket.recv(&mut [0; 64]).is_err(), "the disabled account hears nothing");
+    one.socket.set_nonblocking(false).unwrap();
+
+    house.settle(&[(server("a", port), &both)]);
+    // the appliance calls back; the client need not wait until it finds out
+    let mut datagram = [0; 256];
+    let length = one.socket.recv(&mut datagram).unwrap();
+    assert_eq!((length, datagram[0]), (148, 1));
+}
+
+#[test]
+fn an_occupied_port_is_a_fault_of_its_server_alone_until_it_is_free() {
+    let house = House::new();
+    let (taken, port) = (UdpSocket::bind("[::]:0").unwrap(), free_port());
+    let busy = taken.local_addr().unwrap().port();
+    let accounts = [account("a", 2)];
+    let servers = [(server("a", port), &accounts[..]), (server("b", busy), &[][..])];
+    house.settle(&servers);
+
+    assert_eq!(house.faults(), [format!("b: UDP port {busy}: Address already in use (os error 98)")]);
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    client.ping(1);
+    client.receive();
+
+    drop(taken);
+    house.settle(&servers);
+    assert_eq!(house.faults(), <[String; 0]>::default());
+}
+
+#[test]
+fn follows_a_server_to_another_port_with_its_sessions() {
+    let house = House::new();
+    let (before, after) = (free_port(), free_port());
+    let accounts = [account("a", 2)];
+    house.settle(&[(server("a", before), &accounts)]);
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, before).into());
+    client.ping(1);
+    client.receive();
+
+    house.settle(&[(server("a", after), &accounts)]);
+    client.socket.connect((Ipv4Addr::LOCALHOST, after)).unwrap();
+    client.ping(1);
+    assert!(is_icmp(&client.receive(), 0));
+    UdpSocket::bind(("::", before)).expect("the old port is free");
+}
+
+#[test]
+fn is_gone_with_all_its_ports_within_two_seconds() {
+    let house = House::new();
+    let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();
+    let servers: Vec<_> = ports.iter().map(|port| (server(&format!("s{port}"), *port), &[][..])).collect();
+    house.settle(&servers);
+    let began = clock::now();
+    drop(house);
+    assert!(clock::now() - began < Duration::from_secs(2));
+    for port in ports {
+        UdpSocket::bind(("::", port)).expect("the port is free");
+    }
+}
+
+#[test]
+fn says_which_uplink_it_took_and_why() {
+    let house = House::new();
+    assert_eq!(house.runtime.uplink().name, "sockets");
+    assert!(!house.runtime.uplink().why.is_empty());
+    let settings = Settings { uplink: UplinkWish::Tun, ..Settings::default() };
+    let (_intended, follow) = watch::channel(Arc::new(Intended::default()));
+    let refused = house.tokio.block_on(async { Runtime::start(&settings, follow) });
+    assert!(matches!(refused, Err(StartError::NoTun)));
+}
