@@ -7,7 +7,7 @@ use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
 use super::Settings;
-use super::os::door::{Door, Inbox};
+use super::os::door::{Door, Inbox, Sent};
 use super::os::entropy;
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
@@ -164,7 +164,9 @@ fn make_room(door: &Door, outbox: &mut Outbox) {
 /// Sends what waits. What the kernel does not take is lost, as on any full link.
 fn flush(door: &Door, outbox: &mut Outbox) {
     for batch in outbox.batches() {
-        door.send(&batch);
+        if door.send(&batch) == Sent::Full {
+            break;
+        }
     }
     outbox.clear();
 }

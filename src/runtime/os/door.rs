@@ -7,6 +7,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::unix::SourceFd;
@@ -14,13 +15,17 @@ use mio::{Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::option;
+use super::{option, wait};
 use crate::engine::outbox::{Batch, Endpoint};
 
 /// What one message can hold: the largest UDP payload, which is also the most that the kernel puts together.
 const MESSAGE_MAX: usize = 65_535;
 /// What we ask the kernel to hold for us in each direction, in bytes; it grants what its limits allow.
 const KERNEL_BUFFER: usize = 7 << 20;
+
+/// How long one waits for room in the kernel's buffer before a batch is lost: a hundredth of a second empties half the
+/// usual buffer into a link of 80 Mbit/s, and a slower link has to lose packets to be noticed.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How sending went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,24 +115,31 @@ impl Door {
         Ok(datagrams)
     }
 
-    /// Hands one batch to the kernel.
+    /// Hands one batch to the kernel, and waits a little where its buffer is full: that is how a worker keeps the pace of
+    /// its link.
     pub fn send(&self, batch: &Batch<'_>) -> Sent {
         let at_once = self.state.max_gso_segments().max(1) * batch.segment.max(1);
+        let mut outcome = Sent::All;
         for part in batch.bytes.chunks(at_once) {
-            match self.send_part(batch, part) {
-                Ok(()) => {}
+            outcome = match self.send_patiently(batch, part, batch.endpoint.local) {
+                Ok(()) => outcome,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Full,
-                Err(_) => return self.send_singly(batch, part),
+                Err(_) => self.send_singly(batch, part),
+            };
+            if outcome == Sent::Full {
+                return outcome;
             }
         }
-        Sent::All
+        outcome
     }
 
-    /// Sends segment by segment, for a device or a kernel that refuses segmentation.
+    /// Sends segment by segment, for a device or a kernel that refuses segmentation, and from any address of ours where
+    /// the one that was hit is gone.
     fn send_singly(&self, batch: &Batch<'_>, part: &[u8]) -> Sent {
         let mut outcome = Sent::All;
         for segment in part.chunks(batch.segment.max(1)) {
-            outcome = match self.send_part(batch, segment) {
+            let sent = self.send_patiently(batch, segment, batch.endpoint.local);
+            outcome = match sent.or_else(|_| self.send_patiently(batch, segment, None)) {
                 Ok(()) => outcome,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Sent::Full,
                 Err(_) => Sent::Refused,
@@ -136,15 +148,20 @@ impl Door {
         outcome
     }
 
-    fn send_part(&self, batch: &Batch<'_>, contents: &[u8]) -> io::Result<()> {
+    fn send_patiently(&self, batch: &Batch<'_>, contents: &[u8], from: Option<IpAddr>) -> io::Result<()> {
         let transmit = Transmit {
             destination: batch.endpoint.remote,
             ecn: None,
             contents,
             segment_size: Some(batch.segment),
-            src_ip: batch.endpoint.local,
+            src_ip: from,
         };
-        self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+        match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && wait::for_room(&self.socket, PATIENCE) => {
+                self.state.try_send(UdpSockRef::from(&self.socket), &transmit)
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -217,7 +234,7 @@ mod tests {
         let mut inbox = Inbox::default();
         let mut seen = Vec::new();
         while seen.is_empty() {
-            poll.poll(&mut events, Some(std::time::Duration::from_secs(5))).unwrap();
+            poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
             while door.receive(&mut inbox, |from, datagram| seen.push((from, datagram.to_vec()))).unwrap() > 0 {}
         }
         poll.registry().deregister(door).unwrap();
@@ -240,7 +257,7 @@ mod tests {
     fn sends_a_batch_as_single_datagrams_of_the_same_bytes() {
         let near = Door::open(0).unwrap();
         let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        client.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         let bytes: Vec<u8> = (0..=255).cycle().take(100 * 1_452 / 2 + 7).collect();
         let endpoint = Endpoint { remote: client.local_addr().unwrap(), local: None };
 

@@ -4,3 +4,4 @@ pub mod clock;
 pub mod door;
 pub mod entropy;
 mod option;
+mod wait;
