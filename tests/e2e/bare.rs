@@ -1,24 +1,13 @@
 //! The rig itself, proved with `wireguard-go` at both ends and the kernel's routing between.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 
 use crate::rig::hosts::GOODBYE;
-use crate::rig::namespace::{Namespace, run};
-use crate::rig::peer::{Interface, Peer};
+use crate::rig::namespace::Namespace;
+use crate::rig::peer::{Interface, Peer, keys};
 use crate::rig::world::{HOST, HOST_V6, UNREACHABLE, World};
 use crate::rig::{PATIENCE, http};
-
-/// A key pair of `wg`.
-fn keys() -> (String, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("key");
-    let private = run("wg", &["genkey"]);
-    fs::write(&file, &private).unwrap();
-    let public = run("sh", &["-c", &format!("wg pubkey < {}", file.display())]);
-    (private.trim().to_owned(), public.trim().to_owned())
-}
 
 fn router(world: &World, private: &str, peer: &str) -> Interface {
     let server = Interface::start(

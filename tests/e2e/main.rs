@@ -4,5 +4,11 @@
 #![expect(clippy::disallowed_methods, reason = "the ban is on the product: a rig runs programs and reads the clock")]
 #![expect(unreachable_pub, reason = "a test's modules are seen by this target alone")]
 
+mod accounts;
 mod bare;
+mod lifecycle;
+mod moves;
+mod reach;
 mod rig;
+mod servers;
+mod traffic;

@@ -39,7 +39,7 @@ impl<'a> Appliance<'a> {
     pub fn start_with(world: &'a World, settings: &[(&'static str, &str)]) -> Self {
         let mut appliance = Self::prepare(world, settings);
         appliance.serve();
-        appliance.hash = appliance.cli("access add e2e --ip 127.0.0.1").trim().to_owned();
+        appliance.cli("access add e2e --ip 127.0.0.1").trim().clone_into(&mut appliance.hash);
         appliance
     }
 
@@ -95,11 +95,6 @@ impl<'a> Appliance<'a> {
         self.program.as_mut().unwrap()
     }
 
-    /// What it has said since its first start.
-    pub fn said(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
     /// Asks it to stop; returns how long that took.
     pub fn stop(&mut self) -> Duration {
         let mut program = self.program.take().unwrap();
@@ -143,6 +138,27 @@ impl<'a> Appliance<'a> {
         let mut envelope = self.call(method, path, form);
         assert_eq!(envelope["status"], "success", "{method} {path} {form}: {envelope}");
         envelope["msg"].take()
+    }
+
+    /// A `curl` that adds an account for each form over one connection, and prints an answer a line.
+    pub fn requests(&self, forms: &[String]) -> Command {
+        let file = self.folder.path().join(format!("curl-{}", forms[0]));
+        let cookie = format!("access_hash={}", self.hash);
+        let requests = forms.iter().map(|form| {
+            format!(
+                "silent\ninsecure\ncookie = \"{cookie}\"\ndata = \"{form}\"\nwrite-out = \"\\n\"\nurl = \"https://{LISTEN}/api/v1/account\"\n"
+            )
+        });
+        fs::write(&file, requests.collect::<Vec<_>>().join("next\n")).unwrap();
+        let mut command = self.host.command("curl");
+        command.arg("--config").arg(file);
+        command
+    }
+
+    /// What the API says of an account that is online.
+    pub fn online(&self, account: &str) -> Option<Value> {
+        let online = self.api("GET", "wireguard/online", "");
+        online.as_array().unwrap().iter().find(|online| online["name"] == account).cloned()
     }
 
     /// The client file of an account.

@@ -74,7 +74,7 @@ fn serve(listener: TcpListener, conversation: impl Fn(TcpStream) -> io::Result<(
 
 fn answer(socket: UdpSocket, reply: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
     thread::spawn(move || {
-        let mut datagram = [0; 65_536];
+        let mut datagram = vec![0; 65_536];
         while let Ok((length, from)) = socket.recv_from(&mut datagram) {
             let _ = socket.send_to(&reply(&datagram[..length]), from);
         }

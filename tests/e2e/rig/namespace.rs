@@ -26,11 +26,6 @@ impl Namespace {
         namespace
     }
 
-    /// Its name, as `ip netns` has it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Runs `ip` in it.
     pub fn ip(&self, arguments: &str) -> String {
         let words: Vec<&str> = ["-n", &self.name].into_iter().chain(arguments.split_whitespace()).collect();
@@ -105,7 +100,7 @@ pub fn sweep() {
 /// Where it fails, with what it said.
 pub fn run(program: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).stdin(Stdio::null());
     finish(&mut command)
 }
 
@@ -114,7 +109,7 @@ pub fn run(program: &str, arguments: &[&str]) -> String {
 /// # Panics
 /// Where it fails, with what it said.
 pub fn finish(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()

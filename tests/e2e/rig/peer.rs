@@ -1,16 +1,26 @@
 //! A real WireGuard client: Debian's `wireguard-go`, set up with `wg` from the file that the appliance prints.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
-use std::process;
+use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::namespace::{Namespace, finish};
+use super::namespace::{Namespace, finish, run};
 use super::program::Program;
 use super::{PATIENCE, until};
+
+/// A fresh key pair of `wg`: private, public.
+pub fn keys() -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let private = run("wg", &["genkey"]);
+    fs::write(&file, &private).unwrap();
+    let public = finish(Command::new("wg").arg("pubkey").stdin(File::open(&file).unwrap()));
+    (private.trim().to_owned(), public.trim().to_owned())
+}
 
 /// A WireGuard interface in a namespace.
 pub struct Interface {
@@ -141,6 +151,20 @@ impl Peer {
     /// Its own inner IPv4 address.
     pub fn address(&self) -> &str {
         self.file.addresses[0].split('/').next().unwrap()
+    }
+
+    /// Its inner addresses.
+    pub fn addresses(&self) -> Vec<String> {
+        self.file.addresses.iter().map(|address| address.split('/').next().unwrap().to_owned()).collect()
+    }
+
+    /// The server's own inner addresses: the first of each network that the client is in.
+    pub fn servers(&self) -> Vec<String> {
+        let first = |address: &String| match address.parse::<ipnet::IpNet>().unwrap() {
+            ipnet::IpNet::V4(net) => net.hosts().next().unwrap().to_string(),
+            ipnet::IpNet::V6(net) => std::net::Ipv6Addr::from(u128::from(net.network()) + 1).to_string(),
+        };
+        self.file.addresses.iter().map(first).collect()
     }
 
     /// Opens a TCP connection through the tunnel.

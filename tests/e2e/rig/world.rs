@@ -52,7 +52,9 @@ impl World {
             (&internet, "lan", &["203.0.113.2/24", "2001:db8:5::2/64"][..]),
             (&internet, "lo", &["192.0.2.80/32", "2001:db8:1::80/128", "10.77.0.80/32"][..]),
         ] {
-            addresses.iter().for_each(|address| host.address(interface, address));
+            for address in addresses {
+                host.address(interface, address);
+            }
         }
         server.ip("route add default via 203.0.113.2");
         server.ip("-6 route add default via 2001:db8:5::2");

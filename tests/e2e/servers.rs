@@ -1,0 +1,74 @@
+//! Several servers in one process, and a server that cannot run.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use crate::rig::appliance::Appliance;
+use crate::rig::world::{HOST, SERVER, SERVER_OTHER, SERVER_V6, World};
+use crate::rig::{PATIENCE, until};
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn two_servers_carry_traffic_side_by_side() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let first = appliance.peer(&world, "peer_1");
+    appliance.api("POST", "wireguard", "name=Second&listen_port=51999&address=10.55.0.1/24");
+    appliance.api("POST", "account", "wg_name=Second&name=guest");
+    let second = appliance.peer(&world, "guest");
+
+    for peer in [&first, &second] {
+        assert_eq!(peer.ask(HOST, 7, b"both", Duration::from_secs(5)).unwrap(), b"both");
+        let own = peer.servers();
+        assert_eq!(peer.ping(&own[0], 3), 3, "{own:?}");
+    }
+    assert!(second.address().starts_with("10.55.0."), "{}", second.address());
+    // clients of different servers are strangers
+    assert_eq!(first.ping(second.address(), 2), 0);
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn an_occupied_port_is_the_fault_of_that_server_alone() {
+    let world = World::new();
+    let squatter = world.server.enter(|| UdpSocket::bind("[::]:51999")).unwrap();
+    let appliance = Appliance::start(&world);
+    let first = appliance.peer(&world, "peer_1");
+
+    appliance.api("POST", "wireguard", "name=Second&listen_port=51999");
+    appliance.api("POST", "account", "wg_name=Second&name=guest");
+    let status = until(PATIENCE, "a status that names the fault", || {
+        let status = appliance.cli("status");
+        status.contains("Second").then_some(status)
+    });
+    assert!(status.contains("51999") || status.to_lowercase().contains("in use"), "{status}");
+    assert_eq!(first.ask(HOST, 7, b"still", Duration::from_secs(5)).unwrap(), b"still");
+
+    drop(squatter);
+    appliance.call("PUT", "system/reload", "");
+    appliance.peer(&world, "guest");
+    assert_eq!(first.ask(HOST, 7, b"still", Duration::from_secs(5)).unwrap(), b"still");
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn answers_come_from_the_address_that_was_asked() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+    let (host, tunnel) = (&peer.place.host, &peer.tunnel);
+    host.ip(&format!("route add {SERVER_OTHER}/32 via {}", peer.place.v4(1)));
+    let key = tunnel.wg(host, "show", "peers").trim().to_owned();
+
+    for address in [SERVER_OTHER, &peer.place.v4(1), SERVER_V6, &peer.place.v6(1), SERVER] {
+        let endpoint = if address.contains(':') { format!("[{address}]:51821") } else { format!("{address}:51821") };
+        // forgetting the peer makes the client shake hands anew, with this address
+        let file = peer.file.stripped.lines().filter(|line| !line.starts_with("Endpoint"));
+        let file: Vec<&str> = file.collect();
+        tunnel.wg(host, "set", &format!("peer {key} remove"));
+        tunnel.configure(host, &format!("{}\nEndpoint = {endpoint}\n", file.join("\n")));
+        peer.until_online(PATIENCE);
+        let shown = tunnel.wg(host, "show", "endpoints");
+        assert!(shown.contains(&endpoint), "asked {endpoint}, answered from {shown}");
+    }
+}
