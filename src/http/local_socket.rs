@@ -48,7 +48,7 @@ impl LocalSocket {
     /// Listens in the data folder. A socket file that a dead process left behind is replaced.
     ///
     /// # Errors
-    /// [`Error`]; a live process's socket is left alone.
+    /// [`enum@Error`]; a live process's socket is left alone.
     pub(super) fn bind(data: &Path) -> Result<Self, Error> {
         let path = data.join(FILE_NAME);
         clear(&path)?;

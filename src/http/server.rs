@@ -77,7 +77,7 @@ impl Server {
     /// where the address is taken, nothing has been touched.
     ///
     /// # Errors
-    /// [`Error`], one sentence for people.
+    /// [`enum@Error`], one sentence for people.
     pub async fn bind(settings: Settings, at: Timestamp) -> Result<Self, Error> {
         let (listener, address) = listen(settings.listen).await?;
         let files = if let Some(own) = settings.certificate {

@@ -40,7 +40,7 @@ impl CertificateFiles {
     /// `names` are the host names and addresses that it is for, beside those of this machine to itself.
     ///
     /// # Errors
-    /// [`Error`] where a file cannot be written; the next start then begins again.
+    /// [`enum@Error`] where a file cannot be written; the next start then begins again.
     pub fn make_if_absent(&self, names: &[String], at: Timestamp) -> Result<(), Error> {
         if self.certificate.exists() {
             return Ok(());
@@ -55,7 +55,7 @@ impl CertificateFiles {
     /// Reads both files into what the listener needs.
     ///
     /// # Errors
-    /// [`Error`] where one cannot be read, holds no PEM of its kind, or the two do not belong together.
+    /// [`enum@Error`] where one cannot be read, holds no PEM of its kind, or the two do not belong together.
     pub fn load(&self) -> Result<Arc<ServerConfig>, Error> {
         let malformed = |path: &Path| Error::Malformed { path: path.to_owned() };
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(&self.certificate)?)
