@@ -1,5 +1,6 @@
 //! Accounts that change while their traffic runs.
 
+use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::rig::appliance::Appliance;
 use crate::rig::http::{self, Body};
+use crate::rig::namespace::run;
 use crate::rig::peer::{ClientFile, Peer, keys};
 use crate::rig::world::{HOST, World};
 use crate::rig::{PATIENCE, until};
@@ -110,4 +112,23 @@ fn a_client_may_keep_its_private_key_to_itself() {
     assert!(!ClientFile::parse(&file).stripped.lines().any(|line| line.starts_with("PrivateKey")), "{file}");
     let file = file.replace("[Interface]", &format!("[Interface]\nPrivateKey = {private}"));
     Peer::connect(world.place(), &file).until_online(PATIENCE);
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn wg_quick_reads_the_client_file() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let text = appliance.client_file("peer_1");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("culvert.conf");
+    fs::write(&file, &text).unwrap();
+
+    let stripped = run("wg-quick", &["strip", file.to_str().unwrap()]);
+
+    let lines = |text: &str| -> Vec<String> {
+        let plain = text.lines().map(|line| line.replace([' ', '\t'], ""));
+        plain.filter(|line| !line.is_empty()).collect()
+    };
+    assert_eq!(lines(&stripped), lines(&ClientFile::parse(&text).stripped));
 }

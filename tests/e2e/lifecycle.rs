@@ -46,9 +46,13 @@ fn it_stops_within_two_seconds_and_its_clients_come_back_after_a_restart() {
     let stream = peer.connect_to(HOST, 80).unwrap();
     let download = thread::spawn(move || http::get(stream, 20_000_000_000, |_| {}));
 
+    let state = |appliance: &Appliance<'_>| ["wireguard", "account"].map(|path| appliance.api("GET", path, ""));
+    let before = state(&appliance);
+
     let took = appliance.stop();
     assert!(took <= Duration::from_secs(2), "stopping took {took:?}");
     appliance.serve();
+    assert_eq!(state(&appliance), before);
 
     // a client notices after 15 s without an answer (KEEPALIVE_TIMEOUT + REKEY_TIMEOUT)
     peer.until_online(Duration::from_secs(25));

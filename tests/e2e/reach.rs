@@ -46,8 +46,9 @@ fn nothing_of_the_servers_host_is_within_reach() {
     peer.place.host.ip("addr del 127.0.0.1/8 dev lo");
     peer.place.host.ip(&format!("route add 127.0.0.1/32 dev {}", peer.tunnel.name()));
     peer.place.host.ip("-6 addr del ::1/128 dev lo");
+    peer.place.host.ip(&format!("-6 route add ::1/128 dev {}", peer.tunnel.name()));
 
-    let own = [METADATA, SERVER_OTHER, "127.0.0.1", &neighbour.v4(1), &neighbour.v6(1)];
+    let own = [METADATA, SERVER_OTHER, "127.0.0.1", "::1", &neighbour.v4(1), &neighbour.v6(1)];
     for host in own.into_iter().chain(peer.servers().iter().map(String::as_str)) {
         try_to_reach(&peer, host, FORBIDDEN);
     }

@@ -1,5 +1,6 @@
 //! Several servers in one process, and a server that cannot run.
 
+use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::Duration;
 
@@ -71,4 +72,32 @@ fn answers_come_from_the_address_that_was_asked() {
         let shown = tunnel.wg(host, "show", "endpoints");
         assert!(shown.contains(&endpoint), "asked {endpoint}, answered from {shown}");
     }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn strangers_hear_nothing() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+    let stranger = world.place();
+    let socket = stranger.host.enter(|| UdpSocket::bind("0.0.0.0:0")).unwrap();
+    socket.connect((SERVER, 51_821)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+
+    for kind in 0..=255_u8 {
+        // the lengths of WireGuard's four messages, their neighbours, none, and the largest
+        for length in [0, 1, 4, 31, 32, 33, 63, 64, 65, 91, 92, 93, 147, 148, 149, 1_500, 65_507] {
+            let mut datagram = vec![kind; length];
+            if length > 4 {
+                datagram[1..4].fill(0);
+            }
+            // the queue towards the server may be full for a moment
+            until(PATIENCE, "room for a datagram", || socket.send(&datagram).ok());
+        }
+    }
+
+    let error = socket.recv(&mut [0; 2_000]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
+    assert_eq!(peer.ask(HOST, 7, b"still", Duration::from_secs(5)).unwrap(), b"still");
 }

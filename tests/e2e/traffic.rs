@@ -101,6 +101,19 @@ fn pings_are_answered_by_the_server_and_by_the_internet() {
 
 #[test]
 #[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn a_flood_of_pings_comes_back_whole() {
+    let world = World::new();
+    world.allow_ping();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+
+    for host in peer.servers().iter().map(String::as_str).chain([HOST, HOST_V6]) {
+        assert_eq!(peer.flood(host, 1_000), 1_000, "{host}");
+    }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
 fn a_refusal_is_passed_on_at_once() {
     let world = World::new();
     let appliance = Appliance::start(&world);

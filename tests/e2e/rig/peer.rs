@@ -197,8 +197,17 @@ impl Peer {
 
     /// Sends so many pings through the tunnel; returns how many were answered.
     pub fn ping(&self, host: &str, count: u32) -> u32 {
+        self.pings(&["-i", "0.05"], host, count)
+    }
+
+    /// Sends so many pings, each as soon as the one before is answered; returns how many were answered.
+    pub fn flood(&self, host: &str, count: u32) -> u32 {
+        self.pings(&["-f"], host, count)
+    }
+
+    fn pings(&self, pace: &[&str], host: &str, count: u32) -> u32 {
         let mut command = self.place.host.command("ping");
-        command.args(["-n", "-i", "0.05", "-W", "2", "-c", &count.to_string(), host]);
+        command.args(pace).args(["-n", "-W", "2", "-c", &count.to_string(), host]);
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = text.lines().find(|line| line.contains(" received")).unwrap_or_else(|| panic!("{text}"));
