@@ -1,5 +1,6 @@
 //! Who may call: access hashes of the API and logins of the panel.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -22,7 +23,7 @@ pub struct AccessEntry {
 }
 
 /// A login of the panel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PanelUser {
     /// The name to log in with.
     pub name: String,
@@ -30,6 +31,21 @@ pub struct PanelUser {
     pub password_hash: String,
     /// When it was made.
     pub created: Timestamp,
+}
+
+impl fmt::Debug for PanelUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PanelUser").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Everybody who may call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessBook {
+    /// The access hashes, by label.
+    pub entries: BTreeMap<String, AccessEntry>,
+    /// The panel's users, by name.
+    pub users: BTreeMap<String, PanelUser>,
 }
 
 /// Who asked for something; goes into the log line of each write.

@@ -1,14 +1,28 @@
 //! What lasts. The only room that knows the database.
 
+mod change;
+mod file;
+mod record;
+mod records;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::intended::Intended;
+pub use self::change::Change;
+use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
+use crate::domain::access::AccessBook;
+use crate::domain::intended::{Intended, Revision};
+use crate::domain::refusal::Refusal;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A later Culvert wrote this file.
     #[error("the store {path} has format {found}, this program knows formats up to {known}; use a newer Culvert")]
@@ -53,10 +67,31 @@ pub enum Error {
     Closed,
 }
 
-/// The handle to the store; cheap to clone.
+/// Why a write had no effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Its closure refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be stored. After [`Error::Write`] it may nevertheless be there.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// The handle to the store; cheap to clone. When the last one goes, the file is closed.
 #[derive(Debug, Clone)]
 pub struct Store {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     intended: watch::Receiver<Arc<Intended>>,
+    access: watch::Receiver<Arc<AccessBook>>,
+    fault: Arc<Mutex<Option<String>>>,
+    /// `None` while this is being dropped, so that the thread sees that nobody is left.
+    orders: Option<mpsc::Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Store {
@@ -64,30 +99,96 @@ impl Store {
     ///
     /// # Errors
     /// Every [`Error`] but `Write` and `Closed`; nothing was touched then.
-    pub fn open(_dir: &Path) -> Result<Self, Error> {
-        Ok(Self { intended: watch::channel(Arc::default()).1 })
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let dir = dir.to_owned();
+        Self::start(Box::new(move || file::open(&dir)))
+    }
+
+    /// Opens the file by `opener` and starts the thread that owns it.
+    fn start(mut opener: Opener) -> Result<Self, Error> {
+        let no_thread = |error: std::io::Error| Error::Write { why: error.to_string() };
+        let (database, state) = opener()?;
+        let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
+        let (access, access_seen) = watch::channel(Arc::new(state.access));
+        let fault = Arc::new(Mutex::new(None));
+        let published = Published { intended, access, fault: fault.clone() };
+        let (orders, ordered) = mpsc::channel(QUEUE);
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
+        let writer = Writer::new(opener, database, published, ordered);
+        let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&timer));
+        let thread = Some(thread.map_err(no_thread)?);
+        let shared = Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// What ought to run, as of the last commit.
     pub fn intended(&self) -> Arc<Intended> {
-        self.intended.borrow().clone()
+        self.shared.intended.borrow().clone()
     }
 
     /// Follows what ought to run: a new value after each commit that changed it.
     pub fn follow(&self) -> watch::Receiver<Arc<Intended>> {
-        self.intended.clone()
+        self.shared.intended.clone()
+    }
+
+    /// Who may call, as of the last commit. Costs no disk.
+    pub fn access(&self) -> Arc<AccessBook> {
+        self.shared.access.borrow().clone()
+    }
+
+    /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of
+    /// it is: if it refuses, and if the disk does. The revision is that of the commit, which others may share.
+    ///
+    /// # Errors
+    /// What `rule` refuses, and [`Error::Write`] or [`Error::Closed`].
+    pub async fn write<T, F>(&self, rule: F) -> Result<(T, Revision), WriteError>
+    where
+        F: FnOnce(&mut Change) -> Result<T, Refusal> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (caller, answer) = oneshot::channel();
+        let order = Order::Write(Box::new(Waiting::new(rule, caller)));
+        let orders = self.shared.orders.as_ref().ok_or(Error::Closed)?;
+        orders.send(order).await.map_err(|_| Error::Closed)?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Has `rule` run some time soon, and waits for nothing: for records that may be lost, as of a last use.
+    pub fn write_soon<F>(&self, rule: F)
+    where
+        F: FnOnce(&mut Change) -> Result<(), Refusal> + Send + 'static,
+    {
+        let (caller, _) = oneshot::channel();
+        if let Some(orders) = &self.shared.orders {
+            let _ = orders.try_send(Order::Write(Box::new(Waiting::new(rule, caller))));
+        }
     }
 
     /// Why the store refuses writes at the moment, if it does.
     pub fn fault(&self) -> Option<String> {
-        None
+        self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends the writer when it has done what waits, and closes the file.
+    /// Ends the writer when it has done what waits, and closes the file. Writes are refused from then on.
     ///
     /// # Errors
     /// [`Error::Write`] if the file could not be closed in order; it will be repaired when it is next opened.
     pub async fn close(&self) -> Result<(), Error> {
-        Ok(())
+        let (caller, answer) = oneshot::channel();
+        let Some(orders) = &self.shared.orders else { return Ok(()) };
+        if orders.send(Order::Close(caller)).await.is_err() {
+            return Ok(());
+        }
+        answer.await.unwrap_or(Ok(()))
+    }
+}
+
+impl Drop for Shared {
+    /// Waits for the thread, so that whoever opens the file next finds it closed.
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
     }
 }

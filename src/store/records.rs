@@ -1,0 +1,279 @@
+//! The records of each noun as they lie in the file. A record is never changed: it gets a successor.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Nothing, Record};
+use crate::domain::access::{AccessEntry, PanelUser};
+use crate::domain::account::{Account, Password};
+use crate::domain::key::{PrivateKey, PublicKey};
+use crate::domain::name::{AccountName, InterfaceName, ServerName, Username};
+use crate::domain::rate::Mbps;
+use crate::domain::server::Server;
+
+/// A first version has no predecessor from which it could come.
+macro_rules! first_version {
+    ($($record:ident),*) => {$(
+        impl Record for $record {
+            const VERSION: u8 = 1;
+            type Previous = Nothing;
+        }
+
+        impl From<Nothing> for $record {
+            fn from(nothing: Nothing) -> Self {
+                match nothing {}
+            }
+        }
+    )*};
+}
+
+first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1);
+
+/// A server.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ServerV1 {
+    name: ServerName,
+    interface: InterfaceName,
+    listen_port: u16,
+    private_key: PrivateKey,
+    address: Ipv4Net,
+    ipv6: bool,
+    address_ipv6: Ipv6Net,
+    mtu: u16,
+    keep_alive: u32,
+    allowed_ips: Vec<IpNet>,
+    endpoint: Option<String>,
+    external_ip: IpAddr,
+    dns: [Ipv4Addr; 2],
+    dns_ipv6: [Option<Ipv6Addr>; 2],
+    b_download: Mbps,
+    b_upload: Mbps,
+    internal_traffic: bool,
+    ikev2: bool,
+    disable_nat: bool,
+    public_key: PublicKey,
+}
+
+impl From<&Server> for ServerV1 {
+    fn from(server: &Server) -> Self {
+        Self {
+            name: server.name.clone(),
+            interface: server.interface,
+            listen_port: server.listen_port,
+            private_key: server.private_key.clone(),
+            address: server.address,
+            ipv6: server.ipv6,
+            address_ipv6: server.address_ipv6,
+            mtu: server.mtu,
+            keep_alive: server.keep_alive,
+            allowed_ips: server.allowed_ips.clone(),
+            endpoint: server.endpoint.clone(),
+            external_ip: server.external_ip,
+            dns: [server.dns_1, server.dns_2],
+            dns_ipv6: [server.dns_1_ipv6, server.dns_2_ipv6],
+            b_download: server.b_download,
+            b_upload: server.b_upload,
+            internal_traffic: server.internal_traffic,
+            ikev2: server.ikev2,
+            disable_nat: server.disable_nat,
+            public_key: server.public_key,
+        }
+    }
+}
+
+impl From<ServerV1> for Server {
+    fn from(record: ServerV1) -> Self {
+        let ([dns_1, dns_2], [dns_1_ipv6, dns_2_ipv6]) = (record.dns, record.dns_ipv6);
+        Self {
+            name: record.name,
+            interface: record.interface,
+            listen_port: record.listen_port,
+            private_key: record.private_key,
+            public_key: record.public_key,
+            address: record.address,
+            ipv6: record.ipv6,
+            address_ipv6: record.address_ipv6,
+            mtu: record.mtu,
+            keep_alive: record.keep_alive,
+            allowed_ips: record.allowed_ips,
+            endpoint: record.endpoint,
+            external_ip: record.external_ip,
+            dns_1,
+            dns_2,
+            dns_1_ipv6,
+            dns_2_ipv6,
+            b_download: record.b_download,
+            b_upload: record.b_upload,
+            internal_traffic: record.internal_traffic,
+            ikev2: record.ikev2,
+            disable_nat: record.disable_nat,
+        }
+    }
+}
+
+/// An account.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccountV1 {
+    name: AccountName,
+    server: ServerName,
+    enabled: bool,
+    username: Username,
+    password: Password,
+    address: Ipv4Addr,
+    address_ipv6: Option<Ipv6Addr>,
+    private_key: Option<PrivateKey>,
+    public_key: PublicKey,
+    b_download: Mbps,
+    b_upload: Mbps,
+    mark: u32,
+}
+
+impl From<&Account> for AccountV1 {
+    fn from(account: &Account) -> Self {
+        Self {
+            name: account.name.clone(),
+            server: account.server.clone(),
+            enabled: account.enabled,
+            username: account.username.clone(),
+            password: account.password.clone(),
+            address: account.address,
+            address_ipv6: account.address_ipv6,
+            private_key: account.private_key.clone(),
+            public_key: account.public_key,
+            b_download: account.b_download,
+            b_upload: account.b_upload,
+            mark: account.mark,
+        }
+    }
+}
+
+impl From<AccountV1> for Account {
+    fn from(record: AccountV1) -> Self {
+        Self {
+            name: record.name,
+            server: record.server,
+            enabled: record.enabled,
+            username: record.username,
+            password: record.password,
+            address: record.address,
+            address_ipv6: record.address_ipv6,
+            private_key: record.private_key,
+            public_key: record.public_key,
+            b_download: record.b_download,
+            b_upload: record.b_upload,
+            mark: record.mark,
+        }
+    }
+}
+
+/// An access hash; times in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccessV1 {
+    label: String,
+    ip: IpAddr,
+    digest: [u8; 32],
+    created: i64,
+    last_login: Option<i64>,
+}
+
+impl From<&AccessEntry> for AccessV1 {
+    fn from(entry: &AccessEntry) -> Self {
+        Self {
+            label: entry.label.clone(),
+            ip: entry.ip,
+            digest: entry.digest,
+            created: entry.created.as_millisecond(),
+            last_login: entry.last_login.map(Timestamp::as_millisecond),
+        }
+    }
+}
+
+impl TryFrom<AccessV1> for AccessEntry {
+    type Error = jiff::Error;
+
+    fn try_from(record: AccessV1) -> Result<Self, jiff::Error> {
+        Ok(Self {
+            label: record.label,
+            ip: record.ip,
+            digest: record.digest,
+            created: Timestamp::from_millisecond(record.created)?,
+            last_login: record.last_login.map(Timestamp::from_millisecond).transpose()?,
+        })
+    }
+}
+
+/// A login of the panel; the time in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PanelUserV1 {
+    name: String,
+    password_hash: String,
+    created: i64,
+}
+
+impl From<&PanelUser> for PanelUserV1 {
+    fn from(user: &PanelUser) -> Self {
+        Self {
+            name: user.name.clone(),
+            password_hash: user.password_hash.clone(),
+            created: user.created.as_millisecond(),
+        }
+    }
+}
+
+impl TryFrom<PanelUserV1> for PanelUser {
+    type Error = jiff::Error;
+
+    fn try_from(record: PanelUserV1) -> Result<Self, jiff::Error> {
+        Ok(Self {
+            name: record.name,
+            password_hash: record.password_hash,
+            created: Timestamp::from_millisecond(record.created)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{decode, encode};
+    use super::*;
+    use crate::domain::fixture::house;
+
+    #[test]
+    fn brings_back_servers_and_accounts_as_they_were() {
+        let house = house();
+        let server = house.server("Default_1").unwrap().server.as_ref();
+        let bytes = encode(&ServerV1::from(server)).unwrap();
+        assert_eq!(&Server::from(decode::<ServerV1>(&bytes).unwrap()), server);
+
+        let account = house.account("peer_1").unwrap().as_ref();
+        let bytes = encode(&AccountV1::from(account)).unwrap();
+        assert_eq!(&Account::from(decode::<AccountV1>(&bytes).unwrap()), account);
+    }
+
+    #[test]
+    fn brings_back_an_access_hash_as_it_was() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let entry = AccessEntry {
+            label: "billing".into(),
+            ip: "2001:db8::1".parse().unwrap(),
+            digest: [3; 32],
+            created: at,
+            last_login: Some(at),
+        };
+        let bytes = encode(&AccessV1::from(&entry)).unwrap();
+        assert_eq!(AccessEntry::try_from(decode::<AccessV1>(&bytes).unwrap()).unwrap(), entry);
+    }
+
+    /// What version 1 looks like on disk: a release has written it, so this text never changes.
+    #[test]
+    fn writes_version_1_of_an_account_as_ever() {
+        let house = house();
+        let bytes = encode(&AccountV1::from(house.account("peer_1").unwrap().as_ref())).unwrap();
+        assert!(bytes.starts_with(b"\x01\x06peer_1\x09Default_1\x01\x06user_1\x0a"), "{bytes:02x?}");
+        let addresses = b"\x0a\0\0\x02\x01\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\x01";
+        assert!(bytes.windows(addresses.len()).any(|window| window == addresses), "{bytes:02x?}");
+    }
+}

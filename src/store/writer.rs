@@ -1,0 +1,229 @@
+//! The one thread that writes. Closures that wait together are committed together, then published, then answered.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redb::Database;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::change::{Change, State};
+use super::{Error, WriteError, tables};
+use crate::domain::access::AccessBook;
+use crate::domain::intended::{Intended, Revision};
+use crate::domain::refusal::Refusal;
+
+/// How many closures may wait before their callers wait to let them wait.
+pub(super) const QUEUE: usize = 256;
+/// The first and the longest pause between two tries to reopen a file that failed, when nobody asks to write.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
+
+/// Opens the file: at start, and again after it has failed.
+pub(super) type Opener = Box<dyn FnMut() -> Result<(Database, State), Error> + Send>;
+
+/// What the writer is told.
+pub(super) enum Order {
+    /// A closure that waits.
+    Write(Box<dyn Job>),
+    /// End; whoever waits on this hears how the file was closed.
+    Close(oneshot::Sender<Result<(), Error>>),
+}
+
+/// A closure and its caller.
+pub(super) trait Job: Send {
+    /// Runs the closure; if it refuses, nothing of it remains in `change`.
+    fn run(&mut self, change: &mut Change);
+    /// Answers the caller.
+    fn answer(self: Box<Self>, outcome: Result<Revision, Error>);
+}
+
+/// What a caller hears.
+pub(super) type Answer<T> = Result<(T, Revision), WriteError>;
+
+/// The one kind of [`Job`].
+pub(super) struct Waiting<F, T> {
+    rule: Option<F>,
+    result: Option<Result<T, Refusal>>,
+    caller: oneshot::Sender<Answer<T>>,
+}
+
+impl<F, T> Waiting<F, T> {
+    pub(super) fn new(rule: F, caller: oneshot::Sender<Answer<T>>) -> Self {
+        Self { rule: Some(rule), result: None, caller }
+    }
+}
+
+impl<F, T> Job for Waiting<F, T>
+where
+    F: FnOnce(&mut Change) -> Result<T, Refusal> + Send,
+    T: Send,
+{
+    fn run(&mut self, change: &mut Change) {
+        let Some(rule) = self.rule.take() else { return };
+        let mark = change.mark();
+        let result = rule(change);
+        if result.is_err() {
+            change.back_to(mark);
+        }
+        self.result = Some(result);
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<Revision, Error>) {
+        let answer = match (outcome, self.result) {
+            (Ok(revision), Some(Ok(value))) => Ok((value, revision)),
+            (Ok(_), Some(Err(refusal))) => Err(WriteError::Refused(refusal)),
+            (Ok(_), None) => Err(WriteError::Failed(Error::Closed)),
+            (Err(error), _) => Err(WriteError::Failed(error)),
+        };
+        // a caller that has gone away wanted no answer
+        let _ = self.caller.send(answer);
+    }
+}
+
+/// The writer's side of what the store publishes.
+pub(super) struct Published {
+    pub(super) intended: watch::Sender<Arc<Intended>>,
+    pub(super) access: watch::Sender<Arc<AccessBook>>,
+    pub(super) fault: Arc<Mutex<Option<String>>>,
+}
+
+impl Published {
+    fn state(&self) -> State {
+        State { intended: self.intended.borrow().as_ref().clone(), access: self.access.borrow().as_ref().clone() }
+    }
+
+    fn set_fault(&self, fault: Option<String>) {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
+
+/// Owns the file.
+pub(super) struct Writer {
+    opener: Opener,
+    /// `None` from a failure until the file has been reopened.
+    database: Option<Database>,
+    published: Published,
+    orders: mpsc::Receiver<Order>,
+}
+
+impl Writer {
+    pub(super) fn new(opener: Opener, database: Database, published: Published, orders: mpsc::Receiver<Order>) -> Self {
+        Self { opener, database: Some(database), published, orders }
+    }
+
+    /// Works until it is told to close, or until nobody holds the store any more. `timer` only measures pauses.
+    pub(super) fn run(mut self, timer: &tokio::runtime::Runtime) {
+        let mut pause = PAUSES[0];
+        loop {
+            let next = if self.database.is_some() {
+                pause = PAUSES[0];
+                self.orders.blocking_recv()
+            } else {
+                let orders = &mut self.orders;
+                let Ok(next) = timer.block_on(async { tokio::time::timeout(pause, orders.recv()).await }) else {
+                    pause = (pause * 2).min(PAUSES[1]);
+                    let _ = self.reopen();
+                    continue;
+                };
+                next
+            };
+            let Some(first) = next else {
+                let _ = self.close();
+                return;
+            };
+            if let Some(caller) = self.handle(first) {
+                let _ = caller.send(self.close());
+                return;
+            }
+        }
+    }
+
+    /// Handles `first` and everything that waits behind it; returns who waits for the end, if that was ordered.
+    fn handle(&mut self, first: Order) -> Option<oneshot::Sender<Result<(), Error>>> {
+        let (mut jobs, mut closing) = (Vec::new(), None);
+        let mut next = Some(first);
+        while let Some(order) = next {
+            match order {
+                Order::Write(job) => jobs.push(job),
+                Order::Close(caller) => {
+                    closing = Some(caller);
+                    break;
+                }
+            }
+            next = if jobs.len() < QUEUE { self.orders.try_recv().ok() } else { None };
+        }
+        if !jobs.is_empty() {
+            self.commit(jobs);
+        }
+        closing
+    }
+
+    /// Runs the closures, commits what they did in one transaction, publishes it and answers.
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let outcome = self.reopen().and_then(|()| {
+            let mut change = Change::new(self.published.state());
+            for job in &mut jobs {
+                job.run(&mut change);
+            }
+            self.store(change)
+        });
+        for job in jobs {
+            job.answer(outcome.clone());
+        }
+    }
+
+    fn store(&mut self, change: Change) -> Result<Revision, Error> {
+        let current = change.intended().revision;
+        if change.steps().is_empty() {
+            return Ok(current);
+        }
+        let revision = if change.is_intended() { Revision(current.0 + 1) } else { current };
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        if let Err(error) = tables::commit(database, change.steps(), revision) {
+            // the database takes no write after a failure until it has been opened anew
+            self.database = None;
+            let error = Error::Write { why: error.to_string() };
+            self.published.set_fault(Some(error.to_string()));
+            return Err(error);
+        }
+        let mut state = change.into_state();
+        state.intended.revision = revision;
+        self.publish(state);
+        Ok(revision)
+    }
+
+    /// Makes `state` what everybody sees.
+    fn publish(&self, state: State) {
+        if self.published.intended.borrow().revision != state.intended.revision {
+            self.published.intended.send_replace(Arc::new(state.intended));
+        }
+        if **self.published.access.borrow() != state.access {
+            self.published.access.send_replace(Arc::new(state.access));
+        }
+    }
+
+    /// Opens the file anew if it has failed. What a failed commit wrote may be there: the file decides.
+    fn reopen(&mut self) -> Result<(), Error> {
+        if self.database.is_some() {
+            return Ok(());
+        }
+        match (self.opener)() {
+            Ok((database, state)) => {
+                self.database = Some(database);
+                self.published.set_fault(None);
+                self.publish(state);
+                Ok(())
+            }
+            Err(error) => {
+                self.published.set_fault(Some(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        match self.database.take().map(Database::close) {
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(Error::Write { why: error.to_string() }),
+        }
+    }
+}
