@@ -1,0 +1,211 @@
+//! All flows: by what a packet says, and by their own name.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use foldhash::fast::FixedState;
+
+use super::settings::{HALF_OPEN_OF_OWNER, Limits};
+use super::{ping, tcp, udp};
+use crate::engine::packet::Owner;
+
+/// The name of a flow; one that has ended is never mistaken for another that took its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FlowId {
+    index: u32,
+    generation: u32,
+}
+
+impl FlowId {
+    /// Its place, small and dense: where the driver keeps its OS socket.
+    pub const fn index(self) -> usize {
+        self.index as usize
+    }
+
+    pub(super) const fn slot(self) -> u32 {
+        self.index
+    }
+}
+
+/// What the packets of a flow have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) owner: Owner,
+    pub(super) protocol: u8,
+    pub(super) source: SocketAddr,
+    /// Only TCP's flows have one: mappings of UDP and ping do not depend on it (RFC 4787, REQ-1; RFC 5508, REQ-1).
+    pub(super) destination: Option<SocketAddr>,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) key: Key,
+    /// Whether it stands in the queue of those that have something to do.
+    pub(super) queued: bool,
+    pub(super) end: End,
+}
+
+/// What our end of a flow is.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The OS has been asked to connect; the peer's SYN waits.
+    Connecting(tcp::HeldSyn),
+    /// A TCP connection with the peer on one side and the OS on the other.
+    Tcp(Box<tcp::Connection>),
+    /// A UDP mapping.
+    Udp(udp::Mapping),
+    /// A mapping of pings.
+    Ping(ping::Mapping),
+    /// Nothing any more: waits until the driver has closed its OS socket.
+    Closed,
+}
+
+/// How the OS socket of a flow that ended is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// Which flow.
+    pub flow: FlowId,
+    /// Whether what is still on its way is to be thrown away and the far end told so (RST).
+    pub abort: bool,
+}
+
+/// What one peer has open.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    flows: usize,
+    connections: usize,
+    half_open: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    flow: Option<Flow>,
+}
+
+/// All flows of a machine.
+#[derive(Debug)]
+pub(super) struct Table {
+    keys: HashMap<Key, FlowId, FixedState>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    closed: Vec<Closed>,
+    tallies: Vec<Tally>,
+}
+
+impl Table {
+    /// An empty table; the seed keeps strangers from choosing keys that collide.
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            keys: HashMap::with_hasher(FixedState::with_seed(seed)),
+            slots: Vec::new(),
+            free: Vec::new(),
+            closed: Vec::new(),
+            tallies: Vec::new(),
+        }
+    }
+
+    pub(super) fn find(&self, key: &Key) -> Option<FlowId> {
+        self.keys.get(key).copied()
+    }
+
+    pub(super) fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
+        let slot = self.slots.get_mut(id.index())?;
+        slot.flow.as_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// The flow that holds this place now.
+    pub(super) fn at(&self, index: u32) -> Option<FlowId> {
+        let slot = self.slots.get(index as usize)?;
+        slot.flow.as_ref().map(|_| FlowId { index, generation: slot.generation })
+    }
+
+    /// So many flows are open, closing ones included.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// How many TCP connections this peer has.
+    pub(super) fn connections_of(&self, owner: Owner) -> usize {
+        self.tallies.get(owner.index()).map_or(0, |tally| tally.connections)
+    }
+
+    /// Whether one more flow of this kind is within the bounds.
+    pub(super) fn has_room(&self, owner: Owner, half_open: bool, limits: &Limits) -> bool {
+        let tally = self.tallies.get(owner.index()).copied().unwrap_or_default();
+        self.len() < limits.flows
+            && tally.flows < limits.flows_of_owner
+            && !(half_open && tally.half_open >= HALF_OPEN_OF_OWNER)
+    }
+
+    /// Adds a flow; the caller has asked [`Self::has_room`].
+    pub(super) fn insert(&mut self, key: Key, end: End) -> FlowId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let tally = self.tally(key.owner);
+        tally.flows += 1;
+        if matches!(end, End::Connecting(_)) {
+            tally.connections += 1;
+            tally.half_open += 1;
+        }
+        let slot = &mut self.slots[index as usize];
+        slot.flow = Some(Flow { key, queued: false, end });
+        let id = FlowId { index, generation: slot.generation };
+        self.keys.insert(key, id);
+        id
+    }
+
+    /// The connection stands: it is half open no longer.
+    pub(super) fn establish(&mut self, id: FlowId, connection: Box<tcp::Connection>) {
+        let Some(flow) = self.get_mut(id) else { return };
+        flow.end = End::Tcp(connection);
+        let owner = flow.key.owner;
+        self.tally(owner).half_open -= 1;
+    }
+
+    /// Ends a flow: packets do not find it any more, and its place is free once [`Self::poll_closed`] has named it.
+    pub(super) fn close(&mut self, id: FlowId, abort: bool) {
+        let Some(flow) = self.get_mut(id) else { return };
+        let (key, end) = (flow.key, std::mem::replace(&mut flow.end, End::Closed));
+        let tally = self.tally(key.owner);
+        match end {
+            End::Closed => return,
+            End::Connecting(_) => {
+                tally.connections -= 1;
+                tally.half_open -= 1;
+            }
+            End::Tcp(_) => tally.connections -= 1,
+            End::Udp(_) | End::Ping(_) => {}
+        }
+        tally.flows -= 1;
+        self.keys.remove(&key);
+        self.closed.push(Closed { flow: id, abort });
+    }
+
+    /// A flow that has ended, whose place is free from now on.
+    pub(super) fn poll_closed(&mut self) -> Option<Closed> {
+        let closed = self.closed.pop()?;
+        let slot = &mut self.slots[closed.flow.index()];
+        slot.flow = None;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(closed.flow.index);
+        Some(closed)
+    }
+
+    /// The flows that `wanted` picks.
+    pub(super) fn ids(&self, mut wanted: impl FnMut(&Flow) -> bool) -> Vec<FlowId> {
+        let indices = 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let open = indices.filter(|index| self.slots[*index as usize].flow.as_ref().is_some_and(&mut wanted));
+        open.filter_map(|index| self.at(index)).collect()
+    }
+
+    fn tally(&mut self, owner: Owner) -> &mut Tally {
+        if owner.index() >= self.tallies.len() {
+            self.tallies.resize(owner.index() + 1, Tally::default());
+        }
+        &mut self.tallies[owner.index()]
+    }
+}
