@@ -7,6 +7,7 @@ mod conductor;
 pub mod os;
 pub mod reconcile;
 mod room;
+pub mod uplink;
 mod worker;
 
 use std::net::IpAddr;

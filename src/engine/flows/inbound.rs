@@ -16,8 +16,24 @@ pub const DATAGRAM_AT: usize = HEADROOM + ipv6::HEADER + udp::HEADER;
 const QUOTE_MAX: usize = 1_280;
 
 impl Flows {
+    /// The flow's OS socket has received what lies in `buffer` behind [`DATAGRAM_AT`] bytes: a datagram, or of a ping
+    /// socket an ICMP message. `down` gets the packets that carry it.
+    pub fn handle_received(
+        &mut self,
+        id: FlowId,
+        from: SocketAddr,
+        buffer: &mut [u8],
+        down: &mut dyn FnMut(Owner, &mut [u8]),
+    ) {
+        match self.table.get_mut(id).map(|flow| flow.key.protocol) {
+            Some(protocol::UDP) => self.handle_datagram(id, from, buffer, down),
+            Some(_) => self.handle_echo(id, from.ip(), buffer, down),
+            None => {}
+        }
+    }
+
     /// A datagram from outside lies in `buffer` behind [`DATAGRAM_AT`] bytes; `down` gets the packets that carry it.
-    pub fn handle_datagram(
+    pub(super) fn handle_datagram(
         &mut self,
         id: FlowId,
         from: SocketAddr,
@@ -40,7 +56,13 @@ impl Flows {
 
     /// An ICMP message from outside lies in `buffer` behind [`DATAGRAM_AT`] bytes; `down` gets the packets that carry
     /// it, if it is an echo reply.
-    pub fn handle_echo(&mut self, id: FlowId, from: IpAddr, buffer: &mut [u8], down: &mut dyn FnMut(Owner, &mut [u8])) {
+    pub(super) fn handle_echo(
+        &mut self,
+        id: FlowId,
+        from: IpAddr,
+        buffer: &mut [u8],
+        down: &mut dyn FnMut(Owner, &mut [u8]),
+    ) {
         let Some(flow) = self.table.get_mut(id) else { return };
         let (owner, to, protocol) = (flow.key.owner, flow.key.source, flow.key.protocol);
         let is_invited = matches!(&flow.end, End::Ping(mapping) if mapping.has_contacted(from));

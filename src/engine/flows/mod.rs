@@ -46,6 +46,8 @@ use crate::engine::packet::Owner;
 
 /// Flows that are served in one turn; what is left is served in the next.
 const TURN_FLOWS: usize = 256;
+/// Bytes that go down to peers in one turn, about: what the worker keeps before it sends.
+const TURN_BYTES: usize = 1 << 20;
 
 /// All flows of all peers.
 pub struct Flows {
@@ -184,30 +186,38 @@ impl Flows {
         while let Some(slot) = self.deadlines.pop_due(now) {
             self.handle_deadline(slot, now);
         }
+        let mut sent = 0;
         for _ in 0..self.ready.len().min(TURN_FLOWS) {
-            let Some(id) = self.ready.pop_front() else { break };
-            self.turn_of(id, outside, now, down);
+            if sent >= TURN_BYTES {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else { return };
+            sent += self.turn_of(id, outside, now, down);
         }
     }
 
+    /// The turn of one flow; how many bytes it sent to its peer.
     fn turn_of<O: Outside>(
         &mut self,
         id: FlowId,
         outside: &mut O,
         now: Instant,
         down: &mut dyn FnMut(Owner, &mut [u8]),
-    ) {
-        let Some(flow) = self.table.get_mut(id) else { return };
+    ) -> usize {
+        let Some(flow) = self.table.get_mut(id) else { return 0 };
         flow.queued = false;
-        let End::Tcp(connection) = &mut flow.end else { return };
+        let End::Tcp(connection) = &mut flow.end else { return 0 };
         let scratch = &mut self.scratch[..];
-        let mut turn = Turn { interface: &mut self.interface, clock: self.clock, scratch, outside, down };
-        match connection.turn(id, flow.key.owner, &mut turn, now) {
+        let mut turn = Turn { interface: &mut self.interface, clock: self.clock, scratch, outside, down, sent: 0 };
+        let next = connection.turn(id, flow.key.owner, &mut turn, now);
+        let sent = turn.sent;
+        match next {
             Next::More => self.handle_ready(id),
             Next::Wait(Some(at)) => self.deadlines.no_later_than(id.slot(), at),
             Next::Wait(None) => {}
             Next::Over(abort) => self.end(id, abort),
         }
+        sent
     }
 
     fn handle_deadline(&mut self, slot: u32, now: Instant) {

@@ -171,6 +171,76 @@ impl Link {
     }
 }
 
+/// A peer with a TCP of its own.
+pub(crate) struct Client {
+    card: Card,
+    interface: Interface,
+    sockets: BTreeMap<u16, (SocketSet<'static>, SocketHandle)>,
+    clock: Clock,
+}
+
+impl Client {
+    pub(crate) fn new(now: Instant) -> Self {
+        let clock = Clock::new(now);
+        let mut card = Card::default();
+        let mut config = Config::new(HardwareAddress::Ip);
+        config.random_seed = 7;
+        let mut interface = Interface::new(config, &mut card, clock.smoltcp(now));
+        interface.update_ip_addrs(|addresses| {
+            addresses.push(IpCidr::new(ip("10.0.0.2").into(), 24)).expect("room");
+            addresses.push(IpCidr::new(ip("fd00::2").into(), 64)).expect("room");
+        });
+        interface.routes_mut().add_default_ipv4_route("10.0.0.1".parse().expect("an address")).expect("room");
+        interface.routes_mut().add_default_ipv6_route("fd00::1".parse().expect("an address")).expect("room");
+        Self { card, interface, sockets: BTreeMap::new(), clock }
+    }
+
+    /// Begins to connect from this port.
+    pub(crate) fn dial(&mut self, port: u16, to: SocketAddr) {
+        let mut socket = Socket::new(SocketBuffer::new(vec![0; 1 << 18]), SocketBuffer::new(vec![0; 1 << 18]));
+        socket.connect(self.interface.context(), to, port).expect("a fresh socket");
+        let mut sockets = SocketSet::new(Vec::new());
+        let handle = sockets.add(socket);
+        self.sockets.insert(port, (sockets, handle));
+    }
+
+    /// The socket of this port.
+    pub(crate) fn socket(&mut self, port: u16) -> &mut Socket<'static> {
+        let (sockets, handle) = self.sockets.get_mut(&port).expect("dialled");
+        sockets.get_mut(*handle)
+    }
+
+    /// Takes a packet; returns what it sends.
+    pub(crate) fn receive(&mut self, packet: Vec<u8>, now: Instant) -> Vec<Vec<u8>> {
+        let head = if packet[0] >> 4 == 4 { 20 } else { 40 };
+        let port = u16::from_be_bytes([packet[head + 2], packet[head + 3]]);
+        self.card.inward.push_back(packet);
+        let out = self.poll(port, now);
+        self.card.inward.clear();
+        out
+    }
+
+    /// Lets the socket of this port look at the time; returns what it sends.
+    pub(crate) fn poll(&mut self, port: u16, now: Instant) -> Vec<Vec<u8>> {
+        if let Some((sockets, _)) = self.sockets.get_mut(&port) {
+            self.interface.poll(self.clock.smoltcp(now), &mut self.card, sockets);
+        }
+        std::mem::take(&mut self.card.outward)
+    }
+
+    /// The ports that have sockets.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        self.sockets.keys().copied().collect()
+    }
+
+    /// How long the socket of this port has nothing to do.
+    pub(crate) fn delay(&mut self, port: u16, now: Instant) -> Option<Duration> {
+        let (sockets, _) = self.sockets.get_mut(&port)?;
+        let delay = self.interface.poll_delay(self.clock.smoltcp(now), sockets)?;
+        Some(Duration::from_micros(delay.total_micros()))
+    }
+}
+
 /// A peer, its link and the machine.
 pub(crate) struct World {
     pub(crate) flows: Flows,
@@ -182,12 +252,9 @@ pub(crate) struct World {
     /// The longest further delay of single packets: they overtake one another.
     pub(crate) jitter: Duration,
     dice: Dice,
-    card: Card,
-    interface: Interface,
-    clients: BTreeMap<u16, (SocketSet<'static>, SocketHandle)>,
+    client: Client,
     up: Link,
     down: Link,
-    clock: Clock,
     /// Flows whose connecting waits for the test.
     pub(crate) connecting: Vec<(FlowId, SocketAddr)>,
     /// Flows whose OS sockets were to be closed, and whether abortively.
@@ -203,17 +270,7 @@ impl World {
     }
 
     pub(crate) fn with(settings: Settings) -> Self {
-        let (now, clock) = (start(), Clock::new(start()));
-        let mut card = Card::default();
-        let mut config = Config::new(HardwareAddress::Ip);
-        config.random_seed = 7;
-        let mut interface = Interface::new(config, &mut card, clock.smoltcp(now));
-        interface.update_ip_addrs(|addresses| {
-            addresses.push(IpCidr::new("10.0.0.2".parse().expect("an address"), 24)).expect("room");
-            addresses.push(IpCidr::new("fd00::2".parse().expect("an address"), 64)).expect("room");
-        });
-        interface.routes_mut().add_default_ipv4_route("10.0.0.1".parse().expect("an address")).expect("room");
-        interface.routes_mut().add_default_ipv6_route("fd00::1".parse().expect("an address")).expect("room");
+        let now = start();
         Self {
             flows: Flows::new(settings, 0x1234_5678_9abc_def0, now),
             outside: Everyone::default(),
@@ -222,12 +279,9 @@ impl World {
             loss: 0,
             jitter: Duration::ZERO,
             dice: Dice(42),
-            card,
-            interface,
-            clients: BTreeMap::new(),
+            client: Client::new(now),
             up: Link::default(),
             down: Link::default(),
-            clock,
             connecting: Vec::new(),
             closed: Vec::new(),
             seen: Vec::new(),
@@ -237,19 +291,13 @@ impl World {
 
     /// The peer connects from this port.
     pub(crate) fn dial(&mut self, port: u16, to: &str) {
-        let mut socket = Socket::new(SocketBuffer::new(vec![0; 1 << 18]), SocketBuffer::new(vec![0; 1 << 18]));
-        let to: SocketAddr = to.parse().expect("an address");
-        socket.connect(self.interface.context(), to, port).expect("a fresh socket");
-        let mut sockets = SocketSet::new(Vec::new());
-        let handle = sockets.add(socket);
-        self.clients.insert(port, (sockets, handle));
+        self.client.dial(port, to.parse().expect("an address"));
         self.poll_client(port);
     }
 
     /// The peer's socket of this port.
     pub(crate) fn client(&mut self, port: u16) -> &mut Socket<'static> {
-        let (sockets, handle) = self.clients.get_mut(&port).expect("dialled");
-        sockets.get_mut(*handle)
+        self.client.socket(port)
     }
 
     /// Lets the OS's connect succeed.
@@ -262,8 +310,13 @@ impl World {
 
     /// A connection that stands.
     pub(crate) fn established(port: u16) -> (Self, FlowId) {
+        Self::established_to(port, "192.0.2.1:80")
+    }
+
+    /// A connection that stands, to this address.
+    pub(crate) fn established_to(port: u16, to: &str) -> (Self, FlowId) {
         let mut world = Self::new();
-        world.dial(port, "192.0.2.1:80");
+        world.dial(port, to);
         world.run_until(|world| !world.connecting.is_empty());
         let flow = world.connect();
         world.run_until(|world| world.client(port).may_send());
@@ -276,13 +329,13 @@ impl World {
 
     /// Lets the peer's side look at its socket of this port.
     pub(crate) fn poll_client(&mut self, port: u16) {
-        let now = self.clock.smoltcp(self.now);
-        if let Some((sockets, _)) = self.clients.get_mut(&port) {
-            self.interface.poll(now, &mut self.card, sockets);
-        }
-        for packet in std::mem::take(&mut self.card.outward) {
-            let at = self.arrival();
-            if let Some(at) = at {
+        let packets = self.client.poll(port, self.now);
+        self.send_up(packets);
+    }
+
+    fn send_up(&mut self, packets: Vec<Vec<u8>>) {
+        for packet in packets {
+            if let Some(at) = self.arrival() {
                 self.up.send(at, packet);
             }
         }
@@ -317,31 +370,25 @@ impl World {
             }
         }
         while let Some(packet) = self.down.arrive(self.now) {
-            let head = if packet[0] >> 4 == 4 { 20 } else { 40 };
-            let port = u16::from_be_bytes([packet[head + 2], packet[head + 3]]);
             if self.keep_seen {
                 self.seen.push(packet.clone());
             }
-            self.card.inward.push_back(packet);
-            self.poll_client(port);
-            self.card.inward.clear();
+            let packets = self.client.receive(packet, self.now);
+            self.send_up(packets);
         }
     }
 
     /// Moves the clock to the next event.
     fn advance(&mut self) {
-        let moment = self.clock.smoltcp(self.now);
         let mut next = [self.up.next(), self.down.next(), self.flows.poll_deadline(self.now)]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or(self.now + Duration::from_secs(1));
-        let ports: Vec<u16> = self.clients.keys().copied().collect();
-        for port in ports {
-            let (sockets, _) = self.clients.get_mut(&port).expect("listed");
-            if let Some(delay) = self.interface.poll_delay(moment, sockets) {
-                next = next.min(self.now + Duration::from_micros(delay.total_micros()));
-                if delay.total_micros() == 0 {
+        for port in self.client.ports() {
+            if let Some(delay) = self.client.delay(port, self.now) {
+                next = next.min(self.now + delay);
+                if delay.is_zero() {
                     self.poll_client(port);
                 }
             }

@@ -92,6 +92,8 @@ pub(super) struct Turn<'a, O> {
     pub(super) scratch: &'a mut [u8],
     pub(super) outside: &'a mut O,
     pub(super) down: &'a mut dyn FnMut(Owner, &mut [u8]),
+    /// Bytes that went to the peer.
+    pub(super) sent: usize,
 }
 
 /// Turns our time into smoltcp's, which counts from an origin.
@@ -192,6 +194,7 @@ impl Connection {
                 break;
             }
         }
+        turn.sent = egress.sent;
         let used_up = egress.sent >= FAIR_SHARE || drained == Ok(true) || filled == Ok(true);
         match self.socket().state() {
             State::Closed if self.has_bytes_left() => Next::Wait(Some(now + timeouts::TCP_TRANSITORY)),

@@ -110,8 +110,8 @@ fn advertises_a_window_of_a_mebibyte_with_its_scale() {
     assert!((usize::from(window) << scale) > 1_040_000, "{window} << {scale}");
 }
 
-fn transfer(loss: u64, jitter: Duration, length: usize) {
-    let (mut world, flow) = World::established(1_000);
+fn transfer(to: &str, loss: u64, jitter: Duration, length: usize) {
+    let (mut world, flow) = World::established_to(1_000, to);
     (world.loss, world.jitter) = (loss, jitter);
     let (up, down) = (pattern(length), pattern(length));
     world.far(flow).gives = down.iter().copied().collect();
@@ -135,12 +135,13 @@ fn transfer(loss: u64, jitter: Duration, length: usize) {
 
 #[test]
 fn carries_ten_megabytes_both_ways_at_once() {
-    transfer(0, Duration::ZERO, 10_000_000);
+    transfer("192.0.2.1:80", 0, Duration::ZERO, 10_000_000);
+    transfer("[2001:db8::1]:80", 0, Duration::ZERO, 10_000_000);
 }
 
 #[test]
 fn carries_bytes_intact_over_a_link_that_loses_and_reorders() {
-    transfer(10, Duration::from_millis(20), 2_000_000);
+    transfer("192.0.2.1:80", 10, Duration::from_millis(20), 2_000_000);
 }
 
 #[test]
