@@ -7,6 +7,7 @@ mod conductor;
 pub mod os;
 pub mod reconcile;
 mod room;
+mod share;
 pub mod uplink;
 mod worker;
 
@@ -17,10 +18,12 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::share::Descriptors;
 use self::worker::{Command, Worker};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
+use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -107,8 +110,10 @@ impl Runtime {
         let uplink = choose(settings.uplink)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let count = settings.workers.unwrap_or(cores).max(1);
-        let workers: Arc<[Worker]> =
-            (0..count).map(|index| Worker::start(index, settings)).collect::<Result<Vec<_>, _>>()?.into();
+        let reach = Reach::new(settings.reach_allow.clone());
+        let descriptors = Descriptors::new(os::descriptors::raise_limit());
+        let start = |index| Worker::start(index, reach.clone(), descriptors.clone());
+        let workers: Arc<[Worker]> = (0..count).map(start).collect::<Result<Vec<_>, _>>()?.into();
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);

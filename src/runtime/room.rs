@@ -6,15 +6,19 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
-use super::Settings;
 use super::os::door::{Door, Inbox, Sent};
 use super::os::entropy;
+use super::share::{Descriptors, Share};
+use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::IntendedServer;
+use crate::domain::limits;
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::server::Server;
 use crate::engine::dataplane::{Change, Dataplane};
+use crate::engine::flows::Limits;
+use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 
 /// How many batches of messages a room takes from its port before others have their turn.
@@ -31,6 +35,8 @@ pub(super) struct Place {
 
 impl Place {
     const SHIFT: u32 = usize::BITS / 2;
+    /// How many tokens a room has.
+    const TOKENS: usize = 1 << Self::SHIFT;
 
     /// The slot of the room that a token belongs to.
     pub(super) const fn room_of(token: Token) -> usize {
@@ -43,6 +49,16 @@ impl Place {
     }
 }
 
+/// What a room needs of its worker while it works.
+pub(super) struct Desk<'a> {
+    /// Where datagrams come in.
+    pub(super) inbox: &'a mut Inbox,
+    /// Where datagrams wait to go out; empty between turns.
+    pub(super) outbox: &'a mut Outbox,
+    /// The present.
+    pub(super) now: Instant,
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -51,6 +67,9 @@ pub(super) struct Room {
     /// Whether the port may hold datagrams: set by an event, cleared when it had none left.
     door_ready: bool,
     plane: Dataplane,
+    uplink: SocketsUplink,
+    reach: Reach,
+    share: Share,
 }
 
 impl Room {
@@ -61,16 +80,20 @@ impl Room {
     pub(super) fn open(
         wanted: &IntendedServer,
         place: Place,
-        outbox: &mut Outbox,
-        _settings: &Settings,
-        now: Instant,
+        reach: Reach,
+        descriptors: &Descriptors,
+        desk: &mut Desk<'_>,
     ) -> Result<Self, String> {
         let server = Arc::clone(&wanted.server);
         let door = open_door(&place, server.listen_port)?;
-        let dataplane = Dataplane::new(server, || u32::from_ne_bytes(entropy::bytes()), now);
-        let mut opened = Self { place, door, door_ready: true, plane: dataplane };
+        let mut share = descriptors.join();
+        let registry = place.registry.try_clone().map_err(|error| error.to_string())?;
+        let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
+        let uplink = SocketsUplink::new(registry, tokens, flow_settings(&server, &reach, share.limits()), desk.now);
+        let dataplane = Dataplane::new(server, || u32::from_ne_bytes(entropy::bytes()), desk.now);
+        let mut opened = Self { place, door, door_ready: true, plane: dataplane, uplink, reach, share };
         for account in wanted.accounts.values() {
-            opened.set_account(Arc::clone(account), outbox, now);
+            opened.set_account(Arc::clone(account), desk);
         }
         Ok(opened)
     }
@@ -84,65 +107,97 @@ impl Room {
     ///
     /// # Errors
     /// Why it cannot run so, for people.
-    pub(super) fn change(&mut self, server: Arc<Server>, outbox: &mut Outbox, now: Instant) -> Result<(), String> {
+    pub(super) fn change(&mut self, server: Arc<Server>, desk: &mut Desk<'_>) -> Result<(), String> {
         if server.listen_port != self.plane.server().listen_port {
             self.door = open_door(&self.place, server.listen_port)?;
             self.door_ready = true;
         }
-        self.apply(Change::Server(server), outbox, now);
+        self.apply(Change::Server(server), desk);
+        self.settle_uplink(desk.now);
         Ok(())
     }
 
     /// Adds or changes an account.
-    pub(super) fn set_account(&mut self, account: Arc<Account>, outbox: &mut Outbox, now: Instant) {
-        self.apply(Change::Account(account), outbox, now);
+    pub(super) fn set_account(&mut self, account: Arc<Account>, desk: &mut Desk<'_>) {
+        self.apply(Change::Account(account), desk);
     }
 
     /// Takes an account away and ends its tunnel.
-    pub(super) fn remove_account(&mut self, account: AccountName, outbox: &mut Outbox, now: Instant) {
-        self.apply(Change::Gone(account), outbox, now);
+    pub(super) fn remove_account(&mut self, account: AccountName, desk: &mut Desk<'_>) {
+        self.apply(Change::Gone(account), desk);
     }
 
-    fn apply(&mut self, change: Change, outbox: &mut Outbox, now: Instant) {
-        let _cut = self.plane.apply(change, outbox, now);
-        flush(&self.door, outbox);
+    fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
+        if let Some(cut) = self.plane.apply(change, desk.outbox, desk.now) {
+            self.uplink.drop_owner(cut);
+        }
+        flush(&self.door, desk.outbox);
+    }
+
+    /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
+    fn settle_uplink(&mut self, now: Instant) {
+        let settings = flow_settings(self.plane.server(), &self.reach, self.share.limits());
+        self.uplink.apply(settings, now);
     }
 
     /// Notes that one of the room's sockets is ready.
-    pub(super) fn handle_event(&mut self, event: &Event, _now: Instant) {
+    pub(super) fn handle_event(&mut self, event: &Event, now: Instant) {
         if event.token() == self.place.token(0) {
             self.door_ready = true;
+            return;
         }
+        let readable = event.is_readable() || event.is_read_closed();
+        let writable = event.is_writable() || event.is_write_closed();
+        self.uplink.handle_event(event.token(), readable, writable, event.is_error(), now);
     }
 
-    /// Takes a bounded portion of what there is to do; whether something is left over.
-    pub(super) fn turn(&mut self, inbox: &mut Inbox, outbox: &mut Outbox, now: Instant) -> bool {
-        if self.plane.poll_deadline().is_some_and(|at| at <= now) {
-            self.plane.handle_deadline(outbox, now);
+    /// Takes a bounded portion of what there is to do; whether datagrams are left over.
+    ///
+    /// Many datagrams go up before the uplink has its turn, and all that follows from both leaves in few batches.
+    pub(super) fn turn(&mut self, desk: &mut Desk<'_>) -> bool {
+        if self.share.has_changed() {
+            self.settle_uplink(desk.now);
+        }
+        if self.plane.poll_deadline().is_some_and(|at| at <= desk.now) {
+            self.plane.handle_deadline(desk.outbox, desk.now);
         }
         for _ in 0..BATCHES {
             if !self.door_ready {
                 break;
             }
-            self.door_ready = self.take_in(inbox, outbox, now);
+            self.door_ready = self.take_in(desk);
         }
-        flush(&self.door, outbox);
+        self.bring_down(desk);
+        flush(&self.door, desk.outbox);
         self.door_ready
     }
 
     /// Takes one batch from the port up the road; whether there was one.
-    fn take_in(&mut self, inbox: &mut Inbox, outbox: &mut Outbox, now: Instant) -> bool {
-        let Self { door, plane, .. } = self;
-        let received = door.receive(inbox, |from, datagram| {
+    fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
+        let Self { door, plane, uplink, .. } = self;
+        let (outbox, now) = (&mut *desk.outbox, desk.now);
+        let received = door.receive(desk.inbox, |from, datagram| {
             make_room(door, outbox);
-            let _outward = plane.handle_datagram(from, datagram, outbox, now);
+            if let Some(outward) = plane.handle_datagram(from, datagram, outbox, now) {
+                uplink.handle_packet(outward.owner, outward.packet, now);
+            }
         });
         received.is_ok_and(|datagrams| datagrams > 0)
     }
 
+    /// Gives the uplink its turn, and takes its packets down the road.
+    fn bring_down(&mut self, desk: &mut Desk<'_>) {
+        let Self { door, plane, uplink, .. } = self;
+        let (outbox, now) = (&mut *desk.outbox, desk.now);
+        uplink.turn(now, &mut |owner, packet| {
+            make_room(door, outbox);
+            plane.handle_down(owner, packet, outbox, now);
+        });
+    }
+
     /// When something is due without a socket being ready.
     pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        self.plane.poll_deadline()
+        [self.plane.poll_deadline(), self.uplink.poll_deadline()].into_iter().flatten().min()
     }
 
     /// The figures of one account, or of all that have spoken.
@@ -169,6 +224,17 @@ fn flush(door: &Door, outbox: &mut Outbox) {
         }
     }
     outbox.clear();
+}
+
+/// What a server's settings mean for flows.
+fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Settings {
+    uplink::Settings {
+        mtu: if server.mtu == 0 { limits::MTU_DEFAULT } else { server.mtu },
+        address: Some(server.address.addr()),
+        address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
+        limits,
+        reach: reach.clone(),
+    }
 }
 
 fn open_door(place: &Place, port: u16) -> Result<Door, String> {

@@ -6,7 +6,6 @@
 //! flood nor a bulk transfer keeps timers and commands waiting.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -14,14 +13,15 @@ use mio::{Events, Poll, Token, Waker};
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use super::Settings;
 use super::os::clock;
 use super::os::door::Inbox;
 use super::reconcile::Step;
-use super::room::{Place, Room};
+use super::room::{Desk, Place, Room};
+use super::share::Descriptors;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::IntendedServer;
 use crate::domain::name::{AccountName, ServerName};
+use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
@@ -76,7 +76,7 @@ impl Worker {
     ///
     /// # Errors
     /// The operating system's, where it gives no thread or no event queue.
-    pub(super) fn start(index: usize, settings: &Settings) -> io::Result<Self> {
+    pub(super) fn start(index: usize, reach: Reach, descriptors: Descriptors) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), COMMAND)?;
         let (commands, told) = sync_channel(COMMANDS);
@@ -85,7 +85,8 @@ impl Worker {
             poll,
             told,
             rooms: Vec::new(),
-            settings: Arc::new(settings.clone()),
+            reach,
+            descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
             _living: living,
@@ -113,7 +114,8 @@ struct Turns {
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
-    settings: Arc<Settings>,
+    reach: Reach,
+    descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
     /// Closes when the thread ends, however it ends.
@@ -154,9 +156,10 @@ impl Turns {
 
     /// Lets each room take its portion; whether one left something over.
     fn turn(&mut self, now: Instant) -> bool {
+        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
         let mut left_over = false;
         for room in self.rooms.iter_mut().flatten() {
-            left_over |= room.turn(&mut self.inbox, &mut self.outbox, now);
+            left_over |= room.turn(&mut desk);
         }
         left_over
     }
@@ -198,12 +201,12 @@ impl Turns {
 
     /// Changes a server that runs; one that does not has a fault already.
     fn adjust(&mut self, server: &ServerName, step: Step, now: Instant) -> Result<(), String> {
-        let outbox = &mut self.outbox;
+        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
         let Some(room) = self.rooms.iter_mut().flatten().find(|room| room.name() == server) else { return Ok(()) };
         match step {
-            Step::Change(changed) => return room.change(changed, outbox, now),
-            Step::Set(account) => room.set_account(account, outbox, now),
-            Step::Remove(_, account) => room.remove_account(account, outbox, now),
+            Step::Change(changed) => return room.change(changed, &mut desk),
+            Step::Set(account) => room.set_account(account, &mut desk),
+            Step::Remove(_, account) => room.remove_account(account, &mut desk),
             Step::Start(_) | Step::Stop(_) => {}
         }
         Ok(())
@@ -216,7 +219,8 @@ impl Turns {
         });
         let registry = self.poll.registry().try_clone().map_err(|error| error.to_string())?;
         let place = Place { registry, slot };
-        self.rooms[slot] = Some(Room::open(wanted, place, &mut self.outbox, &self.settings, now)?);
+        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
+        self.rooms[slot] = Some(Room::open(wanted, place, self.reach.clone(), &self.descriptors, &mut desk)?);
         Ok(())
     }
 
