@@ -2,81 +2,192 @@
 
 use std::sync::Arc;
 
-use super::{Caller, Error, missing};
-use crate::domain::account::{Account, AccountDraft};
-use crate::domain::figures::AccountDump;
+use jiff::Timestamp;
+use tracing::info;
+
+use super::servers::endpoint_shown;
+use super::{Caller, Error, Ground, qr};
+use crate::domain::account::{Account, AccountDraft, AccountSeed};
+use crate::domain::client_config;
+use crate::domain::figures::{AccountDump, AccountFigures};
+use crate::domain::refusal::Refusal;
+use crate::domain::server::Server;
+use crate::runtime::os::{clock, entropy};
+use crate::store::Change;
 
 /// The use cases of accounts.
 #[derive(Debug, Clone)]
-pub struct Accounts {}
+pub struct Accounts {
+    ground: Ground,
+}
 
 impl Accounts {
-    /// Every account.
+    pub(super) fn new(ground: Ground) -> Self {
+        Self { ground }
+    }
+
+    /// Every account, by server and then by name.
     pub fn list(&self) -> Vec<Arc<Account>> {
-        Vec::new()
+        self.ground.store.intended().accounts().cloned().collect()
     }
 
     /// One account.
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub fn detail(&self, _name: &str) -> Result<Arc<Account>, Error> {
-        Err(missing())
+    pub fn detail(&self, name: &str) -> Result<Arc<Account>, Error> {
+        self.find(name).map(|(account, _)| account)
     }
 
     /// Adds an account and returns once its tunnel accepts the peer.
     ///
     /// # Errors
     /// The refusals of [`AccountDraft`].
-    pub async fn add(&self, _by: &Caller, _draft: AccountDraft) -> Result<Arc<Account>, Error> {
-        Err(missing())
+    pub async fn add(&self, by: &Caller, draft: AccountDraft) -> Result<Arc<Account>, Error> {
+        let (cap, seed) = (self.ground.accounts_cap(), seed());
+        let rule = move |change: &mut Change| {
+            let account = draft.settle(change.intended(), cap, &seed)?;
+            change.put_account(account)
+        };
+        let account = self.ground.write(rule).await?;
+        info!(caller = %by, account = %account.name, server = %account.server, "added account `{}`", account.name);
+        Ok(account)
     }
 
     /// Edits what the draft names.
     ///
     /// # Errors
     /// `AccountNotFound` and the refusals of [`AccountDraft`].
-    pub async fn edit(&self, _by: &Caller, _name: &str, _draft: AccountDraft) -> Result<Arc<Account>, Error> {
-        Err(missing())
+    pub async fn edit(&self, by: &Caller, name: &str, draft: AccountDraft) -> Result<Arc<Account>, Error> {
+        let name = name.to_owned();
+        let rule = move |change: &mut Change| {
+            let current = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.clone();
+            let account = draft.amend(&current, change.intended())?;
+            if *current == account { Ok(current) } else { change.put_account(account) }
+        };
+        let account = self.ground.write(rule).await?;
+        info!(caller = %by, account = %account.name, enabled = account.enabled, "edited account `{}`", account.name);
+        Ok(account)
     }
 
     /// Deletes an account; its tunnel ends at once.
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub async fn delete(&self, _by: &Caller, _name: &str) -> Result<(), Error> {
-        Err(missing())
+    pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        let removed = name.to_owned();
+        self.ground.write(move |change| change.remove_account(&removed)).await?;
+        info!(caller = %by, account = name, "deleted account `{name}`");
+        Ok(())
     }
 
     /// The file that the account's client imports. The caller is about to show a secret.
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub fn config_text(&self, _name: &str) -> Result<String, Error> {
-        Err(missing())
+    pub fn config_text(&self, name: &str) -> Result<String, Error> {
+        let (account, server) = self.find(name)?;
+        Ok(client_config::wireguard(&account, &server))
     }
 
     /// That file as a QR code: a PNG of 500 by 500 pixels, one bit each (base64 is the API's business).
     ///
     /// # Errors
-    /// `AccountNotFound`.
-    pub fn config_qr(&self, _name: &str) -> Result<Vec<u8>, Error> {
-        Err(missing())
+    /// `AccountNotFound`, and `FieldMalformed` for a file that is too long for any code.
+    pub fn config_qr(&self, name: &str) -> Result<Vec<u8>, Error> {
+        let text = self.config_text(name)?;
+        qr::png(&text)
     }
 
     /// That file as a QR code for a terminal, two modules a character.
     ///
     /// # Errors
-    /// `AccountNotFound`.
-    pub fn config_qr_text(&self, _name: &str) -> Result<String, Error> {
-        Err(missing())
+    /// As [`Self::config_qr`].
+    pub fn config_qr_text(&self, name: &str) -> Result<String, Error> {
+        let text = self.config_text(name)?;
+        qr::terminal(&text)
     }
 
     /// An account's tunnel.
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub async fn dump(&self, _name: &str) -> Result<AccountDump, Error> {
-        Err(missing())
+    pub async fn dump(&self, name: &str) -> Result<AccountDump, Error> {
+        let (account, server) = self.find(name)?;
+        let figures = self.ground.runtime.account_figures(&account.name).await;
+        Ok(dump_of(&account, &server, figures.as_ref(), clock::timestamp()))
+    }
+
+    /// An account with its server, both of one revision.
+    fn find(&self, name: &str) -> Result<(Arc<Account>, Arc<Server>), Error> {
+        let intended = self.ground.store.intended();
+        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        let server = intended.server(account.server.as_str()).ok_or(Refusal::AccountNotFound)?;
+        Ok((account.clone(), server.server.clone()))
+    }
+}
+
+/// Randomness for a new account.
+pub(super) fn seed() -> AccountSeed {
+    AccountSeed { private_key: entropy::bytes(), password: entropy::bytes() }
+}
+
+fn dump_of(account: &Account, server: &Server, figures: Option<&AccountFigures>, at: Timestamp) -> AccountDump {
+    let mut allowed_ips = format!("{}/32", account.address);
+    if let Some(address) = account.address_ipv6.filter(|_| server.ipv6) {
+        allowed_ips = format!("{allowed_ips},{address}/128");
+    }
+    let handshake = figures.and_then(|figures| figures.handshake_age).and_then(|age| at.checked_sub(age).ok());
+    AccountDump {
+        allowed_ips,
+        endpoint: endpoint_shown(figures.and_then(|figures| figures.endpoint)),
+        keepalive: "off".into(),
+        latest_handshake: handshake.map_or(0, Timestamp::as_second).to_string(),
+        transfer_rx: figures.map_or(0, |figures| figures.received).to_string(),
+        transfer_tx: figures.map_or(0, |figures| figures.sent).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::fixture::house;
+
+    #[test]
+    fn dumps_an_account_that_has_never_spoken() {
+        let house = house();
+        let (account, server) = (house.account("peer_1").unwrap(), &house.server("Default_1").unwrap().server);
+        let dump = dump_of(account, server, None, Timestamp::UNIX_EPOCH);
+        let expected = AccountDump {
+            allowed_ips: "10.0.0.2/32".into(),
+            endpoint: "(none)".into(),
+            keepalive: "off".into(),
+            latest_handshake: "0".into(),
+            transfer_rx: "0".into(),
+            transfer_tx: "0".into(),
+        };
+        assert_eq!(dump, expected);
+    }
+
+    #[test]
+    fn dumps_an_account_that_has_spoken() {
+        let house = house();
+        let account = house.account("peer_1").unwrap();
+        let server = Server { ipv6: true, ..house.server("Default_1").unwrap().server.as_ref().clone() };
+        let figures = AccountFigures {
+            account: account.name.clone(),
+            server: account.server.clone(),
+            endpoint: "[2001:db8::1]:47471".parse().ok(),
+            handshake_age: Some(Duration::from_secs(10)),
+            received: 1,
+            sent: 2,
+        };
+        let dump = dump_of(account, &server, Some(&figures), Timestamp::from_second(1_800_000_010).unwrap());
+        assert_eq!(dump.allowed_ips, "10.0.0.2/32,fd00::2/128");
+        assert_eq!(dump.endpoint, "[2001:db8::1]:47471");
+        assert_eq!(dump.latest_handshake, "1800000000");
+        assert_eq!((dump.transfer_rx.as_str(), dump.transfer_tx.as_str()), ("1", "2"));
     }
 }

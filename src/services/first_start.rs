@@ -1,9 +1,20 @@
 //! What an empty store needs before anybody can use it.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Error, Services, missing};
+use anyhow::anyhow;
+use argon2::{Argon2, PasswordHasher as _};
+use tracing::info;
+
+use super::{Error, Services, access, accounts};
+use crate::domain::access::PanelUser;
+use crate::domain::account::{AccountDraft, Password};
+use crate::domain::limits;
 use crate::domain::name::{AccountName, ServerName};
+use crate::domain::server::{ServerDraft, ServerSeed};
+use crate::runtime::os::{clock, entropy};
+use crate::store::Change;
 
 /// What the first start has made, to be shown once.
 #[derive(Clone, PartialEq, Eq)]
@@ -36,6 +47,40 @@ impl Services {
     /// # Errors
     /// [`Error::Fault`] if it cannot be stored.
     pub async fn first_start(&self) -> Result<Option<FirstStart>, Error> {
-        Err(missing())
+        let ground = &self.servers.ground;
+        if !ground.store.access().users.is_empty() {
+            return Ok(None);
+        }
+        let at = clock::timestamp();
+        let password = Password::from_entropy(&entropy::bytes::<{ 4 * limits::PANEL_PASSWORD_LENGTH }>());
+        let password_hash = hash(password.clone()).await?;
+        let user = PanelUser { name: limits::PANEL_USER_FIRST.into(), password_hash, created: at };
+        let (access_hash, entry) = access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST), at);
+        let (host, cap, account_seed) = (ground.host_facts(), ground.accounts_cap(), accounts::seed());
+        let server_seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
+        let rule = move |change: &mut Change| {
+            if !change.access().users.is_empty() {
+                return Ok(None);
+            }
+            change.put_panel_user(user);
+            change.put_access(entry);
+            let draft = ServerDraft { ipv6: Some("1".into()), ..ServerDraft::default() };
+            let server = change.put_server(draft.settle(change.intended(), &host, &server_seed)?);
+            let draft = AccountDraft { wg_name: Some(server.name.to_string()), ..AccountDraft::default() };
+            let account = change.put_account(draft.settle(change.intended(), cap, &account_seed)?)?;
+            Ok(Some((server.name.clone(), account.name.clone())))
+        };
+        let Some((server, account)) = ground.write(rule).await? else { return Ok(None) };
+        info!(%server, %account, "made a first server and a first account");
+        let (admin, admin_password) = (limits::PANEL_USER_FIRST.into(), password.reveal().into());
+        Ok(Some(FirstStart { admin, admin_password, access_hash, server, account }))
     }
+}
+
+/// A password's argon2id hash in PHC form (RFC 9106). It takes tens of milliseconds, by design: away from those who wait.
+async fn hash(password: Password) -> Result<String, Error> {
+    let salt: [u8; 16] = entropy::bytes();
+    let work = move || Argon2::default().hash_password_with_salt(password.reveal().as_bytes(), &salt);
+    let hashed = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Fault(error.into()))?;
+    Ok(hashed.map_err(|error| Error::Fault(anyhow!("cannot hash a password: {error}")))?.to_string())
 }

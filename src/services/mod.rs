@@ -3,10 +3,16 @@
 pub mod access;
 pub mod accounts;
 pub mod first_start;
+mod qr;
 pub mod servers;
 pub mod system;
+#[cfg(test)]
+mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
@@ -14,18 +20,29 @@ pub use self::first_start::FirstStart;
 pub use self::servers::Servers;
 pub use self::system::System;
 pub use crate::domain::access::Caller;
+use crate::domain::refusal::Refusal;
+use crate::domain::server::HostFacts;
 use crate::runtime::Runtime;
-use crate::store::Store;
+use crate::store::{Change, Store, WriteError};
 
 /// Why a use case ended without its effect.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The client's business: the text is for it.
     #[error(transparent)]
-    Refused(#[from] crate::domain::refusal::Refusal),
+    Refused(#[from] Refusal),
     /// Ours: logged once where it is handled, never shown.
     #[error("fault")]
     Fault(#[from] anyhow::Error),
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refusal) => Self::Refused(refusal),
+            WriteError::Failed(error) => Self::Fault(error.into()),
+        }
+    }
 }
 
 /// What the operator decided that the use cases depend on.
@@ -58,12 +75,63 @@ pub struct Services {
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
-    pub fn new(_store: Store, _runtime: Runtime, _settings: Settings) -> Self {
-        Self { servers: Servers {}, accounts: Accounts {}, access: Access {}, system: System {} }
+    pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings }));
+        Self {
+            servers: Servers::new(ground.clone()),
+            accounts: Accounts::new(ground.clone()),
+            access: Access::new(ground.clone()),
+            system: System::new(ground),
+        }
     }
 }
 
-/// Until the bodies are there.
-fn missing() -> Error {
-    Error::Fault(anyhow::anyhow!("this use case has no body yet"))
+/// What every use case stands on.
+#[derive(Debug, Clone)]
+struct Ground(Arc<GroundParts>);
+
+#[derive(Debug)]
+struct GroundParts {
+    store: Store,
+    runtime: Runtime,
+    settings: Settings,
+}
+
+impl std::ops::Deref for Ground {
+    type Target = GroundParts;
+
+    fn deref(&self) -> &GroundParts {
+        &self.0
+    }
+}
+
+impl GroundParts {
+    /// Writes, and returns when the change is live.
+    async fn write<T, F>(&self, rule: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Change) -> Result<T, Refusal> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (value, revision) = self.store.write(rule).await?;
+        if let Err(unsettled) = self.runtime.settled(revision).await {
+            // it is stored, and the runtime goes on trying: to the caller this is success
+            warn!(revision = revision.0, "{unsettled}");
+        }
+        Ok(value)
+    }
+
+    /// How many accounts may exist.
+    fn accounts_cap(&self) -> u32 {
+        self.settings.accounts_cap.unwrap_or(crate::domain::limits::ACCOUNTS_MAX)
+    }
+
+    /// What a new server takes from its host.
+    fn host_facts(&self) -> HostFacts {
+        let external_ip = self.settings.external_ip.or_else(|| self.runtime.outward_address());
+        HostFacts {
+            // a host without any way out is reached by nobody else
+            external_ip: external_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            endpoint: self.settings.endpoint.clone(),
+        }
+    }
 }

@@ -1,77 +1,114 @@
 //! WireGuard servers: what the API and the command line may do with them.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Caller, Error, missing};
-use crate::domain::account::Account;
-use crate::domain::figures::{OnlinePeer, ServerDump};
-use crate::domain::server::{Server, ServerDraft};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tracing::info;
+
+use super::{Caller, Error, Ground};
+use crate::domain::account::{Account, rate_or};
+use crate::domain::figures::{AccountFigures, OnlinePeer, ServerDump};
+use crate::domain::intended::IntendedServer;
+use crate::domain::limits;
+use crate::domain::pool;
+use crate::domain::refusal::Refusal;
+use crate::domain::server::{Server, ServerDraft, ServerSeed};
+use crate::runtime::os::{clock, entropy};
+use crate::store::Change;
 
 /// The use cases of servers.
 #[derive(Debug, Clone)]
-pub struct Servers {}
+pub struct Servers {
+    pub(super) ground: Ground,
+}
 
 impl Servers {
+    pub(super) fn new(ground: Ground) -> Self {
+        Self { ground }
+    }
+
     /// Every server, by name.
     pub fn list(&self) -> Vec<Arc<Server>> {
-        Vec::new()
+        self.ground.store.intended().servers.values().map(|server| server.server.clone()).collect()
     }
 
     /// One server.
     ///
     /// # Errors
     /// `ServerNotFound`.
-    pub fn detail(&self, _name: &str) -> Result<Arc<Server>, Error> {
-        Err(missing())
+    pub fn detail(&self, name: &str) -> Result<Arc<Server>, Error> {
+        self.find(name).map(|server| server.server)
     }
 
     /// Adds a server and returns once it listens.
     ///
     /// # Errors
     /// The refusals of [`ServerDraft`].
-    pub async fn add(&self, _by: &Caller, _draft: ServerDraft) -> Result<Arc<Server>, Error> {
-        Err(missing())
+    pub async fn add(&self, by: &Caller, draft: ServerDraft) -> Result<Arc<Server>, Error> {
+        let host = self.ground.host_facts();
+        let seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
+        let rule = move |change: &mut Change| {
+            let server = draft.settle(change.intended(), &host, &seed)?;
+            Ok(change.put_server(server))
+        };
+        let server = self.ground.write(rule).await?;
+        info!(caller = %by, server = %server.name, port = server.listen_port, "added server `{}`", server.name);
+        Ok(server)
     }
 
     /// Edits what the draft names; name, keys and interface stay.
     ///
     /// # Errors
     /// `ServerNotFound` and the refusals of [`ServerDraft`].
-    pub async fn edit(&self, _by: &Caller, _name: &str, _draft: ServerDraft) -> Result<Arc<Server>, Error> {
-        Err(missing())
+    pub async fn edit(&self, by: &Caller, name: &str, draft: ServerDraft) -> Result<Arc<Server>, Error> {
+        let name = name.to_owned();
+        let rule = move |change: &mut Change| {
+            let current = change.intended().server(&name).ok_or(Refusal::ServerNotFound)?;
+            let server = draft.amend(current, change.intended())?;
+            let unchanged = Some(current.server.clone()).filter(|current| **current == server);
+            Ok(unchanged.unwrap_or_else(|| change.put_server(server)))
+        };
+        let server = self.ground.write(rule).await?;
+        info!(caller = %by, server = %server.name, "edited server `{}`", server.name);
+        Ok(server)
     }
 
     /// Deletes a server that has no accounts.
     ///
     /// # Errors
     /// `ServerNotFound`, `ServerHasPeers`.
-    pub async fn delete(&self, _by: &Caller, _name: &str) -> Result<(), Error> {
-        Err(missing())
+    pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        let removed = name.to_owned();
+        self.ground.write(move |change| change.remove_server(&removed)).await?;
+        info!(caller = %by, server = name, "deleted server `{name}`");
+        Ok(())
     }
 
     /// A server's accounts, by name.
     ///
     /// # Errors
     /// `ServerNotFound`.
-    pub fn peers(&self, _name: &str) -> Result<Vec<Arc<Account>>, Error> {
-        Err(missing())
+    pub fn peers(&self, name: &str) -> Result<Vec<Arc<Account>>, Error> {
+        self.find(name).map(|server| server.accounts.values().cloned().collect())
     }
 
-    /// The addresses that a server still has to give.
+    /// The addresses that a server still has to give, lowest first, at most 65,536 of them.
     ///
     /// # Errors
     /// `ServerNotFound`.
-    pub fn available_ips(&self, _name: &str) -> Result<Vec<Ipv4Addr>, Error> {
-        Err(missing())
+    pub fn available_ips(&self, name: &str) -> Result<Vec<Ipv4Addr>, Error> {
+        self.find(name).map(|server| pool::available_listed(&server))
     }
 
     /// A server's tunnel.
     ///
     /// # Errors
     /// `ServerNotFound`.
-    pub fn dump(&self, _name: &str) -> Result<ServerDump, Error> {
-        Err(missing())
+    pub fn dump(&self, name: &str) -> Result<ServerDump, Error> {
+        let server = self.detail(name)?;
+        Ok(ServerDump { port: server.listen_port.to_string(), public_key: server.public_key.to_string() })
     }
 
     /// Sets the bandwidth of every account of a server; where a direction is absent, to the server's own.
@@ -80,16 +117,102 @@ impl Servers {
     /// `ServerNotFound`, `FieldMalformed`.
     pub async fn set_bandwidth(
         &self,
-        _by: &Caller,
-        _name: &str,
-        _download: Option<String>,
-        _upload: Option<String>,
+        by: &Caller,
+        name: &str,
+        download: Option<String>,
+        upload: Option<String>,
     ) -> Result<(), Error> {
-        Err(missing())
+        let server = name.to_owned();
+        let rule = move |change: &mut Change| {
+            let IntendedServer { server, accounts } =
+                change.intended().server(&server).ok_or(Refusal::ServerNotFound)?.clone();
+            let b_download = rate_or("b_download", download.as_ref(), server.b_download)?;
+            let b_upload = rate_or("b_upload", upload.as_ref(), server.b_upload)?;
+            let differs = |account: &&Arc<Account>| (account.b_download, account.b_upload) != (b_download, b_upload);
+            for account in accounts.values().filter(differs) {
+                change.put_account(Account { b_download, b_upload, ..account.as_ref().clone() })?;
+            }
+            Ok((b_download, b_upload))
+        };
+        let (down, up) = self.ground.write(rule).await?;
+        info!(caller = %by, server = name, "set bandwidth of all accounts of server `{name}` to {down} down, {up} up");
+        Ok(())
     }
 
-    /// The accounts that are connected now, over all servers.
+    /// The accounts that are connected now, over all servers, by server and name.
     pub async fn online(&self) -> Vec<OnlinePeer> {
-        Vec::new()
+        let mut figures = self.ground.runtime.figures().await;
+        figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
+        let (intended, at) = (self.ground.store.intended(), clock::timestamp());
+        let zone = TimeZone::system();
+        let peer = |figures: AccountFigures| {
+            let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?.clone();
+            online_peer(account, &figures, at, &zone)
+        };
+        figures.into_iter().filter_map(peer).collect()
+    }
+
+    fn find(&self, name: &str) -> Result<IntendedServer, Error> {
+        self.ground.store.intended().server(name).cloned().ok_or(Error::Refused(Refusal::ServerNotFound))
+    }
+}
+
+/// An account as `wireguard_online` prints it, unless its last handshake is too long ago.
+fn online_peer(account: Arc<Account>, figures: &AccountFigures, at: Timestamp, zone: &TimeZone) -> Option<OnlinePeer> {
+    let age = figures.handshake_age.filter(|age| age.as_secs() <= limits::HANDSHAKE_UPTIME)?;
+    let handshake = at.checked_sub(age).unwrap_or(at).to_zoned_datetime(zone.clone());
+    Some(OnlinePeer {
+        account,
+        endpoint: endpoint_shown(figures.endpoint),
+        latest_handshake: handshake.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        transfer_rx: figures.received.to_string(),
+        transfer_tx: figures.sent.to_string(),
+    })
+}
+
+/// An endpoint as `wg show` prints it.
+pub(super) fn endpoint_shown(endpoint: Option<SocketAddr>) -> String {
+    let plain = |endpoint: SocketAddr| SocketAddr::new(endpoint.ip().to_canonical(), endpoint.port()).to_string();
+    endpoint.map_or_else(|| "(none)".into(), plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::fixture::house;
+
+    fn figures(age: Option<u64>) -> AccountFigures {
+        let account = house().account("peer_1").unwrap().clone();
+        AccountFigures {
+            account: account.name.clone(),
+            server: account.server.clone(),
+            endpoint: "[::ffff:79.184.218.180]:47471".parse().ok(),
+            handshake_age: age.map(Duration::from_secs),
+            received: 3892,
+            sent: 2972,
+        }
+    }
+
+    fn shown(age: Option<u64>) -> Option<OnlinePeer> {
+        let at = "2022-12-12T12:05:01Z".parse().unwrap();
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        online_peer(house().account("peer_1").unwrap().clone(), &figures(age), at, &zone)
+    }
+
+    #[test]
+    fn prints_an_online_peer_as_the_contract_does() {
+        let peer = shown(Some(120)).unwrap();
+        assert_eq!(peer.latest_handshake, "2022-12-12 13:03:01");
+        assert_eq!(peer.endpoint, "79.184.218.180:47471");
+        assert_eq!((peer.transfer_rx.as_str(), peer.transfer_tx.as_str()), ("3892", "2972"));
+    }
+
+    #[test]
+    fn takes_a_peer_for_online_while_its_handshake_is_fresh() {
+        assert!(shown(Some(180)).is_some());
+        assert!(shown(Some(181)).is_none());
+        assert!(shown(None).is_none());
     }
 }

@@ -1,10 +1,22 @@
 //! The appliance and its host.
 
-use super::{Caller, Error, missing};
+use tracing::info;
+
+use super::{Caller, Error, Ground};
+use crate::domain::refusal::Refusal;
+use crate::runtime::Status;
+use crate::runtime::os::host::{self, Host};
+
+/// The date that stands where the contract has a licence's end: none is needed.
+const NO_LICENCE_ENDS: &str = "2999-12-31T23:59:59+00:00";
+/// What stands for a package that is not needed.
+const NO_PACKAGE: &str = "(none)";
 
 /// The use cases of the appliance itself.
 #[derive(Debug, Clone)]
-pub struct System {}
+pub struct System {
+    ground: Ground,
+}
 
 /// The contract's `system_status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,39 +93,102 @@ pub struct Condition {
 }
 
 impl System {
+    pub(super) fn new(ground: Ground) -> Self {
+        Self { ground }
+    }
+
     /// What the appliance is doing.
     pub fn status(&self) -> SystemStatus {
+        let intended = self.ground.store.intended();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         SystemStatus {
-            count_accounts: 0,
-            count_accounts_available: 0,
-            count_wireguard: 0,
-            license: String::new(),
+            count_accounts: count(intended.count_accounts()),
+            count_accounts_available: self.ground.accounts_cap(),
+            count_wireguard: count(intended.servers.len()),
+            license: NO_LICENCE_ENDS.into(),
             license_valid: true,
-            status: "OK".into(),
-            version: String::new(),
+            status: match self.ground.runtime.status() {
+                Status::Ready => "OK".into(),
+                Status::Loading(what) => format!("Loading ({what})"),
+            },
+            version: self.ground.settings.version.clone(),
         }
     }
 
     /// What the host is.
     pub fn info(&self) -> SystemInfo {
-        SystemInfo::default()
+        shown(host::look())
     }
 
     /// Looks again at everything that ought to run.
     ///
     /// # Errors
     /// `StatusNotOk` while it is still loading.
-    pub async fn reload(&self, _by: &Caller) -> Result<(), Error> {
-        Err(missing())
+    pub fn reload(&self, by: &Caller) -> Result<(), Error> {
+        if self.ground.runtime.status() != Status::Ready {
+            return Err(Refusal::StatusNotOk.into());
+        }
+        self.ground.runtime.reload();
+        info!(caller = %by, "looking again at everything that ought to run");
+        Ok(())
     }
 
     /// What speaks WireGuard here.
     pub fn wireguard_versions(&self) -> WireguardVersions {
-        WireguardVersions { wireguard: String::new(), wireguard_dkms: String::new(), wireguard_tools: String::new() }
+        WireguardVersions {
+            wireguard: format!("{} (Culvert, in userspace)", self.ground.settings.version),
+            wireguard_dkms: NO_PACKAGE.into(),
+            wireguard_tools: NO_PACKAGE.into(),
+        }
     }
 
     /// How packets leave, and what cannot run.
     pub fn condition(&self) -> Condition {
-        Condition { uplink: String::new(), uplink_why: String::new(), faults: Vec::new(), store_fault: None }
+        let uplink = self.ground.runtime.uplink();
+        let faults = self.ground.runtime.faults();
+        Condition {
+            uplink: uplink.name.into(),
+            uplink_why: uplink.why.clone(),
+            faults: faults.into_iter().map(|(server, why)| (server.to_string(), why)).collect(),
+            store_fault: self.ground.store.fault(),
+        }
+    }
+}
+
+/// A host as the contract prints it: memory in MiB, everything text.
+fn shown(host: Host) -> SystemInfo {
+    let (total, free) = (host.memory_total / 1024, host.memory_available / 1024);
+    let used = total.saturating_sub(free);
+    let [of_minute, of_five, of_fifteen] = host.load;
+    SystemInfo {
+        cpu_model: host.cpu_model,
+        cpu_threads: host.cpu_threads.to_string(),
+        cpu_used_load1: of_minute,
+        cpu_used_load15: of_fifteen,
+        cpu_used_load5: of_five,
+        hostname: host.hostname,
+        memory_free: free.to_string(),
+        memory_total: total.to_string(),
+        memory_used: used.to_string(),
+        memory_used_percent: (used * 100).checked_div(total).unwrap_or(0).to_string(),
+        os_architecture: host.os_architecture,
+        os_name: host.os_name,
+        timezone: host.timezone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_memory_in_mebibytes_and_percent() {
+        let host = Host { memory_total: 7956 * 1024, memory_available: 218 * 1024 + 1023, ..Host::default() };
+        let info = shown(host);
+        assert_eq!(
+            [info.memory_total, info.memory_free, info.memory_used, info.memory_used_percent],
+            ["7956", "218", "7738", "97"]
+        );
+        assert_eq!(shown(Host::default()).memory_used_percent, "0");
     }
 }

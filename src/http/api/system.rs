@@ -21,7 +21,7 @@ pub(crate) async fn info(State(services): State<Services>) -> Answer<InfoView> {
 
 /// Looks again at everything that ought to run.
 pub(crate) async fn reload(State(services): State<Services>, caller: Caller) -> Answer<&'static str> {
-    services.system.reload(&caller).await?;
+    services.system.reload(&caller)?;
     Ok(Success(DONE))
 }
 

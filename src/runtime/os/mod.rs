@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod door;
 pub mod entropy;
 pub mod fault;
+pub mod host;
 pub mod memory;
 mod option;
 pub mod tcp;
