@@ -141,9 +141,12 @@ mod tests {
             .route("/echo", post(async |body: String| format!(r#"{{"error":"","msg":"{body}","status":"success"}}"#)))
     }
 
-    fn serve_at(data: &Path) {
+    async fn answering<T>(data: &Path, asking: impl Future<Output = T>) -> T {
         let listener = tokio::net::UnixListener::bind(data.join(SOCKET)).unwrap();
-        tokio::spawn(async move { axum::serve(listener, router()).await });
+        tokio::select! {
+            _ = axum::serve(listener, router()) => panic!("the listener ended"),
+            outcome = asking => outcome,
+        }
     }
 
     fn nobody() -> Result<axum::Router, Offline> {
@@ -153,22 +156,28 @@ mod tests {
     #[tokio::test]
     async fn asks_the_process_that_runs() {
         let folder = tempfile::tempdir().unwrap();
-        serve_at(folder.path());
+        let asking = async {
+            let door = open(folder.path(), nobody, PATIENCE).await?;
+            door.send(&Call::get("/yes")).await
+        };
 
-        let door = open(folder.path(), nobody, PATIENCE).await.unwrap();
+        let answer = answering(folder.path(), asking).await;
 
-        assert_eq!(door.send(&Call::get("/yes")).await.unwrap(), serde_json::json!({"a": 1}));
+        assert_eq!(answer.unwrap(), serde_json::json!({"a": 1}));
     }
 
     #[tokio::test]
     async fn sends_the_form_escaped() {
         let folder = tempfile::tempdir().unwrap();
-        serve_at(folder.path());
         let call = Call { method: "POST", path: "/echo".into(), form: vec![("public_key", "a+b/=".into())] };
 
-        for door in [open(folder.path(), nobody, PATIENCE).await.unwrap(), Door::Router(router())] {
-            assert_eq!(door.send(&call).await.unwrap(), "public_key=a%2Bb%2F%3D");
-        }
+        let by_socket = answering(folder.path(), async {
+            open(folder.path(), nobody, PATIENCE).await.unwrap().send(&call).await.unwrap()
+        });
+        let by_router = async { Door::Router(router()).send(&call).await.unwrap() };
+
+        assert_eq!(by_socket.await, "public_key=a%2Bb%2F%3D");
+        assert_eq!(by_router.await, "public_key=a%2Bb%2F%3D");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use jiff::Timestamp;
 use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -28,11 +29,12 @@ use crate::services::Services;
 /// How long to wait where the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How many connections may wait for us to take them.
+const BACKLOG: i32 = 1_024;
+
 /// Where to listen, and as whom.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The address and port of the API; every address of the host where none is named.
-    pub listen: Option<SocketAddr>,
     /// The data folder: the certificate that we make and the local socket lie there.
     pub data: PathBuf,
     /// The operator's own certificate, if there is one.
@@ -62,24 +64,72 @@ pub enum Error {
     Local(#[from] local_socket::Error),
 }
 
+/// The API's address, taken; nobody is answered yet.
+#[derive(Debug)]
+pub struct Claim {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Claim {
+    /// Takes the address, and touches nothing else. Where none is named: every address of the host, IPv6 too if it has
+    /// it, at [`limits::API_PORT`].
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub fn take(listen: Option<SocketAddr>) -> Result<Self, Error> {
+        let Some(address) = listen else { return Self::take_every() };
+        let occupied = |cause| Error::Address { address, cause };
+        let listener = listen_on(address).map_err(occupied)?;
+        let address = listener.local_addr().map_err(occupied)?;
+        Ok(Self { listener, address })
+    }
+
+    fn take_every() -> Result<Self, Error> {
+        let [both, old] = [IpAddr::from(Ipv6Addr::UNSPECIFIED), IpAddr::from(Ipv4Addr::UNSPECIFIED)]
+            .map(|address| SocketAddr::new(address, limits::API_PORT));
+        match Self::take(Some(both)) {
+            // only where the system has no IPv6: a taken port is taken in both families
+            Err(Error::Address { cause, .. }) if cause.kind() != io::ErrorKind::AddrInUse => Self::take(Some(old)),
+            other => other,
+        }
+    }
+
+    /// The address, with the port that the system chose where none was named.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// Listens; on the unspecified IPv6 address for IPv4 too, whatever the system's own default is.
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // a connection of the process before us that lingers does not keep us from starting
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
 /// What listens already and answers nobody yet.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    claim: Claim,
     tls: Arc<ServerConfig>,
     local: LocalSocket,
     proxies: Vec<IpNet>,
 }
 
 impl Server {
-    /// Takes the API's address, the certificate (made now where there is none) and the local socket, in this order:
-    /// where the address is taken, nothing has been touched.
+    /// Takes the certificate (made now where there is none) and the local socket.
     ///
     /// # Errors
     /// [`enum@Error`], one sentence for people.
-    pub async fn bind(settings: Settings, at: Timestamp) -> Result<Self, Error> {
-        let (listener, address) = listen(settings.listen).await?;
+    pub fn bind(claim: Claim, settings: Settings, at: Timestamp) -> Result<Self, Error> {
         let files = if let Some(own) = settings.certificate {
             own
         } else {
@@ -89,17 +139,12 @@ impl Server {
         };
         let tls = files.load()?;
         let local = LocalSocket::bind(&settings.data)?;
-        Ok(Self { listener, address, tls, local, proxies: settings.proxies })
-    }
-
-    /// The address of the API, with the port that the system chose where none was named.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+        Ok(Self { claim, tls, local, proxies: settings.proxies })
     }
 
     /// Answers until `stop` is ready; open requests get [`limits::STOP_TIME`] from then on.
     pub async fn run(self, services: Services, stop: impl Future<Output = ()>) {
-        let Self { listener, tls, local, proxies, .. } = self;
+        let Self { claim: Claim { listener, .. }, tls, local, proxies } = self;
         let (end, stopping) = watch::channel(false);
         let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
         let operator = Desk { router: local_router(services), stop: stopping };
@@ -109,29 +154,6 @@ impl Server {
         };
         tokio::join!(ended, serve_world(listener, tls, world), serve_operator(local, operator));
     }
-}
-
-/// Takes the address, or any address of both families, or of IPv4 alone where the host has no IPv6.
-async fn listen(wanted: Option<SocketAddr>) -> Result<(TcpListener, SocketAddr), Error> {
-    let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
-    let [both, ipv4] = any.map(|address| SocketAddr::new(address, limits::API_PORT));
-    let listener = match wanted {
-        Some(address) => bind_to(address).await,
-        None => match bind_to(both).await {
-            Err(Error::Address { cause, .. }) if has_no_ipv6(&cause) => bind_to(ipv4).await,
-            bound => bound,
-        },
-    }?;
-    let address = listener.local_addr().map_err(|cause| Error::Address { address: wanted.unwrap_or(both), cause })?;
-    Ok((listener, address))
-}
-
-async fn bind_to(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|cause| Error::Address { address, cause })
-}
-
-fn has_no_ipv6(cause: &io::Error) -> bool {
-    cause.raw_os_error() == Some(libc::EAFNOSUPPORT) || cause.kind() == io::ErrorKind::AddrNotAvailable
 }
 
 async fn serve_world(listener: TcpListener, tls: Arc<ServerConfig>, desk: Desk) {

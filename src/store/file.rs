@@ -19,6 +19,11 @@ const NAME_UNFINISHED: &str = "culvert.redb.new";
 /// Bytes of pages that the database keeps: everything that is read often is in memory as values already.
 const CACHE: usize = 1024 * 1024;
 
+/// Whether there is a store in `dir`.
+pub(super) fn is_in(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}
+
 /// Opens the store in `dir`, made where there is none.
 pub(super) fn open(dir: &Path) -> Result<(Database, State), Error> {
     make_folder(dir)?;

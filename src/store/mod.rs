@@ -95,6 +95,11 @@ struct Shared {
 }
 
 impl Store {
+    /// Whether there is a store in `dir` to open; touches nothing.
+    pub fn is_in(dir: &Path) -> bool {
+        file::is_in(dir)
+    }
+
     /// Opens the store in `dir`, and makes folder (0700) and file (0600) where they do not exist.
     ///
     /// # Errors
