@@ -123,6 +123,8 @@ fn content_type_begins(headers: &HeaderMap, expected: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn form(body: &str) -> Result<Fields, Refusal> {
@@ -201,6 +203,37 @@ mod tests {
         assert_eq!(fields, form("a=x&b=12&c=true").unwrap());
         for body in ["[]", "{", r#"{"a":[]}"#, r#"{"a":{}}"#, "1"] {
             assert_eq!(json(body), Err(Refusal::BodyMalformed), "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_what_was_escaped(value in any::<String>()) {
+            let escaped = value.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+
+            let fields = form(&format!("a=1&field={escaped}&b=2")).unwrap();
+
+            prop_assert_eq!(fields.text("field"), Some(value.trim().to_owned()));
+        }
+
+        #[test]
+        fn survives_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let mut fields = Fields::default();
+            let _ = fields.add_urlencoded(&bytes);
+            let _ = fields.add_json(&bytes);
+            for name in fields.0.keys() {
+                let (text, key) = (fields.text(name), fields.key(name));
+                prop_assert_eq!(text.is_some(), key.is_some());
+            }
+        }
+
+        #[test]
+        fn restores_any_key_that_was_sent_raw(bytes in any::<[u8; 32]>(), padded in any::<bool>()) {
+            use base64::Engine as _;
+            let key = base64::engine::general_purpose::STANDARD.encode(bytes);
+            let body = if padded { format!("k= {key} \r\n&") } else { format!("k={key}") };
+
+            prop_assert_eq!(form(&body).unwrap().key("k"), Some(key));
         }
     }
 }
