@@ -1,0 +1,82 @@
+//! The appliance itself.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+use culvert::runtime::{self, Runtime};
+use tokio::sync::watch;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn counts_what_there_is() {
+    let world = World::furnished().await;
+
+    let status = world.get("/api/v1/system/status").await.success();
+
+    assert_eq!(status["count_wireguard"], 2);
+    assert_eq!(status["count_accounts"], 2);
+    assert_eq!(status["license_valid"], true);
+    assert_eq!(status["status"], "OK");
+    assert_eq!(status["version"], "0.0.0");
+}
+
+#[tokio::test]
+async fn counts_the_operators_cap_as_available() {
+    let world = World::with_cap(500).await;
+
+    let status = world.get("/api/v1/system/status").await.success();
+
+    assert_eq!(status["count_accounts_available"], 500);
+}
+
+#[tokio::test]
+async fn knows_the_host() {
+    let world = World::new().await;
+
+    let host = world.get("/api/v1/system/info").await.success();
+
+    let number = |key: &str| host[key].as_str().unwrap().parse::<f64>().unwrap();
+    assert!(number("memory_total") > 0.0 && number("memory_free") <= number("memory_total"));
+    assert!((0.0..=100.0).contains(&number("memory_used_percent")));
+    assert!(number("cpu_threads") >= 1.0 && number("cpu_used_load1") >= 0.0);
+    for key in ["cpu_model", "hostname", "os_architecture", "os_name", "timezone"] {
+        assert_ne!(host[key], "", "{key}");
+    }
+}
+
+#[tokio::test]
+async fn tells_the_operator_which_way_packets_leave() {
+    let world = World::furnished().await;
+
+    let status = world.operate(Method::GET, "/local/v1/status", "").await.success();
+
+    assert_eq!(status["uplink"]["name"], "none");
+    assert_eq!(status["uplink"]["why"], "nothing runs");
+    assert_eq!((status["servers"].as_u64(), status["accounts"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(status["faults"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn lets_the_operator_do_all_that_a_key_may() {
+    let world = World::new().await;
+
+    world.operate(Method::POST, "/api/v1/wireguard", "name=web").await.success();
+
+    assert_eq!(world.get("/api/v1/wireguard/web").await.success()["name"], "web");
+}
+
+#[tokio::test]
+async fn says_what_it_does_until_everything_runs() {
+    let world = World::furnished().await;
+    let (_store, intended) = watch::channel(Arc::default());
+    let settings = runtime::Settings { workers: Some(1), ..runtime::Settings::default() };
+
+    // on this one thread nothing else runs between the start and the answer
+    let starting = Runtime::start(&settings, intended).unwrap();
+    let world = world.above(starting.clone());
+    let status = world.operate(Method::GET, "/api/v1/system/status", "").await.success();
+
+    assert_eq!(status["status"], "Loading (starting)");
+    starting.stop().await;
+}

@@ -1,0 +1,65 @@
+//! The contract's file, read into entries.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use serde_yaml_ng::Value;
+
+const TEXT: &str = include_str!("puqvpncp-v1.yaml");
+
+/// An endpoint as the contract has it.
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    /// Further paths that answer alike.
+    pub(crate) aliases: Vec<String>,
+    /// Whether the same is also had by GET.
+    pub(crate) also_get: bool,
+    /// The example of `msg`.
+    pub(crate) success: Value,
+    pub(crate) errors: Vec<String>,
+}
+
+/// Every endpoint of the contract.
+pub(crate) fn entries() -> Vec<Entry> {
+    let mut file: Value = serde_yaml_ng::from_str(TEXT).unwrap();
+    file.apply_merge().unwrap();
+    file["endpoints"].as_sequence().unwrap().iter().map(entry).collect()
+}
+
+/// The entries that are built.
+pub(crate) fn built() -> Vec<Entry> {
+    let ids: BTreeSet<_> = culvert::http::routes::table().iter().map(|route| route.id).collect();
+    entries().into_iter().filter(|entry| ids.contains(entry.id.as_str())).collect()
+}
+
+/// The entry of this id.
+pub(crate) fn named(id: &str) -> Entry {
+    entries().into_iter().find(|entry| entry.id == id).unwrap_or_else(|| panic!("the contract has no `{id}`"))
+}
+
+fn entry(entry: &Value) -> Entry {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    let methods = [("get", Method::GET), ("post", Method::POST), ("put", Method::PUT), ("delete", Method::DELETE)];
+    let (method, path) = methods.into_iter().find_map(|(key, method)| Some((method, text(key)?))).unwrap();
+    let errors = entry.get("errors").and_then(Value::as_sequence);
+    Entry {
+        id: text("id").unwrap(),
+        method,
+        path,
+        aliases: text("also").into_iter().collect(),
+        also_get: entry.get("also_get").is_some(),
+        success: entry["success"].clone(),
+        errors: errors.into_iter().flatten().map(|error| error.as_str().unwrap().to_owned()).collect(),
+    }
+}
+
+#[test]
+fn reads_every_endpoint_with_what_it_merges() {
+    let entries = entries();
+
+    assert_eq!(entries.len(), 72);
+    assert_eq!(named("wireguard_edit").errors.len(), 12);
+    assert_eq!(named("account_detail").success["wg_name"], "77_87_125_209");
+}

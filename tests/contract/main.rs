@@ -1,0 +1,162 @@
+//! The contract, entry by entry, against the real router: generated from the contract's own file.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+mod entry;
+mod refusals;
+mod requests;
+mod shape;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "the API's stories use the rest")]
+mod support;
+
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Method;
+use culvert::http::routes::{self, Admission};
+
+use entry::{built, entries, named};
+use requests::SUCCESSES;
+use support::World;
+
+/// What is not built yet. May only shrink: a row that is built and still listed fails.
+const NOT_BUILT: &[&str] = &[
+    "account_ikev2_profile",
+    "account_mangle_rules",
+    "account_otl",
+    "account_traffic_control",
+    "account_traffic_statistics",
+    "backup_create",
+    "backup_download",
+    "backup_restore",
+    "backups",
+    "backups_config",
+    "backups_config_edit",
+    "dns",
+    "dns_edit",
+    "firewall_conf",
+    "firewall_conf_edit",
+    "firewall_filter_add",
+    "firewall_filter_delete",
+    "firewall_filter_list",
+    "firewall_info",
+    "firewall_mangle_list",
+    "firewall_nat_list",
+    "ikev2_advanced",
+    "ikev2_advanced_default",
+    "ikev2_advanced_edit",
+    "ikev2_config",
+    "ikev2_delete_ca",
+    "ikev2_delete_server",
+    "ikev2_drop",
+    "ikev2_enable",
+    "ikev2_generate_ca",
+    "ikev2_generate_server",
+    "ikev2_import_ca",
+    "ikev2_info",
+    "ikev2_online",
+    "license",
+    "otl_config",
+    "otl_config_ikev2",
+    "otl_config_wireguard",
+    "otl_list",
+    "port_forward_add",
+    "port_forward_delete",
+    "port_forward_list",
+    "server_filter_rules",
+    "server_nat_rules",
+    "server_traffic_control",
+    "system_config",
+    "system_config_default",
+    "system_config_edit",
+    "traffic_logging",
+    "traffic_logging_edit",
+];
+
+/// What the table has beyond the contract.
+const BEYOND: &[&str] = &[
+    "landing",
+    "local_access_add",
+    "local_access_list",
+    "local_access_remove",
+    "local_account_config_qr_text",
+    "local_status",
+];
+
+#[test]
+fn has_every_endpoint_but_those_that_are_listed_as_not_built() {
+    let table = routes::table();
+    let built: BTreeSet<_> = table.iter().map(|route| route.id).collect();
+    let entries = entries();
+    let contract: BTreeSet<_> = entries.iter().map(|entry| entry.id.as_str()).collect();
+
+    assert_eq!(built.len(), table.len(), "an id stands twice in the table");
+    assert_eq!(contract.difference(&built).copied().collect::<Vec<_>>(), NOT_BUILT);
+    assert_eq!(built.difference(&contract).copied().collect::<Vec<_>>(), BEYOND);
+}
+
+#[test]
+fn has_every_endpoint_at_its_paths_and_methods_for_those_who_hold_a_key() {
+    let table = routes::table();
+    for entry in built() {
+        let route = table.iter().find(|route| route.id == entry.id).unwrap();
+        let mut methods = vec![entry.method];
+        methods.extend(entry.also_get.then_some(Method::GET));
+        // a slash at the end is trimmed before the table is asked
+        let paths = std::iter::once(entry.path).chain(entry.aliases).map(|path| path.trim_end_matches('/').to_owned());
+
+        assert_eq!(route.methods, methods, "{}", entry.id);
+        assert_eq!(route.paths, paths.collect::<Vec<_>>(), "{}", entry.id);
+        assert_eq!(route.admission, Admission::Key, "{}", entry.id);
+    }
+}
+
+#[test]
+fn has_a_request_that_succeeds_for_every_endpoint() {
+    let tried: BTreeSet<_> = SUCCESSES.iter().map(|(id, _)| (*id).to_owned()).collect();
+
+    assert_eq!(tried, built().into_iter().map(|entry| entry.id).collect());
+}
+
+#[tokio::test]
+async fn answers_in_the_shape_of_the_example() {
+    let mut found = Vec::new();
+    for (id, (path, form)) in SUCCESSES {
+        let (world, entry) = (World::furnished().await, named(id));
+        let msg = world.call(entry.method, &format!("/api/v1/{path}"), form).await.success();
+        found.extend(shape::differences(id, &entry.success, &msg));
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[tokio::test]
+async fn answers_alike_at_every_alias_and_method() {
+    for route in routes::table().into_iter().filter(|route| route.admission == Admission::Key) {
+        let Some((_, (path, form))) = SUCCESSES.iter().find(|(id, _)| *id == route.id) else { continue };
+        let name = path.split('/').nth(1).unwrap_or_default();
+        let mut answers = Vec::new();
+        for (method, at) in route.methods.iter().flat_map(|method| route.paths.iter().map(move |at| (method, at))) {
+            let (plain, slashed) = (at.replace("{name}", name), at.replace("{name}", name) + "/");
+            for at in [plain, slashed] {
+                let msg = World::furnished().await.call(method.clone(), &at, form).await.success();
+                answers.push(shape::differences(route.id, &named(route.id).success, &msg));
+            }
+        }
+        assert!(answers.iter().all(|found| *found == answers[0]), "{}: {answers:?}", route.id);
+    }
+}
+
+#[tokio::test]
+async fn lets_nobody_in_without_a_key() {
+    let world = World::furnished().await;
+    for route in routes::table().into_iter().filter(|route| route.admission == Admission::Key) {
+        for (method, path) in route.methods.iter().flat_map(|method| route.paths.iter().map(move |path| (method, path)))
+        {
+            let path = path.replace("{name}", "Default_1");
+            let request = World::request_from(support::HOME, method.clone(), &path).body(Body::empty()).unwrap();
+            let reply = world.send(request).await;
+            assert_eq!(reply.body, r#"{"error":"Not authorized","msg":"","status":"error"}"#, "{method} {path}");
+            assert_eq!(reply.code, 200);
+        }
+    }
+}
