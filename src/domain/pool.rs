@@ -13,15 +13,16 @@ use super::server::Server;
 
 /// The lowest number from `first` that is not among `taken`.
 pub(super) fn lowest_free(taken: impl Iterator<Item = u32>, first: u32) -> u32 {
-    let taken: BTreeSet<u32> = taken.filter(|number| *number >= first).collect();
-    let mut free = first;
-    for number in taken {
-        if number > free {
-            break;
+    let offsets: Vec<u32> = taken.filter_map(|number| number.checked_sub(first)).collect();
+    // so many numbers cannot fill more places than they are, so the answer is one of these
+    let mut is_taken = vec![false; offsets.len() + 1];
+    for offset in offsets {
+        if let Some(place) = is_taken.get_mut(offset as usize) {
+            *place = true;
         }
-        free = number.saturating_add(1);
     }
-    free
+    let free = is_taken.iter().position(|taken| !taken).and_then(|offset| u32::try_from(offset).ok());
+    first.saturating_add(free.unwrap_or(u32::MAX))
 }
 
 /// The number that `name` carries behind `stem`, in the one way in which it would be written.
@@ -40,30 +41,36 @@ pub(super) fn is_usable_v6(net: Ipv6Net, address: Ipv6Addr) -> bool {
     net.contains(&address) && address != net.network()
 }
 
-/// The addresses that a server can still give, lowest first.
-pub fn available(server: &IntendedServer) -> impl Iterator<Item = Ipv4Addr> {
+/// The lowest address that a server can still give.
+pub(super) fn next_address(server: &IntendedServer) -> Option<Ipv4Addr> {
     let own = server.server.address;
-    let taken: BTreeSet<Ipv4Addr> = server.accounts.values().map(|account| account.address).collect();
-    own.hosts().filter(move |address| *address != own.addr() && !taken.contains(address))
+    let network = own.network().to_bits();
+    let taken = server.accounts.values().map(|account| account.address).chain([own.addr()]);
+    let place = lowest_free(taken.map(|address| address.to_bits() - network), 1);
+    network.checked_add(place).map(Ipv4Addr::from_bits).filter(|address| is_usable(own, *address))
 }
 
-/// The first [`limits::AVAILABLE_IPS_MAX`] of [`available`].
-pub fn available_listed(server: &IntendedServer) -> Vec<Ipv4Addr> {
-    available(server).take(limits::AVAILABLE_IPS_MAX).collect()
+/// The addresses that a server can still give, lowest first, at most [`limits::AVAILABLE_IPS_MAX`] of them.
+pub fn available(server: &IntendedServer) -> Vec<Ipv4Addr> {
+    let own = server.server.address;
+    let taken: BTreeSet<Ipv4Addr> = server.accounts.values().map(|account| account.address).collect();
+    let free = own.hosts().filter(|address| *address != own.addr() && !taken.contains(address));
+    free.take(limits::AVAILABLE_IPS_MAX).collect()
 }
 
 /// The IPv6 address that goes with `beside`: the same place in the network where that is free, else the lowest free one.
-pub(super) fn available_v6(server: &IntendedServer, beside: Ipv4Addr) -> Option<Ipv6Addr> {
+pub(super) fn next_address_v6(server: &IntendedServer, beside: Ipv4Addr) -> Option<Ipv6Addr> {
     let own = server.server.address_ipv6;
-    let taken: BTreeSet<Ipv6Addr> = server.accounts.values().filter_map(|account| account.address_ipv6).collect();
-    let free = |address: &Ipv6Addr| is_usable_v6(own, *address) && *address != own.addr() && !taken.contains(address);
-    let at = |place: u128| Ipv6Addr::from_bits(own.network().to_bits() | place);
-
-    let host_bits = u32::from(128 - own.prefix_len());
-    let place = u128::from(beside.to_bits() & server.server.address.hostmask().to_bits());
-    let same = Some(at(place)).filter(|_| host_bits > place.checked_ilog2().unwrap_or(0)).filter(free);
-    let lowest = || (1..=taken.len() as u128 + 2).map(at).find(free);
-    same.or_else(lowest)
+    let network = own.network().to_bits();
+    let taken = || server.accounts.values().filter_map(|account| account.address_ipv6).chain([own.addr()]);
+    let place = beside.to_bits() & server.server.address.hostmask().to_bits();
+    let same = Ipv6Addr::from_bits(network | u128::from(place));
+    if is_usable_v6(own, same) && taken().all(|address| address != same) {
+        return Some(same);
+    }
+    let places = taken().filter_map(|address| u32::try_from(address.to_bits() - network).ok());
+    let lowest = network.checked_add(u128::from(lowest_free(places, 1))).map(Ipv6Addr::from_bits);
+    lowest.filter(|address| is_usable_v6(own, *address))
 }
 
 /// What a new server needs chosen by number; the fields that the draft gives are `false`.

@@ -3,6 +3,8 @@
 pub mod access;
 pub mod accounts;
 pub mod first_start;
+#[cfg(test)]
+mod measured;
 mod qr;
 pub mod servers;
 pub mod system;

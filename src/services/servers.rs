@@ -99,7 +99,7 @@ impl Servers {
     /// # Errors
     /// `ServerNotFound`.
     pub fn available_ips(&self, name: &str) -> Result<Vec<Ipv4Addr>, Error> {
-        self.find(name).map(|server| pool::available_listed(&server))
+        self.find(name).map(|server| pool::available(&server))
     }
 
     /// A server's tunnel.

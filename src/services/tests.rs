@@ -19,8 +19,13 @@ fn services() -> (TempDir, Services) {
 }
 
 fn over(store: Store) -> Services {
+    over_with_cap(store, 3)
+}
+
+/// Services over `store` that take up to `cap` accounts.
+pub(super) fn over_with_cap(store: Store, cap: u32) -> Services {
     let settings = Settings {
-        accounts_cap: Some(3),
+        accounts_cap: Some(cap),
         external_ip: Some(IpAddr::from([77, 87, 125, 200])),
         endpoint: None,
         api_port: limits::API_PORT,

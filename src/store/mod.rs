@@ -1,6 +1,8 @@
 //! What lasts. The only room that knows the database.
 
 mod change;
+#[cfg(test)]
+mod disasters;
 mod file;
 mod record;
 mod records;

@@ -36,11 +36,11 @@ impl AccountDraft {
         let username = self.settle_username(among)?;
         let address = match given(self.allowed_ips.as_ref()) {
             Some(text) => place(text, server, None, Refusal::AddressMalformed)?,
-            None => pool::available(server).next().ok_or(Refusal::PoolExhausted)?,
+            None => pool::next_address(server).ok_or(Refusal::PoolExhausted)?,
         };
         let address_ipv6 = match given(self.allowed_ips_ipv6.as_ref()) {
             Some(text) => place_v6(text, server, None, Refusal::AddressMalformed)?,
-            None => pool::available_v6(server, address).ok_or(Refusal::PoolExhausted)?,
+            None => pool::next_address_v6(server, address).ok_or(Refusal::PoolExhausted)?,
         };
         let (private_key, public_key) = self.settle_keys(server, seed)?;
         let mut account = Account {
