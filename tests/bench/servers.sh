@@ -59,14 +59,14 @@ start_pasta() {
     server=("$session")
 }
 
-# Culvert, as it is built. Its folder is made once, so that every run starts the same server.
+# Culvert, as it is built. The first start makes server, account and keys; later ones find them.
 start_culvert() {
-    start_session "$work/culvert.log" "${nobody[@]}" env CULVERT_ENDPOINT=203.0.113.1 \
-        "$work/culvert" --data "$work/culvert-data" serve --listen 127.0.0.1:18098
+    local culvert=("$work/culvert" --data "$work/chain/culvert")
+    start_session "$work/culvert.log" "${nobody[@]}" "${culvert[@]}" serve \
+        --listen 127.0.0.1:18098 --uplink sockets --external-ip 203.0.113.1
     server=("$session")
-    wait_for 10 "${nobody[@]}" "$work/culvert" --data "$work/culvert-data" status || return 1
-    "${nobody[@]}" "$work/culvert" --data "$work/culvert-data" account config peer_1 >"$work/culvert.conf" || return 1
-    sed "s/^Endpoint *=.*:/Endpoint = 203.0.113.1:/" "$work/culvert.conf" >"$work/client.conf"
+    wait_for 10 "${nobody[@]}" "${culvert[@]}" account config peer_1 || return 1
+    "${nobody[@]}" "${culvert[@]}" account config peer_1 >"$work/client.conf"
 }
 
 stop_server() {
@@ -87,7 +87,7 @@ start_client() { # go|batching
     go)
         start_session "$work/client.log" ip netns exec $CLIENT taskset -c 0 env LOG_LEVEL=error wireguard-go -f cvbwg
         wait_for 10 ip netns exec $CLIENT wg show cvbwg || return 1
-        grep -vE '^ *(Address|DNS|MTU) *=' "$work/client.conf" >"$work/client-wg.conf"
+        grep -vE '^[[:space:]]*(Address|DNS|MTU) *=' "$work/client.conf" >"$work/client-wg.conf"
         ip netns exec $CLIENT wg setconf cvbwg "$work/client-wg.conf" || return 1
         ;;
     batching)
@@ -96,7 +96,7 @@ start_client() { # go|batching
         ;;
     esac
     client=$session
-    address=$(sed -n 's/^Address *= *\([0-9.]*\).*/\1/p' "$work/client.conf")
+    address=$(sed -n 's/^[[:space:]]*Address *= *\([0-9.]*\).*/\1/p' "$work/client.conf")
     ip -n $CLIENT addr add "$address/32" dev cvbwg
     ip -n $CLIENT link set cvbwg mtu 1420 up
     ip -n $CLIENT route replace 198.51.100.0/24 dev cvbwg

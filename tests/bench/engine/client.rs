@@ -24,33 +24,28 @@ impl Client {
 
     /// The first message of a handshake.
     pub(crate) fn initiation(&mut self) -> Vec<u8> {
-        match self.noise.format_handshake_initiation(&mut self.scratch, true) {
-            TunnResult::WriteToNetwork(datagram) => datagram.to_vec(),
-            other => panic!("no initiation: {other:?}"),
-        }
+        datagram(&self.noise.format_handshake_initiation(&mut self.scratch, true)).expect("an initiation is made")
     }
 
     /// Takes the server's answer; returns the keepalive that confirms it.
     pub(crate) fn confirm(&mut self, answer: &[u8]) -> Vec<u8> {
-        match self.noise.decapsulate(None, answer, &mut self.scratch) {
-            TunnResult::WriteToNetwork(datagram) => datagram.to_vec(),
-            other => panic!("not confirmed: {other:?}"),
-        }
+        datagram(&self.noise.decapsulate(None, answer, &mut self.scratch)).expect("the answer is good")
     }
 
     /// Seals a packet.
     pub(crate) fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
-        match self.noise.encapsulate(packet, &mut self.scratch) {
-            TunnResult::WriteToNetwork(datagram) => datagram.to_vec(),
-            other => panic!("not sealed: {other:?}"),
-        }
+        datagram(&self.noise.encapsulate(packet, &mut self.scratch)).expect("there is a session")
     }
 
     /// Opens a datagram; `None` for a keepalive.
     pub(crate) fn open(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
         match self.noise.decapsulate(None, datagram, &mut self.scratch) {
             TunnResult::WriteToTunnelV4(packet, _) | TunnResult::WriteToTunnelV6(packet, _) => Some(packet.to_vec()),
-            _ => None,
+            TunnResult::Done | TunnResult::Err(_) | TunnResult::WriteToNetwork(_) => None,
         }
     }
+}
+
+fn datagram(outcome: &TunnResult<'_>) -> Option<Vec<u8>> {
+    if let TunnResult::WriteToNetwork(datagram) = outcome { Some(datagram.to_vec()) } else { None }
 }

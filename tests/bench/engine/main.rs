@@ -1,15 +1,20 @@
 //! The engine in process, on one core: packets, handshakes, flows.
 //!
 //! `engine [ROWS]`. Every figure is the median of many small batches, so that it does not hear what else the machine does.
+#![expect(clippy::expect_used, reason = "a bench that cannot be set up ends where it notices")]
 
 mod client;
 mod counting;
 mod handshakes;
+mod many;
+mod outside;
 #[path = "../report.rs"]
 mod report;
 mod rig;
 mod road;
 mod stopwatch;
+mod stream;
+mod whole;
 
 use std::error::Error;
 
@@ -22,7 +27,11 @@ static ALLOCATOR: Counting = Counting;
 fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
     let mut report = Report::open("engine", file.as_deref())?;
+    let memory = many::Memory::measure()?;
     road::measure(&mut report)?;
+    whole::measure(&mut report)?;
     handshakes::measure(&mut report)?;
+    many::measure(&mut report)?;
+    memory.put(&mut report)?;
     Ok(())
 }

@@ -7,11 +7,11 @@ use crate::rig::{MTU, OUTSIDE, Rig, address, endpoint, packet};
 use crate::stopwatch::{Stopwatch, as_f64};
 
 /// Packets of one timed batch: what one GSO batch carries of full-sized ones.
-const BATCH: usize = 44;
+pub(crate) const BATCH: usize = 44;
 /// Timed batches of each measurement.
-const BATCHES: usize = 1_000;
+pub(crate) const BATCHES: usize = 1_000;
 /// Batches before, so that every table and buffer has its size.
-const WARM_UP: usize = 20;
+pub(crate) const WARM_UP: usize = 20;
 /// No allocation a packet.
 pub(crate) const NONE: Bar = f64::NEG_INFINITY..=0.0;
 
@@ -56,7 +56,7 @@ fn up(length: usize) -> Stopwatch {
         let sealed: Vec<Vec<u8>> = (0..BATCH).map(|_| client.seal(&packet)).collect();
         let now = rig.now();
         let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
-        let let_through = stopwatch.time(BATCH, || {
+        let let_through = stopwatch.time(|| {
             let count =
                 sealed.iter().filter(|d| dataplane.handle_datagram(endpoint(0), d, outbox, now).is_some()).count();
             outbox.clear();
@@ -79,10 +79,11 @@ fn down(length: usize) -> Stopwatch {
         }
         let now = rig.now();
         let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
-        stopwatch.time(BATCH, || {
+        stopwatch.time(|| {
             for _ in 0..BATCH {
                 dataplane.handle_down(owner, &packet, outbox, now);
             }
+            BATCH
         });
         let sent = rig.sent();
         assert_eq!(sent.len(), BATCH, "every packet is sealed");

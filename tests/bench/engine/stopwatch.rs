@@ -13,19 +13,37 @@ pub(crate) struct Stopwatch {
     batches: Vec<f64>,
     allocations: u64,
     packets: usize,
+    /// What the parts of the batch took so far.
+    span: Duration,
+    asked: u64,
 }
 
 impl Stopwatch {
-    /// Times one batch of so many packets.
-    pub(crate) fn time<T>(&mut self, packets: usize, work: impl FnOnce() -> T) -> T {
+    /// Times one batch; the work says how many packets it was.
+    pub(crate) fn time(&mut self, work: impl FnOnce() -> usize) -> usize {
+        let packets = self.part(work);
+        self.end_batch(packets);
+        packets
+    }
+
+    /// Times a part of a batch.
+    pub(crate) fn part<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let asked = counting::asked();
         let began = clock::now();
         let outcome = work();
-        let span = began.elapsed();
-        self.allocations += counting::asked() - asked;
-        self.packets += packets;
-        self.batches.push(span.as_secs_f64() / as_f64(packets));
+        self.span += clock::now().saturating_duration_since(began);
+        self.asked += counting::asked() - asked;
         outcome
+    }
+
+    /// Ends a batch of so many packets, whose parts have been timed.
+    pub(crate) fn end_batch(&mut self, packets: usize) {
+        let (span, asked) = (std::mem::take(&mut self.span), std::mem::take(&mut self.asked));
+        if packets > 0 {
+            self.allocations += asked;
+            self.packets += packets;
+            self.batches.push(span.as_secs_f64() / as_f64(packets));
+        }
     }
 
     /// Median seconds a packet.

@@ -17,7 +17,7 @@ use culvert::runtime::os::clock;
 
 use fill::Filled;
 use report::{FREE, Report, median};
-use served::Served;
+use served::{Served, pause};
 
 /// How long the idle process is watched.
 const IDLE: Duration = Duration::from_secs(10);
@@ -56,10 +56,10 @@ fn observe(culvert: &str, accounts: usize) -> Result<Shown, Box<dyn Error>> {
     let filled = fill::fill(dir.path(), accounts)?;
     let served = Served::start(culvert, dir.path())?;
     let (api, ready) = served.wait_until_ready(&filled)?;
-    std::thread::sleep(REST);
+    pause(REST);
     let resident = served.resident()?;
     let before = served.cpu()?;
-    std::thread::sleep(IDLE);
+    pause(IDLE);
     let idle = served.cpu()?.saturating_sub(before);
     let edits = edits(&filled)?;
     served.stop()?;
@@ -72,7 +72,7 @@ fn edits(filled: &Filled) -> Result<Vec<f64>, Box<dyn Error>> {
     let edit = |at: usize| {
         let began = clock::now();
         api.put(&path, &format!("b_download={}", at + 1))?;
-        Ok(began.elapsed().as_secs_f64() * 1e3)
+        Ok(clock::now().saturating_duration_since(began).as_secs_f64() * 1e3)
     };
     (0..EDITS).map(edit).collect()
 }

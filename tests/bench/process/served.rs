@@ -65,13 +65,14 @@ impl Served {
     }
 
     fn until(&self, mut there: impl FnMut() -> bool) -> Option<Duration> {
-        while self.began.elapsed() < START_BOUND {
-            if there() {
-                return Some(self.began.elapsed());
+        loop {
+            let is_there = there();
+            let passed = clock::now().saturating_duration_since(self.began);
+            if is_there || passed >= START_BOUND {
+                return is_there.then_some(passed);
             }
-            std::thread::sleep(PAUSE);
+            pause(PAUSE);
         }
-        None
     }
 
     /// Resident memory in bytes.
@@ -107,6 +108,12 @@ impl Served {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// Lets time pass.
+#[expect(clippy::disallowed_methods, reason = "how long nothing happens is what is measured")]
+pub(crate) fn pause(span: Duration) {
+    std::thread::sleep(span);
 }
 
 impl Drop for Served {
