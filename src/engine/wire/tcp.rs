@@ -89,6 +89,11 @@ impl<T: AsRef<[u8]>> Tcp<T> {
         Sum::default().pseudo(source, destination, protocol::TCP, segment.len()).bytes(segment).finish() == 0
     }
 
+    /// The options of its header.
+    pub fn options(&self) -> &[u8] {
+        &self.bytes()[HEADER..self.header_len()]
+    }
+
     /// What it carries.
     pub fn payload(&self) -> &[u8] {
         &self.bytes()[self.header_len()..]

@@ -9,6 +9,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use smoltcp::phy::{ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 
+use super::recovery::Recovery;
 use super::segments;
 use crate::engine::flows::answers::Answers;
 use crate::engine::packet::Owner;
@@ -122,6 +123,9 @@ pub(super) struct Egress<'a> {
     pub(super) down: &'a mut dyn FnMut(Owner, &mut [u8]),
     /// Bytes that have left.
     pub(super) sent: usize,
+    /// Watches what leaves.
+    pub(super) recovery: &'a mut Recovery,
+    pub(super) now: std::time::Instant,
 }
 
 impl Device for Egress<'_> {
@@ -144,6 +148,8 @@ impl Device for Egress<'_> {
             scratch: self.scratch,
             down: self.down,
             sent: &mut self.sent,
+            recovery: self.recovery,
+            now: self.now,
             segment: None,
         })
     }
@@ -160,16 +166,19 @@ pub(super) struct Departure<'a> {
     scratch: &'a mut [u8],
     down: &'a mut dyn FnMut(Owner, &mut [u8]),
     sent: &'a mut usize,
+    recovery: &'a mut Recovery,
+    now: std::time::Instant,
     segment: Option<NonZeroU16>,
 }
 
 impl TxToken for Departure<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
-        let Self { owner, scratch, down, sent, segment } = self;
+        let Self { owner, scratch, down, sent, recovery, now, segment } = self;
         let packet = &mut scratch[..length];
         let result = write(packet);
         *sent += length;
         let segment = segment.map_or(length, |segment| usize::from(segment.get()));
+        recovery.handle_sent(packet, segment, now);
         segments::cut(packet, segment, |packet| down(owner, packet));
         result
     }

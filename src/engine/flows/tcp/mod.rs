@@ -5,6 +5,8 @@
 //! in its send buffer, so the OS socket is not read. Both halves close on their own.
 
 pub(super) mod device;
+mod recovery;
+mod ring;
 mod segments;
 
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{CongestionControl, Socket, SocketBuffer, State};
 
 use self::device::{Egress, Ingress};
+use self::recovery::Recovery;
 use super::answers::Answers;
 use super::table::FlowId;
 use super::timeouts;
@@ -58,6 +61,7 @@ const AHEAD_FIRST: usize = 64 << 10;
 pub(super) struct Connection {
     sockets: SocketSet<'static>,
     handle: SocketHandle,
+    recovery: Recovery,
     /// How many bytes may wait for the peer's acknowledgement.
     ahead: usize,
     /// Bytes read from outside since `ahead` grew.
@@ -140,6 +144,7 @@ impl Connection {
         Self {
             sockets,
             handle,
+            recovery: Recovery::new(buffer, now),
             ahead: AHEAD_FIRST.min(buffer),
             read: 0,
             ended: false,
@@ -168,6 +173,7 @@ impl Connection {
         (clock, now): (Clock, Instant),
     ) {
         self.heard = now;
+        self.recovery.handle_received(packet, now);
         let mut ingress = Ingress { packet: Some(packet), owner, answers };
         interface.poll_ingress_single(clock.smoltcp(now), &mut ingress, &mut self.sockets);
         self.fin_seen |=
@@ -188,7 +194,13 @@ impl Connection {
         }
         self.set_life_span(now);
         let moment = turn.clock.smoltcp(now);
-        let mut egress = Egress { owner, scratch: turn.scratch, down: turn.down, sent: 0 };
+        let again = if self.socket().may_send() || self.ended {
+            self.recovery.turn(turn.scratch, now, |packet| (turn.down)(owner, packet))
+        } else {
+            0
+        };
+        let recovery = &mut self.recovery;
+        let mut egress = Egress { owner, scratch: turn.scratch, down: turn.down, sent: again, recovery, now };
         while egress.sent < FAIR_SHARE {
             if turn.interface.poll_egress(moment, &mut egress, &mut self.sockets) == PollResult::None {
                 break;
@@ -203,7 +215,8 @@ impl Connection {
             _ if used_up => Next::More,
             _ => {
                 let at = turn.interface.poll_at(moment, &self.sockets);
-                Next::Wait(at.map(|at| turn.clock.std(at)))
+                let at = at.map(|at| turn.clock.std(at));
+                Next::Wait([at, self.recovery.poll_deadline()].into_iter().flatten().min())
             }
         }
     }
@@ -257,6 +270,7 @@ impl Connection {
     /// Reads what the outside sends. `Ok(true)` if there was more than its share.
     fn fill<O: Outside>(&mut self, id: FlowId, outside: &mut O) -> Result<bool, ()> {
         let mut moved = 0;
+        let recovery = &mut self.recovery;
         let socket = self.sockets.get_mut::<Socket<'_>>(self.handle);
         if self.ended || !socket.may_send() {
             return Ok(false);
@@ -271,7 +285,10 @@ impl Connection {
             let read = socket.send(|space| {
                 let length = space.len().min(room);
                 match outside.read(id, &mut space[..length]) {
-                    Moved::Bytes(length) => (length, Moved::Bytes(length)),
+                    Moved::Bytes(length) => {
+                        recovery.handle_given(&space[..length]);
+                        (length, Moved::Bytes(length))
+                    }
                     other => (0, other),
                 }
             });

@@ -7,7 +7,10 @@ use crate::engine::wire::{ipv4, ipv6, protocol, tcp};
 
 /// Headers with all their options: 60 bytes of TCP behind 40 of IPv6 (smoltcp writes no IP options).
 const HEADERS_MAX: usize = ipv6::HEADER + 60;
-const FLAGS: usize = 13;
+/// Where a TCP header has its flags.
+pub(super) const FLAGS: usize = 13;
+/// The flag of every segment but the first.
+pub(super) const ACK: u8 = 0x10;
 /// FIN and PSH belong to the last segment alone.
 const LAST_ONLY: u8 = 0x09;
 

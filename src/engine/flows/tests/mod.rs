@@ -1,5 +1,6 @@
 //! The machine as a whole, in virtual time.
 
+mod loss;
 mod mappings;
 mod tcp;
 mod tcp_ends;

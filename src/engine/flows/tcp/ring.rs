@@ -1,0 +1,88 @@
+//! Bytes in the order in which they came, dropped in the same order.
+
+/// A ring of bytes. Memory that nothing was put into is not there: it comes zeroed from the kernel.
+#[derive(Debug)]
+pub(super) struct Ring {
+    memory: Box<[u8]>,
+    start: usize,
+    length: usize,
+}
+
+impl Ring {
+    /// Room for so many bytes.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { memory: vec![0; capacity].into(), start: 0, length: 0 }
+    }
+
+    /// How many bytes it holds.
+    pub(super) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it holds none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Appends bytes; what does not fit is left out.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[..bytes.len().min(self.memory.len() - self.length)];
+        if bytes.is_empty() {
+            return;
+        }
+        let end = (self.start + self.length) % self.memory.len();
+        let first = bytes.len().min(self.memory.len() - end);
+        self.memory[end..end + first].copy_from_slice(&bytes[..first]);
+        self.memory[..bytes.len() - first].copy_from_slice(&bytes[first..]);
+        self.length += bytes.len();
+    }
+
+    /// Drops so many of the oldest bytes, or all.
+    pub(super) fn discard(&mut self, count: usize) {
+        let count = count.min(self.length);
+        self.length -= count;
+        // an empty ring begins anew, so that a quiet connection touches few pages
+        self.start = if self.length == 0 { 0 } else { (self.start + count) % self.memory.len() };
+    }
+
+    /// Copies bytes out, from so many behind the oldest; there must be enough.
+    pub(super) fn copy(&self, offset: usize, out: &mut [u8]) {
+        let length = out.len().min(self.length.saturating_sub(offset));
+        if length == 0 {
+            return;
+        }
+        let from = (self.start + offset) % self.memory.len();
+        let first = length.min(self.memory.len() - from);
+        out[..first].copy_from_slice(&self.memory[from..from + first]);
+        out[first..length].copy_from_slice(&self.memory[..length - first]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_queue_of_bytes(
+            steps in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..40), 0_usize..50), 1..60),
+        ) {
+            let mut ring = Ring::new(64);
+            let mut model = VecDeque::new();
+            for (bytes, discard) in steps {
+                ring.push(&bytes);
+                model.extend(bytes.iter().copied().take(64 - model.len()));
+                let (offset, mut out) = (model.len() / 3, vec![0; model.len() - model.len() / 3]);
+                ring.copy(offset, &mut out);
+                prop_assert!(out.iter().eq(model.iter().skip(offset)));
+                ring.discard(discard);
+                model.drain(..discard.min(model.len()));
+                prop_assert_eq!((ring.len(), ring.is_empty()), (model.len(), model.is_empty()));
+            }
+        }
+    }
+}
