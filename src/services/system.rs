@@ -82,6 +82,8 @@ pub struct WireguardVersions {
 /// Beyond the contract: how packets leave, and what cannot run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
+    /// How many commits the store has seen.
+    pub revision: u64,
     /// The uplink's name.
     pub uplink: String,
     /// Why it was chosen.
@@ -147,6 +149,7 @@ impl System {
         let uplink = self.ground.runtime.uplink();
         let faults = self.ground.runtime.faults();
         Condition {
+            revision: self.ground.store.intended().revision.0,
             uplink: uplink.name.into(),
             uplink_why: uplink.why.clone(),
             faults: faults.into_iter().map(|(server, why)| (server.to_string(), why)).collect(),

@@ -155,6 +155,27 @@ async fn writes_a_client_file_in_the_contracts_layout() {
 }
 
 #[tokio::test]
+async fn refuses_text_that_would_write_lines_of_its_own() {
+    let world = World::furnished().await;
+    let before = world.get("/api/v1/account/peer_1/config_text").await.success();
+    let lines = ["a%0a[Peer]", "a%0d%0aPostUp=x", "a%1b[2J", "a%00b", "a%E2%80%AEb", "a%22,%22b", "a%09b"];
+
+    for line in lines {
+        for field in ["name", "username", "allowed_IPs"] {
+            let reply = world.post(ACCOUNTS, &format!("wg_name=Default_1&{field}={line}")).await;
+            assert_eq!(reply.json()["status"], "error", "{field} {line}");
+        }
+        for field in ["endpoint", "dns_1", "allowed_ips", "external_ip", "address", "name"] {
+            let reply = world.put("/api/v1/wireguard/Default_1", &format!("{field}={line}")).await;
+            assert_eq!(reply.json()["status"], "error", "{field} {line}");
+        }
+    }
+
+    assert_eq!(world.get("/api/v1/account/peer_1/config_text").await.success(), before);
+    assert_eq!(world.get(ACCOUNTS).await.success().as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn draws_a_code_that_reads_as_the_client_file() {
     let world = World::furnished().await;
     let text = world.get("/api/v1/account/peer_1/config_text").await.success();

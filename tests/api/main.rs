@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod listener;
 mod requests;
+mod secrets;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;

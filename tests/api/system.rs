@@ -55,6 +55,10 @@ async fn tells_the_operator_which_way_packets_leave() {
     assert_eq!(status["uplink"]["why"], "nothing runs");
     assert_eq!((status["servers"].as_u64(), status["accounts"].as_u64()), (Some(2), Some(2)));
     assert_eq!(status["faults"], serde_json::json!([]));
+    let before = status["revision"].as_u64().unwrap();
+    world.put("/api/v1/account/peer_1", "b_upload=5").await.success();
+    let status = world.operate(Method::GET, "/local/v1/status", "").await.success();
+    assert_eq!(status["revision"], before + 1);
 }
 
 #[tokio::test]

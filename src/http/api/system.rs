@@ -36,6 +36,7 @@ pub(crate) async fn appliance(State(services): State<Services>) -> Answer<Applia
     Ok(Success(ApplianceView {
         accounts: status.count_accounts,
         faults: condition.faults.into_iter().map(|(server, why)| FaultView { server, why }).collect(),
+        revision: condition.revision,
         servers: status.count_wireguard,
         status: status.status,
         store_fault: condition.store_fault,
@@ -132,6 +133,8 @@ impl From<WireguardVersions> for VersionsView {
 pub(crate) struct ApplianceView {
     accounts: u32,
     faults: Vec<FaultView>,
+    /// How many commits the store has seen.
+    revision: u64,
     servers: u32,
     status: String,
     /// Why the store refuses writes; `null` where it does not.
