@@ -82,7 +82,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::os::clock;
+    use crate::engine::flows::testing;
 
     #[test]
     fn drops_what_does_not_fit_and_keeps_the_rest() {
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn limits_errors_of_each_peer_alone() {
-        let now = clock::now();
+        let now = testing::start();
         let mut answers = Answers::new();
         let told = (0..200).filter(|_| answers.may_complain(Owner(3), now)).count();
 

@@ -107,12 +107,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::runtime::os::clock;
+    use crate::engine::flows::testing;
 
     proptest! {
         #[test]
         fn rings_in_order_and_never_late(steps in proptest::collection::vec((0_u32..40, 0_u64..1_000, 0_u8..4), 1..400)) {
-            let start = clock::now();
+            let start = testing::start();
             let mut deadlines = Deadlines::default();
             let mut model = BTreeMap::new();
             for (slot, after, action) in steps {

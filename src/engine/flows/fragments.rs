@@ -268,7 +268,7 @@ mod tests {
         } else {
             ("10.0.0.2:1000".parse().unwrap(), "192.0.2.3:53".parse().unwrap())
         };
-        let load: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+        let load: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).expect("a byte")).collect();
         let mut buffer = vec![0; 70_000];
         let length = udp::write_packet(&mut buffer[8..], source, destination, 64, &load).expect("fits");
         let whole = buffer[8..8 + length].to_vec();
@@ -338,7 +338,7 @@ mod tests {
             }
         }
         assert_eq!(fragments.pending.len(), PENDING);
-        assert_eq!(fragments.owners.values().copied().max(), Some(PENDING_OF_OWNER));
+        assert_eq!(fragments.owners.get(&Owner(0)), Some(&PENDING_OF_OWNER));
 
         fragments.expire(start() + Duration::from_secs(2));
 

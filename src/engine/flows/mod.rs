@@ -46,6 +46,8 @@ use crate::engine::packet::Owner;
 
 /// Flows that are served in one turn; what is left is served in the next.
 const TURN_FLOWS: usize = 256;
+/// The smallest tunnel that TCP is cut for, in bytes: what every IPv4 host takes (RFC 791, section 3.1).
+const MTU_MIN: u16 = 576;
 /// Bytes that go down to peers in one turn, about: what the worker keeps before it sends.
 const TURN_BYTES: usize = 1 << 20;
 
@@ -86,7 +88,8 @@ fn interface(mtu: u16, seed: u64, now: smoltcp::time::Instant) -> Interface {
 
 impl Flows {
     /// A machine without flows. The seed is secret and random: sequence numbers come from it.
-    pub fn new(settings: Settings, seed: u64, now: Instant) -> Self {
+    pub fn new(mut settings: Settings, seed: u64, now: Instant) -> Self {
+        settings.mtu = settings.mtu.max(MTU_MIN);
         let clock = Clock::new(now);
         Self {
             interface: interface(settings.mtu, seed, clock.smoltcp(now)),
@@ -106,7 +109,8 @@ impl Flows {
     }
 
     /// From now on these settings hold. Flows to where peers may go no longer are ended.
-    pub fn apply(&mut self, settings: Settings, host: &mut dyn reach::HostAddresses, now: Instant) {
+    pub fn apply(&mut self, mut settings: Settings, host: &mut dyn reach::HostAddresses, now: Instant) {
+        settings.mtu = settings.mtu.max(MTU_MIN);
         if settings.mtu != self.settings.mtu {
             self.interface = interface(settings.mtu, self.seed.rotate_left(17), self.clock.smoltcp(now));
         }

@@ -33,7 +33,7 @@ pub struct Reach {
 
 /// Never reachable, whatever the configuration says.
 const NEVER_V4: [(Ipv4Addr, u8); 5] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8), // "this network", and 0.0.0.0 itself connects to loopback: RFC 1122, 3.2.1.3
+    (Ipv4Addr::UNSPECIFIED, 8), // "this network", and 0.0.0.0 itself connects to loopback: RFC 1122, 3.2.1.3
     (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback: RFC 1122, 3.2.1.3
     (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local and cloud metadata: RFC 3927
     (Ipv4Addr::new(224, 0, 0, 0), 4), // multicast: RFC 5771

@@ -14,12 +14,12 @@ use super::reach::tests::Host;
 use super::tcp::Clock;
 use super::{FlowId, Flows, Limits, Moved, Outside, Request, Settings};
 use crate::engine::packet::Owner;
-use crate::runtime::os::clock;
 
 /// One instant for all tests of a process: the clock is moved, not waited for.
+#[expect(clippy::disallowed_methods, reason = "virtual time has to begin somewhere")]
 pub(crate) fn start() -> Instant {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    *START.get_or_init(clock::now)
+    *START.get_or_init(Instant::now)
 }
 
 /// Settings as a server has them.
@@ -40,9 +40,14 @@ pub(crate) const PEER: Owner = Owner(3);
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
+        u32::try_from(self.0 >> 33).expect("31 bits") % sides
+    }
+
+    /// The same for lengths and places.
+    pub(crate) fn pick(&mut self, sides: u32) -> usize {
+        self.roll(sides) as usize
     }
 }
 
@@ -248,7 +253,7 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) delay: Duration,
     /// Packets lost, of a thousand.
-    pub(crate) loss: u64,
+    pub(crate) loss: u32,
     /// The longest further delay of single packets: they overtake one another.
     pub(crate) jitter: Duration,
     dice: Dice,
@@ -343,7 +348,7 @@ impl World {
 
     fn arrival(&mut self) -> Option<Instant> {
         let is_lost = self.dice.roll(1_000) < self.loss;
-        let extra = self.jitter * u32::try_from(self.dice.roll(100)).expect("small") / 100;
+        let extra = self.jitter * self.dice.roll(100) / 100;
         (!is_lost).then(|| self.now + self.delay + extra)
     }
 
@@ -436,7 +441,7 @@ pub(crate) const OWN: &str = "203.0.113.9";
 /// Bytes in which a lost or doubled one shows.
 pub(crate) fn pattern(length: usize) -> Vec<u8> {
     let mut dice = Dice(9);
-    (0..length).map(|_| dice.roll(256) as u8).collect()
+    (0..length).map(|_| u8::try_from(dice.roll(256)).expect("a byte")).collect()
 }
 
 /// The address part of what a test dials.

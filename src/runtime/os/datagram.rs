@@ -105,14 +105,14 @@ impl DatagramSocket {
         let fd = self.socket.as_raw_fd();
         let message = recvmsg::<SockaddrStorage>(fd, &mut parts, Some(&mut control), flags).ok()?;
         let remote = message.address.as_ref().and_then(address)?;
-        let (error, reporter) = message.cmsgs().ok()?.find_map(|message| match message {
-            ControlMessageOwned::Ipv4RecvErr(error, from) => {
-                Some((error, from.map(|from| IpAddr::from(SockaddrIn::from(from).ip()))))
+        let (error, reporter) = message.cmsgs().ok()?.find_map(|message| {
+            if let ControlMessageOwned::Ipv4RecvErr(error, from) = &message {
+                Some((*error, from.map(|from| IpAddr::from(SockaddrIn::from(from).ip()))))
+            } else if let ControlMessageOwned::Ipv6RecvErr(error, from) = &message {
+                Some((*error, from.map(|from| IpAddr::from(SockaddrIn6::from(from).ip()))))
+            } else {
+                None
             }
-            ControlMessageOwned::Ipv6RecvErr(error, from) => {
-                Some((error, from.map(|from| IpAddr::from(SockaddrIn6::from(from).ip()))))
-            }
-            _ => None,
         })?;
         Some(Complaint {
             remote,

@@ -63,7 +63,7 @@ impl Sockets {
         if let Some(Some((of, socket))) = self.entries.get_mut(flow.index()).map(Option::take) {
             let socket = match socket {
                 Socket::Connecting(connection) => Socket::Tcp(connection),
-                other => other,
+                other @ (Socket::Tcp(_) | Socket::Datagrams { .. }) => other,
             };
             self.put(of, socket);
         }

@@ -123,20 +123,16 @@ impl Clock {
     }
 }
 
-fn span(duration: Duration) -> Option<smoltcp::time::Duration> {
-    Some(duration.into())
-}
-
 impl Connection {
     /// A connection that has not seen its SYN yet, with buffers of so many bytes each way.
     pub(super) fn new(port: u16, buffer: usize, now: Instant) -> Self {
         // zeroed memory of this size comes from the kernel untouched: it is not there until bytes lie in it
         let mut socket = Socket::new(SocketBuffer::new(vec![0; buffer]), SocketBuffer::new(vec![0; buffer]));
         socket.set_nagle_enabled(false);
-        socket.set_ack_delay(span(timeouts::TCP_ACK_DELAY));
+        socket.set_ack_delay(Some(timeouts::TCP_ACK_DELAY.into()));
         socket.set_congestion_control(CongestionControl::Cubic);
-        socket.set_timeout(span(timeouts::TCP_TRANSITORY));
-        socket.set_keep_alive(span(timeouts::TCP_KEEP_ALIVE));
+        socket.set_timeout(Some(timeouts::TCP_TRANSITORY.into()));
+        socket.set_keep_alive(Some(timeouts::TCP_KEEP_ALIVE.into()));
         // cannot fail: the socket is new, and a port of 0 has been refused
         let _ = socket.listen(port);
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
@@ -208,17 +204,19 @@ impl Connection {
         }
         turn.sent = egress.sent;
         let used_up = egress.sent >= FAIR_SHARE || drained == Ok(true) || filled == Ok(true);
-        match self.socket().state() {
-            State::Closed if self.has_bytes_left() => Next::Wait(Some(now + timeouts::TCP_TRANSITORY)),
-            // after a reset in the handshake smoltcp listens again
-            State::Closed | State::Listen => Next::Over(!self.is_complete()),
-            _ if used_up => Next::More,
-            _ => {
-                let at = turn.interface.poll_at(moment, &self.sockets);
-                let at = at.map(|at| turn.clock.std(at));
-                Next::Wait([at, self.recovery.poll_deadline()].into_iter().flatten().min())
-            }
+        let state = self.socket().state();
+        // after a reset in the handshake smoltcp listens again
+        if matches!(state, State::Closed | State::Listen) {
+            let waits = state == State::Closed && self.has_bytes_left();
+            let again = now + timeouts::TCP_TRANSITORY;
+            return if waits { Next::Wait(Some(again)) } else { Next::Over(!self.is_complete()) };
         }
+        if used_up {
+            return Next::More;
+        }
+        let at = turn.interface.poll_at(moment, &self.sockets);
+        let at = at.map(|at| turn.clock.std(at));
+        Next::Wait([at, self.recovery.poll_deadline()].into_iter().flatten().min())
     }
 
     /// Whether both ends have finished and the outside has everything.
@@ -234,12 +232,9 @@ impl Connection {
     /// Whether smoltcp must not be let look at its clock: it would forget bytes that the outside has not taken yet,
     /// because the peer is done with the connection.
     fn is_held_open(&mut self, now: Instant) -> bool {
-        self.has_bytes_left()
-            && match self.socket().state() {
-                State::Closed => true,
-                State::TimeWait => now >= self.heard + TIME_WAIT_SAFE,
-                _ => false,
-            }
+        let state = self.socket().state();
+        let would_forget = state == State::TimeWait && now >= self.heard + TIME_WAIT_SAFE;
+        (state == State::Closed || would_forget) && self.has_bytes_left()
     }
 
     /// Passes what the peer sent outwards. `Ok(true)` if there was more than its share.
@@ -252,7 +247,7 @@ impl Connection {
             }
             let written = socket.recv(|bytes| match outside.write(id, bytes) {
                 Moved::Bytes(length) => (length, Moved::Bytes(length)),
-                other => (0, other),
+                other @ (Moved::Blocked | Moved::Ended | Moved::Broken) => (0, other),
             });
             match written {
                 Ok(Moved::Bytes(length)) => moved += length,
@@ -289,7 +284,7 @@ impl Connection {
                         recovery.handle_given(&space[..length]);
                         (length, Moved::Bytes(length))
                     }
-                    other => (0, other),
+                    other @ (Moved::Blocked | Moved::Ended | Moved::Broken) => (0, other),
                 }
             });
             match read {
@@ -320,16 +315,16 @@ impl Connection {
         let is_established = socket.state() == State::Established;
         if is_established && socket.send_queue() == 0 {
             if self.transitory.take().is_some() {
-                socket.set_timeout(span(timeouts::TCP_ESTABLISHED));
+                socket.set_timeout(Some(timeouts::TCP_ESTABLISHED.into()));
             }
             return;
         }
         let since = *self.transitory.get_or_insert(now);
         // smoltcp counts from when the peer was heard last, which may be long ago on a quiet connection
         let quiet = since.saturating_duration_since(self.heard);
-        socket.set_timeout(span(quiet + timeouts::TCP_TRANSITORY));
+        socket.set_timeout(Some((quiet + timeouts::TCP_TRANSITORY).into()));
         if !is_established {
-            socket.set_keep_alive(span(timeouts::TCP_TRANSITORY_KEEP_ALIVE));
+            socket.set_keep_alive(Some(timeouts::TCP_TRANSITORY_KEEP_ALIVE.into()));
         }
     }
 }
