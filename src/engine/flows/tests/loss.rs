@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::flows::testing::{World, pattern};
 
 /// How long five megabytes take to a peer 10 ms away that loses so many of a thousand packets.
-fn download(loss: u64) -> Duration {
+fn download(loss: u32) -> Duration {
     let (mut world, flow) = World::established(1_000);
     (world.loss, world.jitter) = (loss, Duration::ZERO);
     let down = pattern(5_000_000);
