@@ -1,5 +1,5 @@
 //! The composition root: the one file that knows every room. What starts before what, and what ends before what, is read
-//! straight down [`serve`].
+//! straight down `serve`.
 
 use std::cell::OnceCell;
 use std::fs::OpenOptions;

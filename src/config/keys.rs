@@ -70,3 +70,17 @@ const fn text(name: &'static str, default: &'static str, meaning: &'static str) 
 const fn list(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
     Key { name, kind: Kind::List, default, meaning }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stands_in_the_readme_word_for_word() {
+        let page = include_str!("../../README.md");
+        for key in KEYS {
+            let row = format!("| `{}` | `{}` | {} | {} |", key.name, key.variable(), key.meaning, key.default);
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}
