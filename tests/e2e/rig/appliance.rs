@@ -23,9 +23,10 @@ const LISTEN: &str = "127.0.0.1:8098";
 /// An appliance with its data folder. It runs between [`Appliance::serve`] and [`Appliance::stop`].
 pub struct Appliance<'a> {
     host: &'a Namespace,
+    // before the folder, so that what it said can be shown when it is dropped
+    program: Option<Program>,
     folder: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
-    program: Option<Program>,
     hash: String,
 }
 

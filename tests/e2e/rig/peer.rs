@@ -25,8 +25,8 @@ pub fn keys() -> (String, String) {
 /// A WireGuard interface in a namespace.
 pub struct Interface {
     name: String,
-    folder: tempfile::TempDir,
     program: Program,
+    folder: tempfile::TempDir,
 }
 
 impl Interface {
