@@ -8,6 +8,7 @@
 //! may reach; the private prefix 10.77.0.0/24 lies in the internet too, for what a peer may not reach.
 
 use std::cell::Cell;
+use std::net::Ipv6Addr;
 
 use super::hosts;
 use super::namespace::{Namespace, sweep};
@@ -101,7 +102,7 @@ impl Place {
 
     /// The n-th IPv6 address on its cable; the server's end is the first.
     pub fn v6(&self, n: u8) -> String {
-        format!("2001:db8:c:{}::{n}", self.number)
+        Ipv6Addr::new(0x2001, 0xdb8, 0xc, self.number.into(), 0, 0, 0, n.into()).to_string()
     }
 
     /// Routes the server's addresses over the cable.

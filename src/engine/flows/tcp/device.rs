@@ -16,7 +16,8 @@ use crate::engine::packet::Owner;
 
 /// The largest IP packet: what smoltcp makes at most, and how large its scratch must be.
 pub(in crate::engine::flows) const SUPER_SEGMENT: usize = 65_535;
-/// The largest super-segment over each version, in bytes with its IP header.
+/// The largest super-segment, in bytes with its IP header. Over IPv4 alone: over IPv6 smoltcp 0.14 makes them too, and
+/// then drops them as packets that it would have to fragment.
 const OFFLOAD: Option<NonZeroUsize> = NonZeroUsize::new(SUPER_SEGMENT);
 /// What an answer of smoltcp's own takes at most: headers with all their options.
 const ANSWER_MAX: usize = 120;
@@ -27,7 +28,6 @@ fn capabilities(mtu: usize) -> DeviceCapabilities {
     capabilities.max_transmission_unit = mtu;
     capabilities.checksum = ChecksumCapabilities::ignored();
     capabilities.segmentation.tcpv4 = OFFLOAD;
-    capabilities.segmentation.tcpv6 = OFFLOAD;
     capabilities
 }
 
