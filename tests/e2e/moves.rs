@@ -22,8 +22,8 @@ fn a_client_keeps_its_connections_when_its_address_and_port_change() {
     let download = thread::spawn(move || http::get(stream, length, |_| {}));
 
     for (n, port) in [(3, 40_001), (4, 40_002), (5, 40_003)] {
-        place.host.address("eth0", &format!("{}/28", place.v4(n)));
         place.host.ip(&format!("addr del {}/28 dev eth0", place.v4(n - 1)));
+        place.host.address("eth0", &format!("{}/28", place.v4(n)));
         place.route_to_the_server();
         tunnel.wg(&place.host, "set", &format!("listen-port {port}"));
         let begun = Instant::now();
