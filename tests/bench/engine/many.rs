@@ -71,7 +71,7 @@ fn up(world: &mut World, busy: usize) -> Stopwatch {
         let now = world.now.pass(Duration::from_micros(500));
         let World { flows, hosts, streams, .. } = world;
         let (owner, _, stream) = &mut streams[round * STRIDE % busy];
-        let packets: Vec<Vec<u8>> = (0..BATCH).map(|_| stream.data()).collect();
+        let packets: Vec<Vec<u8>> = (0..BATCH).map(|_| stream.full_segment()).collect();
         let taken = hosts.taken;
         stopwatch.time(|| {
             for packet in &packets {

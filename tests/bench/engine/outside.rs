@@ -109,7 +109,7 @@ impl World {
         while hosts.taken < taken || stream.received < wanted {
             let now = now.pass(Duration::from_micros(100));
             if hosts.taken < taken {
-                flows.handle_packet(*owner, &stream.data(), &mut NoHost, now);
+                flows.handle_packet(*owner, &stream.full_segment(), &mut NoHost, now);
             }
             flows.handle_ready(*flow);
             flows.turn(hosts, now, &mut |_, packet| stream.take(packet));

@@ -48,7 +48,7 @@ impl Stream {
     }
 
     /// A segment with a full payload.
-    pub(crate) fn data(&mut self) -> Vec<u8> {
+    pub(crate) fn full_segment(&mut self) -> Vec<u8> {
         let mut packet = Vec::with_capacity(PAYLOAD + 40);
         self.builder().ack(self.acknowledged).write(&mut packet, &[7; PAYLOAD]).expect("it fits");
         self.next = self.next.wrapping_add(u32::try_from(PAYLOAD).expect("it is small"));

@@ -92,7 +92,7 @@ impl Whole {
     fn segments_up(mut self) -> Stopwatch {
         let mut stream = self.connect();
         self.run(move |whole| {
-            let sealed: Vec<Vec<u8>> = (0..BATCH).map(|_| whole.client.seal(&stream.data())).collect();
+            let sealed: Vec<Vec<u8>> = (0..BATCH).map(|_| whole.client.seal(&stream.full_segment())).collect();
             let taken = whole.world.hosts.taken;
             whole.up(&sealed);
             assert_eq!(whole.world.hosts.taken - taken, BATCH * PAYLOAD, "everything goes out");
