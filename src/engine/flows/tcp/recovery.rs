@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::ring::Ring;
 use super::segments;
-use crate::engine::wire::{ipv4, ipv6, tcp};
+use crate::engine::wire::{Ip, ipv4, ipv6, tcp};
 
 /// Headers with all their options: 60 bytes of TCP behind 40 of IPv6.
 const HEADERS_MAX: usize = ipv6::HEADER + 60;
@@ -23,6 +23,9 @@ const FIRST_BURST: usize = 10;
 const PROBE_MARGIN: Duration = Duration::from_millis(50);
 /// Probes in a row; each waits twice as long as the one before.
 const PROBES_MAX: u32 = 3;
+
+/// The option that carries selective acknowledgements (RFC 2018, section 3).
+const SACK: u8 = 5;
 
 /// What the sender knows about its bytes on the way.
 #[derive(Debug)]
@@ -117,7 +120,8 @@ impl Recovery {
 
     /// The peer sent this packet.
     pub(super) fn handle_received(&mut self, packet: &[u8], now: Instant) {
-        let Ok(view) = tcp::Tcp::new(&packet[ip_header(packet).min(packet.len())..]) else { return };
+        let Ok(packet) = Ip::new(packet) else { return };
+        let Ok(view) = tcp::Tcp::new(packet.payload()) else { return };
         let Some(first) = self.first.filter(|_| view.is_ack() && !view.is_syn() && !view.is_rst()) else { return };
         // a FIN takes one number more than there are bytes
         let acknowledged = view.acknowledgement();
@@ -178,8 +182,8 @@ impl Recovery {
                 1 => 1,
                 _ => usize::from(rest.first().copied().unwrap_or(0)),
             };
-            let Some(option) = options.get(..length).filter(|_| length > 0) else { break };
-            if *kind == 5 {
+            let Some(option) = options.get(..length).filter(|_| *kind == 1 || length >= 2) else { break };
+            if *kind == SACK {
                 for range in option[2..].chunks_exact(8) {
                     let edge = |at: usize| u32::from_be_bytes([range[at], range[at + 1], range[at + 2], range[at + 3]]);
                     self.hold(edge(0), edge(4), acknowledged);
@@ -289,7 +293,9 @@ impl Recovery {
 
     fn write(&self, from: u32, length: usize, memory: &mut [u8], send: &mut impl FnMut(&mut [u8])) {
         let (Some(first), head) = (self.first, self.headers_len) else { return };
-        if length == 0 || head == 0 || memory.len() < head + length {
+        // the memory has held other peers' bytes: what the ring does not fill must not leave
+        let is_kept = bytes(first, from) + length <= self.unacknowledged.len();
+        if length == 0 || head == 0 || !is_kept || memory.len() < head + length {
             return;
         }
         let packet = &mut memory[..head + length];
@@ -303,13 +309,9 @@ impl Recovery {
     }
 }
 
-/// Bytes of the IP header before a segment; packets here have neither options nor extensions of smoltcp's, but the
-/// peer's may have options.
+/// Bytes of the IP header before a segment of smoltcp's, which writes neither options nor extensions.
 fn ip_header(packet: &[u8]) -> usize {
-    match packet.first() {
-        Some(first) if first >> 4 == 4 => (usize::from(first & 0xf) * 4).max(ipv4::HEADER),
-        _ => ipv6::HEADER,
-    }
+    if packet.first().is_some_and(|first| first >> 4 == 4) { ipv4::HEADER } else { ipv6::HEADER }
 }
 
 #[cfg(test)]
@@ -355,6 +357,28 @@ mod tests {
         recovery.handle_given(&bytes);
         recovery.handle_sent(&outgoing(FIRST, false, &bytes), SEGMENT, now);
         recovery
+    }
+
+    #[test]
+    fn takes_options_that_no_honest_peer_writes() {
+        for option in
+            [[5, 0, 0, 0], [5, 1, 0, 0], [5, 2, 0, 0], [5, 3, 0, 0], [5, 255, 0, 0], [1, 1, 1, 5], [1, 1, 5, 1]]
+        {
+            let mut recovery = sent(start());
+            let mut packet = incoming(at(0), &[]);
+            packet.extend_from_slice(&option);
+            let length = u16::try_from(packet.len()).unwrap();
+            packet[2..4].copy_from_slice(&length.to_be_bytes());
+            packet[20 + 12] = 0x60;
+            recovery.handle_received(&packet, start());
+        }
+    }
+
+    #[test]
+    fn never_sends_memory_that_its_ring_does_not_fill() {
+        let mut recovery = sent(start());
+        recovery.unacknowledged.discard(2_000);
+        recovery.write(at(3), SEGMENT, &mut [0xaa; 4_096], &mut |_| panic!("nothing is kept, so nothing leaves"));
     }
 
     /// The numbers of the segments that are sent again, each of which is whole and sealed.

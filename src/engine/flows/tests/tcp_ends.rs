@@ -203,7 +203,13 @@ fn survives_segments_that_no_honest_peer_sends() {
             let (sequence, number) = (near(&mut dice, 100), near(&mut dice, acknowledge));
             let flags = [0x10, 0x10, 0x18, 0x11, 0x02, 0x04, 0x14, 0x12, 0x00, 0x3f, 0x01][dice.pick(11)];
             let load = vec![5; [0, 0, 1, 100, 1_380][dice.pick(5)]];
-            world.send(&segment(1_000, sequence, number, flags, &load));
+            let mut packet = segment(1_000, sequence, number, flags, &load);
+            if dice.roll(3) == 0 {
+                // part of what it carries is declared to be options
+                packet[32] = u8::try_from(0x50 + dice.roll(11) * 0x10).unwrap();
+                packet[40..].iter_mut().for_each(|byte| *byte = [0, 1, 2, 4, 5, 5, 10, 255][dice.pick(8)]);
+            }
+            world.send(&packet);
             world.answers();
             world.now += Duration::from_millis(dice.roll(3_000).into());
         }
