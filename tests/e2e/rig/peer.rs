@@ -39,7 +39,7 @@ impl Interface {
         let mut command = host.command("wireguard-go");
         command.args(["-f", &name]).env("WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD", "1").env("LOG_LEVEL", "error");
         let program = Program::start("wireguard-go", &mut command, &folder.path().join("log"));
-        let interface = Self { name, folder, program };
+        let interface = Self { name, program, folder };
         let socket = format!("/var/run/wireguard/{}.sock", interface.name);
         until(PATIENCE, "wireguard-go's control socket", || Path::new(&socket).exists().then_some(()));
         interface.configure(host, configuration);
