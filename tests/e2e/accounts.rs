@@ -132,3 +132,29 @@ fn wg_quick_reads_the_client_file() {
     };
     assert_eq!(lines(&stripped), lines(&ClientFile::parse(&text).stripped));
 }
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn what_went_through_is_counted() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+    let length = 3_000_000;
+    let counted = |field: &str| {
+        let dump = appliance.api("GET", "account/peer_1/dump", "");
+        dump[field].as_str().unwrap().parse::<usize>().unwrap()
+    };
+    let (sent, received) = (counted("transfer_tx"), counted("transfer_rx"));
+
+    http::get(peer.connect_to(HOST, 80).unwrap(), length, |_| {}).unwrap();
+
+    let sent = until(PATIENCE, "a count of the download", || {
+        let more = counted("transfer_tx") - sent;
+        (more >= length).then_some(more)
+    });
+    // headers and what was sent twice, but no more than a tenth
+    assert!(sent < length + length / 10, "{sent} bytes were counted for {length}");
+    let received = counted("transfer_rx") - received;
+    assert!((1..length / 10).contains(&received), "{received} bytes were counted from the client");
+    assert!(counted("latest_handshake") > 0);
+}

@@ -5,7 +5,8 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use crate::rig::appliance::Appliance;
-use crate::rig::world::{HOST, SERVER, SERVER_OTHER, SERVER_V6, World};
+use crate::rig::http::{self, Body};
+use crate::rig::world::{HOST, HOST_V6, SERVER, SERVER_OTHER, SERVER_V6, World};
 use crate::rig::{PATIENCE, until};
 
 #[test]
@@ -100,4 +101,43 @@ fn strangers_hear_nothing() {
     let error = socket.recv(&mut [0; 2_000]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}");
     assert_eq!(peer.ask(HOST, 7, b"still", Duration::from_secs(5)).unwrap(), b"still");
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn the_smallest_and_the_largest_tunnel_mtu_carry_traffic() {
+    let world = World::new();
+    world.allow_ping();
+    let appliance = Appliance::start(&world);
+    let length = 5_000_001;
+
+    for mtu in [1_280, 9_100] {
+        appliance.api("POST", "wireguard", &format!("name=m{mtu}&mtu={mtu}&ipv6=1"));
+        appliance.api("POST", "account", &format!("wg_name=m{mtu}&name=p{mtu}"));
+        let peer = appliance.peer(&world, &format!("p{mtu}"));
+        assert_eq!(peer.file.mtu, Some(mtu.to_string()));
+        for host in [HOST, HOST_V6] {
+            assert_eq!(http::get(peer.connect_to(host, 80).unwrap(), length, |_| {}).unwrap(), Body::digest(length));
+            assert_eq!(http::put(peer.connect_to(host, 80).unwrap(), length).unwrap(), Body::digest(length));
+        }
+        for own in peer.servers() {
+            assert_eq!(peer.ping(&own, 3), 3, "{own}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn a_tunnel_over_ipv6_carries_both_families() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    appliance.api("PUT", "wireguard/Default_1", &format!("endpoint={SERVER_V6}"));
+    let peer = appliance.peer(&world, "peer_1");
+    assert!(peer.file.stripped.contains(&format!("Endpoint = [{SERVER_V6}]:51821")), "{}", peer.file.stripped);
+    let length = 20_000_001;
+
+    for host in [HOST, HOST_V6] {
+        assert_eq!(http::get(peer.connect_to(host, 80).unwrap(), length, |_| {}).unwrap(), Body::digest(length));
+        assert_eq!(http::put(peer.connect_to(host, 80).unwrap(), length).unwrap(), Body::digest(length));
+    }
 }

@@ -181,13 +181,20 @@ impl Peer {
         Ok(stream)
     }
 
-    /// Sends a datagram through the tunnel and waits for the answer.
-    pub fn ask(&self, host: &str, port: u16, question: &[u8], bound: Duration) -> io::Result<Vec<u8>> {
+    /// Opens a UDP socket that speaks to one place through the tunnel.
+    pub fn socket(&self, host: &str, port: u16) -> io::Result<UdpSocket> {
         let address = SocketAddr::new(host.parse().unwrap(), port);
         let any = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
         let socket = self.place.host.enter(|| UdpSocket::bind(any))?;
-        socket.set_read_timeout(Some(bound))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
         socket.connect(address)?;
+        Ok(socket)
+    }
+
+    /// Sends a datagram through the tunnel and waits for the answer.
+    pub fn ask(&self, host: &str, port: u16, question: &[u8], bound: Duration) -> io::Result<Vec<u8>> {
+        let socket = self.socket(host, port)?;
+        socket.set_read_timeout(Some(bound))?;
         socket.send(question)?;
         let mut answer = vec![0; 65_536];
         let length = socket.recv(&mut answer)?;
