@@ -80,6 +80,24 @@ fn a_private_network_is_closed_until_the_operator_opens_it() {
 
 #[test]
 #[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn a_stolen_source_address_carries_nothing() {
+    let world = World::new();
+    world.allow_ping();
+    let appliance = Appliance::start(&world);
+    let thief = appliance.peer(&world, "peer_1");
+    let victim = appliance.add_peer(&world, "victim");
+    appliance.api("PUT", "wireguard/Default_1", "internal_traffic=1");
+
+    for address in ["10.0.0.250", "192.0.2.5", victim.address()] {
+        thief.place.host.address(thief.tunnel.name(), &format!("{address}/32"));
+        assert_eq!(thief.ping_from(address, HOST, 2), 0, "{address}");
+    }
+    assert_eq!(thief.ping_from(thief.address(), HOST, 2), 2);
+    assert_eq!(victim.ping(HOST, 2), 2);
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
 fn peers_reach_one_another_only_with_internal_traffic() {
     let world = World::new();
     let appliance = Appliance::start(&world);

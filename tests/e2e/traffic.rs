@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::rig::appliance::Appliance;
@@ -50,6 +51,42 @@ fn three_hundred_connections_live_at_once() {
         let mut said = Vec::new();
         stream.read_to_end(&mut said).unwrap();
         assert_eq!(said, GOODBYE);
+    }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn fifty_streams_run_at_once_in_both_directions() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+    let length = 2_000_001;
+    let digest = Body::digest(length);
+
+    thread::scope(|scope| {
+        for number in 0..50 {
+            let (peer, digest) = (&peer, &digest);
+            scope.spawn(move || {
+                let stream = peer.connect_to(if number % 3 == 0 { HOST_V6 } else { HOST }, 80).unwrap();
+                let got = if number % 2 == 0 { http::get(stream, length, |_| {}) } else { http::put(stream, length) };
+                assert_eq!(got.unwrap(), *digest, "stream {number}");
+            });
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn a_reset_is_passed_on() {
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+
+    for host in [HOST, HOST_V6] {
+        let mut stream = peer.connect_to(host, 9).unwrap();
+        stream.write_all(b"x").unwrap();
+        let error = stream.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{host}: {error}");
     }
 }
 

@@ -1,10 +1,13 @@
-//! What answers in the internet: HTTP on 80, TCP and UDP echo on 7, DNS on 53; and traps, which ought to stay empty.
+//! What answers in the internet: HTTP on 80, TCP and UDP echo on 7, resets on 9, DNS on 53; and traps, which ought to stay empty.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::http;
 use super::namespace::Namespace;
@@ -20,6 +23,7 @@ pub fn start(host: &Namespace) {
     host.enter(|| {
         serve(listen(80), http::answer);
         serve(listen(7), echo);
+        serve(listen(9), reset);
         // a socket an address: one for all would answer from another address than the one that was asked
         for address in [HOST, HOST_V6, PRIVATE] {
             answer(UdpSocket::bind((address, 7)).unwrap(), <[u8]>::to_vec);
@@ -91,6 +95,12 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
     stream.write_all(GOODBYE)?;
     stream.shutdown(Shutdown::Write)
+}
+
+/// Ends a connection with a reset as soon as something came.
+fn reset(mut stream: TcpStream) -> io::Result<()> {
+    stream.read_exact(&mut [0])?;
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))
 }
 
 /// Answers any question with one address (RFC 1035, section 4).

@@ -212,6 +212,11 @@ impl Peer {
         self.pings(&["-f"], host, count)
     }
 
+    /// Sends so many pings with this source address; returns how many were answered.
+    pub fn ping_from(&self, source: &str, host: &str, count: u32) -> u32 {
+        self.pings(&["-I", source, "-i", "0.05"], host, count)
+    }
+
     fn pings(&self, pace: &[&str], host: &str, count: u32) -> u32 {
         let mut command = self.place.host.command("ping");
         command.args(pace).args(["-n", "-W", "2", "-c", &count.to_string(), host]);
