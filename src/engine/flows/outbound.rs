@@ -13,7 +13,7 @@ use crate::engine::packet::Owner;
 use crate::engine::wire::icmp::{self, Complaint, Icmp, Kind};
 use crate::engine::wire::tcp::{self, Tcp};
 use crate::engine::wire::udp::Udp;
-use crate::engine::wire::{Ip, Ipv4, Ipv6, protocol};
+use crate::engine::wire::{Ip, Ipv4, Ipv6, ipv6, protocol};
 
 /// What an answer to a packet takes at most, in bytes: RFC 4443, section 2.4 (c).
 const ANSWER_MAX: usize = 1_280;
@@ -96,7 +96,8 @@ impl Flows {
         match view.transport().protocol {
             protocol::TCP => self.handle_segment(owner, &view, host, now),
             protocol::UDP => self.handle_udp(owner, &view, host, now),
-            protocol::ICMP | protocol::ICMPV6 => self.handle_ping(owner, &view, host, now),
+            protocol::ICMP if view.source().is_ipv4() => self.handle_ping(owner, &view, host, now),
+            protocol::ICMPV6 if view.source().is_ipv6() => self.handle_ping(owner, &view, host, now),
             _ => {
                 self.counters.unsupported += 1;
                 self.complain(owner, &view, Complaint::Prohibited, now);
@@ -106,7 +107,7 @@ impl Flows {
     }
 
     fn handle_segment(&mut self, owner: Owner, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Act {
-        let Ok(segment) = Tcp::new(view.payload()) else {
+        let Some(segment) = Tcp::new(view.payload()).ok().filter(|_| has_plain_header(view)) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
         };
@@ -288,7 +289,7 @@ impl Flows {
 
     fn reset(&mut self, owner: Owner, view: &Ip<&[u8]>) {
         let Ok(segment) = Tcp::new(view.payload()) else { return };
-        self.answers.push(owner, crate::engine::wire::ipv6::HEADER + tcp::HEADER, |packet| {
+        self.answers.push(owner, ipv6::HEADER + tcp::HEADER, |packet| {
             tcp::write_reset(packet, &segment, view.source(), view.destination())
         });
     }
@@ -311,6 +312,11 @@ impl Act {
             Self::Echo(flow, to, range) => Request::Echo { flow, to, message: &packet[range] },
         }
     }
+}
+
+/// Whether smoltcp is to see this header: no peer's TCP needs IPv6's extensions, whose errors it would answer itself.
+fn has_plain_header(view: &Ip<&[u8]>) -> bool {
+    view.source().is_ipv4() || view.transport().offset == ipv6::HEADER
 }
 
 fn ttl(packet: &[u8]) -> u8 {

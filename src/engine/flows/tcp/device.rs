@@ -104,14 +104,22 @@ pub(in crate::engine::flows) struct Answer<'a> {
 impl TxToken for Answer<'_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, write: F) -> R {
         // smoltcp wants its write done even where there is no room for it
-        let mut packet = [0; ANSWER_MAX];
-        let packet = &mut packet[..length.min(ANSWER_MAX)];
+        let (mut short, mut long) = ([0; ANSWER_MAX], Vec::new());
+        let packet = if length <= ANSWER_MAX {
+            &mut short[..length]
+        } else {
+            long.resize(length, 0);
+            &mut long[..]
+        };
         let result = write(packet);
-        segments::seal(packet);
-        self.answers.push(self.owner, length, |space| {
-            space.copy_from_slice(packet);
-            Some(length)
-        });
+        // what is longer is no TCP segment without load, and only those are ours to send
+        if length <= ANSWER_MAX {
+            segments::seal(packet);
+            self.answers.push(self.owner, length, |space| {
+                space.copy_from_slice(packet);
+                Some(length)
+            });
+        }
         result
     }
 }

@@ -238,3 +238,22 @@ fn holds_ten_thousand_connections() {
     while world.flows.poll_closed().is_some() {}
     assert_eq!(world.flows.len(), 0);
 }
+
+#[test]
+fn takes_no_extensions_of_ipv6_into_a_connection() {
+    let (mut world, _) = World::established_to(1_000, "[2001:db8::1]:80");
+    let mut dice = Dice(3);
+    for _ in 0..2_000 {
+        let mut packet = vec![0; 40 + 8 + 20];
+        let (source, destination) = ("fd00::2".parse().unwrap(), "2001:db8::1".parse().unwrap());
+        ip::write_header(&mut packet, source, destination, 0, 64, 28).unwrap();
+        packet[40..].iter_mut().for_each(|byte| *byte = u8::try_from(dice.roll(256)).unwrap());
+        (packet[40], packet[41]) = (protocol::TCP, 0);
+        packet[48..52].copy_from_slice(&[0x03, 0xe8, 0, 80]);
+        packet[60] = 0x50;
+        world.send(&packet);
+        assert!(world.answers().is_empty());
+    }
+    assert_eq!(world.flows.counters().unsupported, 2_000);
+    assert_eq!(world.flows.len(), 1);
+}
