@@ -72,6 +72,8 @@ fn answers_come_from_the_address_that_was_asked() {
         peer.until_online(PATIENCE);
         let shown = tunnel.wg(host, "show", "endpoints");
         assert!(shown.contains(&endpoint), "asked {endpoint}, answered from {shown}");
+        // the client's next handshake would bear the same time if it came within 17 ms, and be taken for a replay
+        assert_eq!(peer.ping(&peer.servers()[0], 2), 2);
     }
 }
 
