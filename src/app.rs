@@ -30,6 +30,10 @@ use crate::store::{self, Store};
 
 /// This program's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long to wait for another process that has the store.
+const HELD_BOUND: Duration = Duration::from_secs(1);
+/// How often to look whether it has let go.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long the store gets to close its file, after everything else has ended.
 const CLOSE_BOUND: Duration = Duration::from_millis(300);
 /// How long threads of the pool get that are in the middle of something; then they are left behind.
@@ -61,7 +65,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let claim = Claim::take(config.listen).map_err(unusable)?;
     let listen = claim.address();
 
-    let store = Store::open(&config.data).map_err(unusable)?;
+    let store = open_store(&config.data).await.map_err(unusable)?;
     let runtime = Runtime::start(&runtime_settings(&config), store.follow()).map_err(unusable)?;
     let reached_by = addresses(&config, &runtime);
     let http_settings = http::server::Settings {
@@ -102,6 +106,18 @@ async fn serve(config: Config) -> Result<(), Failure> {
         Ok(Ok(())) => {}
     }
     Ok(())
+}
+
+/// Opens the store. A process that was killed, or a command on the folder, lets go of it within moments.
+async fn open_store(data: &Path) -> Result<Store, store::Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match Store::open(data) {
+            Err(store::Error::Held { .. }) if waited < HELD_BOUND => tokio::time::sleep(LOOK_AGAIN).await,
+            opened => return opened,
+        }
+        waited += LOOK_AGAIN;
+    }
 }
 
 /// Carries out a command that asks the appliance, running or not.

@@ -86,6 +86,7 @@ fn condition(table: &mut Table, answer: &Value) {
     table.add_row(["Uplink".to_owned(), format!("{}: {}", cell(uplink, "name"), cell(uplink, "why"))]);
     table.add_row(["Servers", &cell(answer, "servers")]);
     table.add_row(["Accounts", &cell(answer, "accounts")]);
+    table.add_row(["Revision", &cell(answer, "revision")]);
     for fault in answer.get("faults").and_then(Value::as_array).into_iter().flatten() {
         table.add_row([format!("Fault of {}", cell(fault, "server")), cell(fault, "why")]);
     }

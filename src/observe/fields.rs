@@ -3,18 +3,22 @@
 //! Used as `info!({ fields::ACCOUNT } = %name, "Added account `{name}`")`: the fact is in the sentence for people and in
 //! a field for programs.
 
-/// An account's name.
-pub const ACCOUNT: &str = "account";
-/// A server's name.
-pub const SERVER: &str = "server";
-/// Who asked for a change: an access hash's label.
+/// Who asked for a change: an access hash's label, and from where.
 pub const CALLER: &str = "caller";
-/// The address that a request came from.
-pub const CALLER_ADDRESS: &str = "caller_address";
 /// An access hash's label.
 pub const ACCESS: &str = "access";
-/// The number by which a fault in an answer is found in the log.
-pub const FAULT: &str = "fault";
+/// The address from which an access hash works.
+pub const ADDRESS: &str = "address";
+/// An account's name.
+pub const ACCOUNT: &str = "account";
+/// Whether an account may connect.
+pub const ENABLED: &str = "enabled";
+/// A server's name.
+pub const SERVER: &str = "server";
+/// The port on which a server listens.
+pub const PORT: &str = "port";
+/// A commit of the store.
+pub const REVISION: &str = "revision";
 /// The uplink that packets take.
 pub const UPLINK: &str = "uplink";
 /// Where the API listens.

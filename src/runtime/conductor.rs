@@ -15,6 +15,7 @@ use super::worker::{Command, Fault, Worker};
 use super::{Faults, Status};
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::ServerName;
+use crate::observe::fields;
 
 /// How long until a server that could not be brought up is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -116,13 +117,13 @@ impl Conductor {
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
         for Fault { server, why } in broken {
             if !before.contains(&server) {
-                warn!(server.name = %server, "Cannot run server `{server}`: {why}");
+                warn!({ fields::SERVER } = %server, "Cannot run server `{server}`: {why}");
             }
             self.running.servers.remove(&server);
             faults.push((server, why));
         }
         for server in before.iter().filter(|server| self.running.servers.contains_key(*server)) {
-            info!(server.name = %server, "Server `{server}` runs again");
+            info!({ fields::SERVER } = %server, "Server `{server}` runs again");
         }
     }
 }

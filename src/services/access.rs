@@ -11,6 +11,7 @@ use super::{Caller, Error, Ground};
 use crate::domain::access::AccessEntry;
 use crate::domain::limits::{ACCESS_HASH_BYTES, LABEL_LENGTH, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
+use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -41,7 +42,12 @@ impl Access {
             Ok(())
         };
         self.ground.store.write(rule).await?;
-        info!(caller = %by, label, address = %ip, "added an access hash for `{label}` from {ip}");
+        info!(
+            { fields::CALLER } = %by,
+            { fields::ACCESS } = label,
+            { fields::ADDRESS } = %ip,
+            "Added an access hash for `{label}` from {ip}"
+        );
         Ok(shown)
     }
 
@@ -57,7 +63,7 @@ impl Access {
     pub async fn remove(&self, by: &Caller, label: &str) -> Result<(), Error> {
         let removed = label.to_owned();
         self.ground.store.write(move |change| change.remove_access(&removed)).await?;
-        info!(caller = %by, label, "removed the access hash for `{label}`");
+        info!({ fields::CALLER } = %by, { fields::ACCESS } = label, "Removed the access hash for `{label}`");
         Ok(())
     }
 

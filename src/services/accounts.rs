@@ -12,6 +12,7 @@ use crate::domain::client_config;
 use crate::domain::figures::{AccountDump, AccountFigures};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
+use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -50,7 +51,12 @@ impl Accounts {
             change.put_account(account)
         };
         let account = self.ground.write(rule).await?;
-        info!(caller = %by, account = %account.name, server = %account.server, "added account `{}`", account.name);
+        info!(
+            { fields::CALLER } = %by,
+            { fields::ACCOUNT } = %account.name,
+            { fields::SERVER } = %account.server,
+            "Added account `{}`", account.name
+        );
         Ok(account)
     }
 
@@ -66,7 +72,12 @@ impl Accounts {
             if *current == account { Ok(current) } else { change.put_account(account) }
         };
         let account = self.ground.write(rule).await?;
-        info!(caller = %by, account = %account.name, enabled = account.enabled, "edited account `{}`", account.name);
+        info!(
+            { fields::CALLER } = %by,
+            { fields::ACCOUNT } = %account.name,
+            { fields::ENABLED } = account.enabled,
+            "Edited account `{}`", account.name
+        );
         Ok(account)
     }
 
@@ -77,7 +88,7 @@ impl Accounts {
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let removed = name.to_owned();
         self.ground.write(move |change| change.remove_account(&removed)).await?;
-        info!(caller = %by, account = name, "deleted account `{name}`");
+        info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "Deleted account `{name}`");
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use crate::domain::account::{AccountDraft, Password};
 use crate::domain::limits;
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::server::{ServerDraft, ServerSeed};
+use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -71,7 +72,7 @@ impl Services {
             Ok(Some((server.name.clone(), account.name.clone())))
         };
         let Some((server, account)) = ground.write(rule).await? else { return Ok(None) };
-        info!(%server, %account, "made a first server and a first account");
+        info!({ fields::SERVER } = %server, { fields::ACCOUNT } = %account, "Made a first server and a first account");
         let (admin, admin_password) = (limits::PANEL_USER_FIRST.into(), password.reveal().into());
         Ok(Some(FirstStart { admin, admin_password, access_hash, server, account }))
     }

@@ -24,6 +24,7 @@ pub use self::system::System;
 pub use crate::domain::access::Caller;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
+use crate::observe::fields;
 use crate::runtime::Runtime;
 use crate::store::{Change, Store, WriteError};
 
@@ -117,7 +118,7 @@ impl GroundParts {
         let (value, revision) = self.store.write(rule).await?;
         if let Err(unsettled) = self.runtime.settled(revision).await {
             // it is stored, and the runtime goes on trying: to the caller this is success
-            warn!(revision = revision.0, "{unsettled}");
+            warn!({ fields::REVISION } = revision.0, "{unsettled}");
         }
         Ok(value)
     }

@@ -15,6 +15,7 @@ use crate::domain::limits;
 use crate::domain::pool;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::{Server, ServerDraft, ServerSeed};
+use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -54,7 +55,12 @@ impl Servers {
             Ok(change.put_server(server))
         };
         let server = self.ground.write(rule).await?;
-        info!(caller = %by, server = %server.name, port = server.listen_port, "added server `{}`", server.name);
+        info!(
+            { fields::CALLER } = %by,
+            { fields::SERVER } = %server.name,
+            { fields::PORT } = server.listen_port,
+            "Added server `{}`", server.name
+        );
         Ok(server)
     }
 
@@ -71,7 +77,7 @@ impl Servers {
             Ok(unchanged.unwrap_or_else(|| change.put_server(server)))
         };
         let server = self.ground.write(rule).await?;
-        info!(caller = %by, server = %server.name, "edited server `{}`", server.name);
+        info!({ fields::CALLER } = %by, { fields::SERVER } = %server.name, "Edited server `{}`", server.name);
         Ok(server)
     }
 
@@ -82,7 +88,7 @@ impl Servers {
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let removed = name.to_owned();
         self.ground.write(move |change| change.remove_server(&removed)).await?;
-        info!(caller = %by, server = name, "deleted server `{name}`");
+        info!({ fields::CALLER } = %by, { fields::SERVER } = name, "Deleted server `{name}`");
         Ok(())
     }
 
@@ -135,7 +141,11 @@ impl Servers {
             Ok((b_download, b_upload))
         };
         let (down, up) = self.ground.write(rule).await?;
-        info!(caller = %by, server = name, "set bandwidth of all accounts of server `{name}` to {down} down, {up} up");
+        info!(
+            { fields::CALLER } = %by,
+            { fields::SERVER } = name,
+            "Set bandwidth of all accounts of server `{name}` to {down} down, {up} up"
+        );
         Ok(())
     }
 

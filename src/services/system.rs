@@ -4,6 +4,7 @@ use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::refusal::Refusal;
+use crate::observe::fields;
 use crate::runtime::Status;
 use crate::runtime::os::host::{self, Host};
 
@@ -131,7 +132,7 @@ impl System {
             return Err(Refusal::StatusNotOk.into());
         }
         self.ground.runtime.reload();
-        info!(caller = %by, "looking again at everything that ought to run");
+        info!({ fields::CALLER } = %by, "Looking again at everything that ought to run");
         Ok(())
     }
 
