@@ -34,6 +34,8 @@ pub(crate) struct Hosts {
     pub(crate) taken: usize,
     /// Bytes that the next reads give.
     pub(crate) give: usize,
+    /// The flow that they give it to.
+    pub(crate) to: Option<FlowId>,
 }
 
 impl Outside for Hosts {
@@ -42,9 +44,9 @@ impl Outside for Hosts {
         Moved::Bytes(bytes.len())
     }
 
-    fn read(&mut self, _: FlowId, room: &mut [u8]) -> Moved {
+    fn read(&mut self, flow: FlowId, room: &mut [u8]) -> Moved {
         let length = room.len().min(self.give);
-        if length == 0 {
+        if length == 0 || self.to != Some(flow) {
             return Moved::Blocked;
         }
         room[..length].fill(7);
@@ -105,7 +107,7 @@ impl World {
         let Self { flows, hosts, now, streams } = self;
         let (owner, flow, stream) = &mut streams[at];
         let (taken, wanted) = (hosts.taken + up, stream.received + down);
-        hosts.give = down;
+        (hosts.give, hosts.to) = (down, Some(*flow));
         while hosts.taken < taken || stream.received < wanted {
             let now = now.pass(Duration::from_micros(100));
             if hosts.taken < taken {
@@ -116,6 +118,8 @@ impl World {
             flows.handle_packet(*owner, &stream.ack(), &mut NoHost, now);
             flows.turn(hosts, now, &mut |_, packet| stream.take(packet));
         }
+        flows.handle_packet(*owner, &stream.ack(), &mut NoHost, now.pass(Duration::from_micros(100)));
+        flows.turn(hosts, now.0, &mut |_, packet| stream.take(packet));
     }
 
     /// Lets so much time pass and the machine do what comes due.

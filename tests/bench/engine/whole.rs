@@ -105,7 +105,7 @@ impl Whole {
         let flow = self.world.streams[0].1;
         self.run(move |whole| {
             let before = stream.segments;
-            whole.world.hosts.give = BATCH * PAYLOAD;
+            (whole.world.hosts.give, whole.world.hosts.to) = (BATCH * PAYLOAD, Some(flow));
             let Self { rig: Rig { dataplane, outbox, now, .. }, world, stopwatch, .. } = whole;
             stopwatch.part(|| {
                 world.flows.handle_ready(flow);
