@@ -32,12 +32,15 @@ pub struct Reach {
 }
 
 /// Never reachable, whatever the configuration says.
-const NEVER_V4: [(Ipv4Addr, u8); 5] = [
+const NEVER_V4: [(Ipv4Addr, u8); 8] = [
     (Ipv4Addr::UNSPECIFIED, 8), // "this network", and 0.0.0.0 itself connects to loopback: RFC 1122, 3.2.1.3
     (Ipv4Addr::new(127, 0, 0, 0), 8), // loopback: RFC 1122, 3.2.1.3
     (Ipv4Addr::new(169, 254, 0, 0), 16), // link-local and cloud metadata: RFC 3927
     (Ipv4Addr::new(224, 0, 0, 0), 4), // multicast: RFC 5771
     (Ipv4Addr::new(240, 0, 0, 0), 4), // reserved and broadcast: RFC 1112, RFC 919
+    (Ipv4Addr::new(100, 100, 100, 200), 32), // cloud metadata: Alibaba's
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // cloud metadata: Azure's, among public addresses and only there for its guests
+    (Ipv4Addr::new(192, 0, 0, 192), 32),   // cloud metadata: Oracle's
 ];
 
 /// Reachable only where the configuration lists them.
@@ -51,12 +54,15 @@ const UNLISTED_V4: [(Ipv4Addr, u8); 6] = [
 ];
 
 /// Never reachable, whatever the configuration says.
-const NEVER_V6: [(Ipv6Addr, u8); 9] = [
+const NEVER_V6: [(Ipv6Addr, u8); 12] = [
     (Ipv6Addr::UNSPECIFIED, 96), // ::, ::1 and the deprecated IPv4-compatible addresses: RFC 4291, 2.5.5.1
     (Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), // IPv4-mapped: would open an IPv4 connection
     (Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10), // link-local: RFC 4291
     (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8), // multicast: RFC 4291
-    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), 128), // cloud metadata
+    (Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0), 32), // cloud metadata, credentials, time: Amazon's
+    (Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), 128), // cloud metadata: Oracle's
+    (Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42), 128), // cloud metadata: Scaleway's
+    (Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), 128), // cloud metadata: Google's
     (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96), // NAT64 embeds an IPv4 address: RFC 6052
     (Ipv6Addr::new(0x64, 0xff9b, 1, 0, 0, 0, 0, 0), 48), // NAT64 of local use: RFC 8215
     (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4 embeds an IPv4 address: RFC 3056
@@ -134,7 +140,7 @@ pub(crate) mod tests {
         reach.judge(address.parse().unwrap(), &mut host)
     }
 
-    const NEVER: [&str; 50] = [
+    const NEVER: [&str; 58] = [
         "0.0.0.0",
         "0.0.0.1",
         "0.255.255.255",
@@ -145,6 +151,9 @@ pub(crate) mod tests {
         "169.254.169.254",
         "169.254.170.2",
         "169.254.255.255",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
         "224.0.0.0",
         "224.0.0.251",
         "239.255.255.250",
@@ -184,14 +193,19 @@ pub(crate) mod tests {
         "ff0e::1",
         "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "fd00:ec2::254",
+        "fd00:ec2::253",
+        "fd00:ec2::23",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:42::42",
+        "fd20:ce::254",
         "2001:db8::9",
     ];
 
-    const UNLISTED: [&str; 24] = [
+    const UNLISTED: [&str; 26] = [
         "10.0.0.0",
         "10.255.255.255",
         "100.64.0.0",
-        "100.100.100.200",
+        "100.100.100.199",
         "100.127.255.255",
         "172.16.0.0",
         "172.31.255.255",
@@ -206,7 +220,9 @@ pub(crate) mod tests {
         "fc00::",
         "fc00::1",
         "fd00::1",
-        "fd00:ec2::253",
+        "fd00:ec1::254",
+        "fd00:ec3::254",
+        "fd20:ce::253",
         "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
         "fec0::",
         "fec0::1",
@@ -214,7 +230,7 @@ pub(crate) mod tests {
         "fd12:3456:789a:1::1",
     ];
 
-    const OPEN: [&str; 24] = [
+    const OPEN: [&str; 26] = [
         "1.0.0.0",
         "1.1.1.1",
         "9.255.255.255",
@@ -223,6 +239,8 @@ pub(crate) mod tests {
         "100.128.0.0",
         "126.255.255.255",
         "128.0.0.0",
+        "168.63.129.15",
+        "168.63.129.17",
         "169.253.255.255",
         "169.255.0.0",
         "172.15.255.255",
