@@ -1,13 +1,23 @@
 //! The host's own addresses.
 
-use std::net::IpAddr;
+use std::io::ErrorKind;
+use std::net::{IpAddr, UdpSocket};
 
 use nix::sys::socket::SockaddrStorage;
 
-/// Every address of every interface of the host. Empty where the kernel does not tell.
-pub fn of_host() -> Vec<IpAddr> {
-    let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-    interfaces.filter_map(|interface| interface.address.as_ref().and_then(ip)).collect()
+/// Every address of every interface of the host; `None` where the process may not ask, as in a sandbox without netlink.
+pub fn of_host() -> Option<Vec<IpAddr>> {
+    let interfaces = nix::ifaddrs::getifaddrs().ok()?;
+    Some(interfaces.filter_map(|interface| interface.address.as_ref().and_then(ip)).collect())
+}
+
+/// Whether the address is the host's, asked one at a time: only its own can be bound. In doubt it is.
+pub fn is_of_host(address: IpAddr) -> bool {
+    match UdpSocket::bind((address, 0)) {
+        Ok(_) => true,
+        // a host without IPv6 has no address of it either
+        Err(error) => error.kind() != ErrorKind::AddrNotAvailable && error.raw_os_error() != Some(libc::EAFNOSUPPORT),
+    }
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -21,6 +31,16 @@ mod tests {
 
     #[test]
     fn knows_that_loopback_is_the_hosts_own() {
-        assert!(of_host().contains(&"127.0.0.1".parse().unwrap()));
+        assert!(of_host().unwrap().contains(&"127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn tells_own_addresses_from_others_without_a_list() {
+        for own in of_host().unwrap().into_iter().filter(IpAddr::is_ipv4) {
+            assert!(is_of_host(own), "{own}");
+        }
+        for other in ["192.0.2.1", "2001:db8::1"] {
+            assert!(!is_of_host(other.parse().unwrap()), "{other}");
+        }
     }
 }

@@ -12,14 +12,15 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The list.
 #[derive(Debug)]
 pub(super) struct Host {
-    list: Vec<IpAddr>,
+    /// `None` where the kernel tells none.
+    list: Option<Vec<IpAddr>>,
     read: Option<Instant>,
     now: Instant,
 }
 
 impl Host {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { list: Vec::new(), read: None, now }
+        Self { list: None, read: None, now }
     }
 
     /// The host as it is at this time.
@@ -35,6 +36,7 @@ impl HostAddresses for Host {
             self.list = addresses::of_host();
             self.read = Some(self.now);
         }
-        self.list.contains(&address)
+        // a list that is not to be had must open nothing
+        self.list.as_ref().map_or_else(|| addresses::is_of_host(address), |list| list.contains(&address))
     }
 }

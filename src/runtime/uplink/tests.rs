@@ -186,7 +186,7 @@ fn never_opens_a_connection_to_this_host_by_its_settings() {
     let port = listener.local_addr().unwrap().port();
     let allow = vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let mut world = World::with(Settings { reach: Reach::new(allow), ..settings() });
-    let own = crate::runtime::os::addresses::of_host();
+    let own = crate::runtime::os::addresses::of_host().unwrap();
     for (number, address) in own.iter().filter(|address| address.is_ipv4()).enumerate() {
         world.dial(1_000 + u16::try_from(number).unwrap(), SocketAddr::new(*address, port));
     }
