@@ -120,6 +120,8 @@ impl Conductor {
                 warn!({ fields::SERVER } = %server, "Cannot run server `{server}`: {why}");
             }
             self.running.servers.remove(&server);
+            // its worker has closed it; one that is deleted meanwhile must not count as that worker's for ever
+            self.homes.remove(&server);
             faults.push((server, why));
         }
         for server in before.iter().filter(|server| self.running.servers.contains_key(*server)) {
