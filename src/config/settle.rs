@@ -1,12 +1,10 @@
 //! From texts to values: every check of a value, and its sentence.
 
-use std::net::IpAddr;
 use std::str::FromStr;
-
-use ipnet::IpNet;
 
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+use crate::domain::field;
 
 /// Checks what was written and puts defaults where nothing was.
 pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
@@ -21,12 +19,12 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
             .text(log)?
             .unwrap_or_else(|| "info".to_owned()),
         log_format: one("log_format", "text or json").text(log_format)?.unwrap_or(LogFormat::Text),
-        external_ip: one("external_ip", "an IP address").parsed()?,
-        endpoint: one("endpoint", "a host name or an IP address, without a port").text(host)?,
+        external_ip: one("external_ip", "an IP address").text(field::external_ip)?,
+        endpoint: one("endpoint", "a host name or an IP address, without a port").text(field::endpoint)?,
         accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,
-        reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(prefix)?,
+        reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
-            .list(prefix)?,
+            .list(field::network)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -107,23 +105,6 @@ fn log(text: &str) -> Option<String> {
 
 fn positive(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| *number > 0)
-}
-
-/// A prefix, or an address alone as a prefix of itself.
-fn prefix(text: &str) -> Option<IpNet> {
-    text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc())
-}
-
-/// An address, or labels of letters, digits and dashes between dots (RFC 1123, section 2.1).
-fn host(text: &str) -> Option<String> {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let is_name = text.len() <= 253 && text.split('.').all(is_label);
-    (text.parse::<IpAddr>().is_ok() || is_name).then(|| text.to_owned())
 }
 
 /// Both files or none.
@@ -207,7 +188,9 @@ mod tests {
             ("log_format", "\"xml\"", "xml"),
             ("external_ip", "\"vpn.example.org\"", "vpn.example.org"),
             ("endpoint", "\"vpn.example.org:51821\"", "vpn.example.org:51821"),
+            ("external_ip", "\"0.0.0.0\"", "0.0.0.0"),
             ("endpoint", "\"-a.example\"", "-a.example"),
+            ("endpoint", "\"192.0.2.300\"", "192.0.2.300"),
             ("limits.accounts", "0", "0"),
             ("limits.accounts", "-1", "-1"),
             ("limits.accounts", "4294967296", "4294967296"),

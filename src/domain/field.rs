@@ -69,17 +69,26 @@ pub(super) fn address_v6(text: &str) -> Option<Ipv6Addr> {
     }
 }
 
-/// Reads networks separated by commas; a bare address is a network of one.
+/// Reads the address by which clients reach a server: one that a packet could be sent to.
+pub fn external_ip(text: &str) -> Option<IpAddr> {
+    address(text).filter(|address| !address.is_unspecified() && !address.is_multicast())
+}
+
+/// Reads a network; a bare address is a network of one.
+pub fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.map(|network| network.trunc())
+}
+
+/// Reads networks separated by commas.
 pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let network =
-        |text: &str| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from)).map(|net| net.trunc());
     let networks: Vec<IpNet> =
         text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(network).collect::<Option<_>>()?;
     (networks.len() <= limits::ALLOWED_IPS_MAX).then_some(networks)
 }
 
 /// Reads what clients connect to: an address, or a domain (RFC 1123, section 2.1) of letters, digits, `-` and `.`.
-pub(super) fn endpoint(text: &str) -> Option<String> {
+pub fn endpoint(text: &str) -> Option<String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Some(address.to_string());

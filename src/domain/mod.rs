@@ -6,7 +6,7 @@
 pub mod access;
 pub mod account;
 pub mod client_config;
-mod field;
+pub mod field;
 pub mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -153,9 +153,7 @@ impl ServerDraft {
     /// What joins the server to networks: its external address and its own two.
     fn settle_networks(&self, server: &mut Server, among: &Intended, own: Option<&ServerName>) -> Result<(), Refusal> {
         if let Some(text) = given(self.external_ip.as_ref()) {
-            server.external_ip = field::address(text)
-                .filter(|address| !address.is_unspecified() && !address.is_multicast())
-                .ok_or(Refusal::ExternalIpMalformed)?;
+            server.external_ip = field::external_ip(text).ok_or(Refusal::ExternalIpMalformed)?;
         }
         if let Some(text) = given(self.address.as_ref()) {
             let net: Option<Ipv4Net> = text.parse().ok();
