@@ -115,7 +115,8 @@ impl Dataplane {
         let room = Room::new(memory, 0).ok_or(DropReason::OutboxFull)?;
         let length = tunnel.handle_initiation(from.remote.ip(), datagram, room, now)?;
         outbox.commit(from, length);
-        self.peers.roam(owner, from);
+        // the peer has moved only when it shows the new keys: this may be somebody who repeats what he overheard, once
+        // the tunnel that would know it again has been forgotten
         self.peers.note_hint(owner, from.remote);
         self.schedule(owner);
         Ok(())

@@ -1,5 +1,6 @@
 //! Handshakes, roaming, and silence.
 
+use super::super::timeouts;
 use super::*;
 use proptest::prelude::*;
 
@@ -82,6 +83,27 @@ fn takes_no_initiation_twice() {
     assert_eq!(world.handle(stranger, &initiation), Outcome::default());
     assert_eq!(world.handle(client.remote, &initiation), Outcome::default());
     assert_eq!(world.dropped(DropReason::Replayed), 2);
+}
+
+#[test]
+fn sends_nothing_to_where_an_initiation_came_from_before_the_keys_are_proved() {
+    let mut world = World::with_accounts(1);
+    let mut client = Client::new(1);
+    let captured = client.initiation();
+    client.connect(&mut world);
+    // what the last initiation said is forgotten with the keys
+    world.pass(timeouts::FORGET_KEYS);
+    world.plane.handle_deadline(&mut world.outbox, world.now);
+    world.drain();
+    let stranger = SocketAddr::from(([198, 51, 100, 66], 1));
+
+    let answered = world.handle(stranger, &captured);
+
+    assert_eq!(answered.sent.len(), 1, "it cannot be told from an honest one");
+    let figures = world.plane.account_figures(&account(1).name, world.now).unwrap();
+    assert_eq!(figures.endpoint, Some(client.remote));
+    let outcome = world.down(1, &packet(OUTSIDE, v4(1), b"for the client"));
+    assert_eq!(outcome.sent[0].0.remote, client.remote);
 }
 
 #[test]
