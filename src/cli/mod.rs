@@ -11,8 +11,9 @@ pub mod output;
 mod request;
 mod table;
 
+use std::fs::Permissions;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -115,13 +116,20 @@ async fn choose_server(command: &Command, call: &mut Call, door: &Door) -> Resul
     }
 }
 
-/// A client file holds a private key, and so does its picture: nobody else may read it.
+/// A client file holds a private key, and so does its picture: nobody else may read it, also where they could read what
+/// lay there before. What is no file, as a pipe, keeps its own mode.
 fn write_picture(file: &Path, picture: &str) -> Result<(), Failure> {
     let refuse = |problem: String| Failure::unusable(format!("cannot write `{}`: {problem}", file.display()));
     let bytes = STANDARD.decode(picture).map_err(|error| refuse(error.to_string()))?;
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file);
-    opened.and_then(|mut file| file.write_all(&bytes)).map_err(|error| refuse(error.to_string()))
+    let mut write = || {
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        file.write_all(&bytes)
+    };
+    write().map_err(|error: std::io::Error| refuse(error.to_string()))
 }
 
 /// A field of an answer as text, whatever its JSON type.
@@ -134,5 +142,23 @@ fn shown(value: &Value) -> String {
         Value::Number(number) => number.to_string(),
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_a_picture_that_nobody_else_reads_over_one_that_everybody_could() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("qr.png");
+        std::fs::write(&file, "an older and longer picture").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+
+        write_picture(&file, &STANDARD.encode("picture")).unwrap();
+
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(&file).unwrap(), b"picture");
     }
 }
