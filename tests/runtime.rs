@@ -260,6 +260,44 @@ fn follows_a_server_to_another_port_with_its_sessions() {
 }
 
 #[test]
+fn keeps_a_server_and_its_sessions_on_the_old_port_while_the_new_one_is_taken() {
+    let house = House::new();
+    let port = free_port();
+    let taken = UdpSocket::bind("[::]:0").unwrap();
+    let busy = taken.local_addr().unwrap().port();
+    let accounts = [account("a", 2)];
+    house.settle(&[(server("a", port), &accounts)]);
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    client.ping(1);
+    client.receive();
+
+    house.settle(&[(server("a", busy), &accounts)]);
+    assert_eq!(house.faults(), [format!("a: UDP port {busy}: Address already in use (os error 98)")]);
+    client.ping(1);
+    assert!(is_icmp(&client.receive(), 0));
+
+    drop(taken);
+    house.settle(&[(server("a", busy), &accounts)]);
+    assert_eq!(house.faults(), <[String; 0]>::default());
+    client.socket.connect((Ipv4Addr::LOCALHOST, busy)).unwrap();
+    client.ping(1);
+    assert!(is_icmp(&client.receive(), 0));
+}
+
+#[test]
+fn lets_two_servers_change_places() {
+    let house = House::new();
+    let (one, other) = (free_port(), free_port());
+    house.settle(&[(server("a", one), &[][..]), (server("b", other), &[][..])]);
+
+    house.settle(&[(server("a", other), &[][..]), (server("b", one), &[][..])]);
+
+    // workers free their ports each at its own time, so one of them may need a second try
+    house.settle(&[(server("a", other), &[][..]), (server("b", one), &[][..])]);
+    assert_eq!(house.faults(), <[String; 0]>::default());
+}
+
+#[test]
 fn is_gone_with_all_its_ports_within_two_seconds() {
     let house = House::new();
     let ports: Vec<u16> = (0..5).map(|_| free_port()).collect();

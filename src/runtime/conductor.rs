@@ -1,7 +1,7 @@
 //! The task that follows the store: it compares, tells the workers, and reports what is live.
 //!
-//! It waits for three things: a new intended state, a wish to look again, and the next try of servers that could not be
-//! brought up. It owns the picture of what was told to whom.
+//! It waits for three things: a new intended state, a wish to look again, and the next try of servers that do not run as
+//! they ought to. It owns the picture of what was told to whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -72,8 +72,8 @@ impl Conductor {
         for answer in answers {
             broken.extend(answer.await.unwrap_or_default());
         }
-        self.running = wanted.clone();
-        self.forget(broken);
+        let before = std::mem::replace(&mut self.running, wanted.clone());
+        self.note_faults(broken, &before);
         self.live.send_replace(wanted.revision);
         self.doing.send_replace(Status::Ready);
     }
@@ -111,20 +111,27 @@ impl Conductor {
         (0..self.workers.len()).min_by_key(|worker| load(*worker)).unwrap_or(0)
     }
 
-    /// Takes servers that could not be brought up out of the picture, so that the next look starts them again.
-    fn forget(&mut self, broken: Vec<Fault>) {
+    /// Corrects the picture where it is not as it ought to be, so that the next look tries again: a server that could not
+    /// be brought up is not there, one that could not be changed is as it was before.
+    fn note_faults(&mut self, broken: Vec<Fault>, running_before: &Intended) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
-        for Fault { server, why } in broken {
+        for Fault { server, why, goes_on } in broken {
             if !before.contains(&server) {
-                warn!({ fields::SERVER } = %server, "Cannot run server `{server}`: {why}");
+                warn!({ fields::SERVER } = %server, "Cannot run server `{server}` as it ought to: {why}");
             }
-            self.running.servers.remove(&server);
-            // its worker has closed it; one that is deleted meanwhile must not count as that worker's for ever
-            self.homes.remove(&server);
+            if let Some(as_before) = running_before.servers.get(&server).filter(|_| goes_on) {
+                self.running.servers.insert(server.clone(), as_before.clone());
+            } else {
+                self.running.servers.remove(&server);
+                // one that is deleted meanwhile must not count as its worker's for ever
+                self.homes.remove(&server);
+            }
             faults.push((server, why));
         }
-        for server in before.iter().filter(|server| self.running.servers.contains_key(*server)) {
+        let still: BTreeSet<&ServerName> = faults.iter().map(|(server, _)| server).collect();
+        let is_well = |server: &&ServerName| !still.contains(server) && self.running.servers.contains_key(*server);
+        for server in before.iter().filter(is_well) {
             info!({ fields::SERVER } = %server, "Server `{server}` runs again");
         }
     }

@@ -87,7 +87,7 @@ pub struct Uplink {
 #[error("the change is stored but not live yet")]
 pub struct Unsettled;
 
-/// Servers that ought to run and cannot, with the reason, for people.
+/// Servers that do not run as they ought to, with the reason, for people.
 type Faults = Arc<Mutex<Vec<(ServerName, String)>>>;
 
 /// The handle to what runs; cheap to clone.
@@ -146,7 +146,7 @@ impl Runtime {
         self.status.borrow().clone()
     }
 
-    /// Servers that ought to run and cannot, with the reason, for people. Each is tried again every few seconds.
+    /// Servers that do not run as they ought to, with the reason, for people. Each is tried again every few seconds.
     pub fn faults(&self) -> Vec<(ServerName, String)> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

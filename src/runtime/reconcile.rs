@@ -44,14 +44,34 @@ pub fn steps(running: &Intended, wanted: &Intended) -> Vec<Step> {
     let gone = running.servers.keys().filter(|name| !wanted.servers.contains_key(*name));
     let mut steps: Vec<Step> = gone.cloned().map(Step::Stop).collect();
     let mut starts = Vec::new();
+    let kept = wanted;
     for (name, wanted) in &wanted.servers {
         match running.servers.get(name) {
             None => starts.push(Step::Start(wanted.clone())),
-            Some(running) => change(running, wanted, &mut steps),
+            Some(present) if takes_a_port_from_another(present, wanted, running, kept) => {
+                steps.push(Step::Stop(name.clone()));
+                starts.push(Step::Start(wanted.clone()));
+            }
+            Some(present) => change(present, wanted, &mut steps),
         }
     }
     steps.extend(starts);
     steps
+}
+
+/// Whether a server moves to the port that another has that stays: servers that change places would wait for each other
+/// for ever.
+fn takes_a_port_from_another(
+    present: &IntendedServer,
+    wanted: &IntendedServer,
+    running: &Intended,
+    kept: &Intended,
+) -> bool {
+    let port = wanted.server.listen_port;
+    let has_it = |(name, other): (&ServerName, &IntendedServer)| {
+        other.server.listen_port == port && *name != wanted.server.name && kept.servers.contains_key(name)
+    };
+    port != present.server.listen_port && running.servers.iter().any(has_it)
 }
 
 /// The steps within one server.

@@ -36,7 +36,7 @@ const OUTBOX: usize = 1 << 19;
 /// What a worker is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Takes these steps, in this order, and says which servers cannot run.
+    /// Takes these steps, in this order, and says which servers do not run as they ought to.
     Apply {
         /// What to do.
         steps: Vec<Step>,
@@ -54,13 +54,15 @@ pub(super) enum Command {
     Stop,
 }
 
-/// A server that cannot run.
+/// A server that cannot run, or not as it ought to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fault {
     /// Which.
     pub(super) server: ServerName,
     /// Why, for people.
     pub(super) why: String,
+    /// Whether it goes on as it was, because only a change of it failed.
+    pub(super) goes_on: bool,
 }
 
 /// The handle to a worker's thread.
@@ -183,9 +185,11 @@ impl Turns {
         true
     }
 
-    /// Takes one step. A server that cannot run is closed, so that the next try begins afresh.
+    /// Takes one step. A server that cannot be changed goes on as it was: its clients keep their tunnels while the next
+    /// tries fail.
     fn take(&mut self, step: Step, now: Instant) -> Option<Fault> {
         let server = step.server().clone();
+        let goes_on = !matches!(step, Step::Start(_));
         let why = match step {
             Step::Start(wanted) => self.open(&wanted, now),
             Step::Stop(_) => {
@@ -195,8 +199,7 @@ impl Turns {
             Step::Change(_) | Step::Set(_) | Step::Remove(..) => self.adjust(&server, step, now),
         }
         .err()?;
-        self.close(&server);
-        Some(Fault { server, why })
+        Some(Fault { server, why, goes_on })
     }
 
     /// Changes a server that runs; one that does not has a fault already.
