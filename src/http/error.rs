@@ -42,7 +42,8 @@ pub(super) fn fault(cause: &anyhow::Error) -> Response {
     answer(number)
 }
 
-/// Answers for a handler that panicked. The panic hook has printed where; this ties the answer to it.
+/// Answers for a handler that panicked. The panic hook has printed where; this ties the answer to it. It serves builds
+/// that unwind: a release build ends at a panic, whole, rather than run on half dead (`Cargo.toml`).
 pub(super) fn panicked(payload: &(dyn Any + Send)) -> Response {
     let number = next_number();
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));

@@ -39,7 +39,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Shares out so many file descriptors: two thirds of them to flows, two fifths of those to any one peer.
+    /// Shares out so many file descriptors: two thirds of them to flows, two fifths of those to any one peer
+    /// while enough is free.
     pub const fn of_descriptors(descriptors: usize) -> Self {
         let flows = descriptors / 3 * 2;
         Self { flows, flows_of_owner: flows / 5 * 2 }

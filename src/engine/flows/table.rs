@@ -132,11 +132,13 @@ impl Table {
     }
 
     /// Whether one more flow of this kind is within the bounds.
+    ///
+    /// Nobody may have more than is still free: however many peers take all they can get, one share is left for those
+    /// that have little (the dynamic threshold of Choudhury and Hahne, 1998).
     pub(super) fn has_room(&self, owner: Owner, half_open: bool, limits: &Limits) -> bool {
         let tally = self.tallies.get(owner.index()).copied().unwrap_or_default();
-        self.len() < limits.flows
-            && tally.flows < limits.flows_of_owner
-            && !(half_open && tally.half_open >= HALF_OPEN_OF_OWNER)
+        let free = limits.flows.saturating_sub(self.len());
+        tally.flows < free.min(limits.flows_of_owner) && !(half_open && tally.half_open >= HALF_OPEN_OF_OWNER)
     }
 
     /// Adds a flow; the caller has asked [`Self::has_room`].

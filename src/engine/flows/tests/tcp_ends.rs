@@ -6,6 +6,7 @@ use smoltcp::socket::tcp::State;
 
 use crate::engine::flows::testing::{Dice, PEER, World, pattern, settings};
 use crate::engine::flows::{Limits, Request};
+use crate::engine::packet::Owner;
 use crate::engine::wire::checksum::Sum;
 use crate::engine::wire::{ip, protocol};
 
@@ -133,10 +134,29 @@ fn bounds_half_open_connections_and_flows_of_one_peer_and_of_all() {
     assert_eq!(asked, 256);
 
     let mut world =
-        World::with(crate::engine::flows::Settings { limits: Limits { flows: 30, flows_of_owner: 20 }, ..settings() });
+        World::with(crate::engine::flows::Settings { limits: Limits { flows: 60, flows_of_owner: 20 }, ..settings() });
     let asked = (1_000..1_300).filter(|port| world.send(&syn(*port)) != Request::Nothing).count();
     assert_eq!(asked, 20);
     assert_eq!(world.flows.counters().exhausted, 280);
+}
+
+#[test]
+fn leaves_room_for_a_quiet_peer_however_many_noisy_ones_there_are() {
+    let limits = Limits { flows: 100, flows_of_owner: 40 };
+    let mut world = World::with(crate::engine::flows::Settings { limits, ..settings() });
+    let host = &mut crate::engine::flows::reach::tests::Host(Vec::new());
+    let mut take = |owner: u32| {
+        let before = world.flows.len();
+        for port in 1_000..1_100 {
+            world.flows.handle_packet(Owner(owner), &segment(port, 1, 0, 0x02, &[]), host, world.now);
+        }
+        world.flows.len() - before
+    };
+
+    let noisy: Vec<usize> = (1..=4).map(&mut take).collect();
+
+    assert_eq!(noisy, [40, 30, 15, 8]);
+    assert!(take(5) > 0);
 }
 
 #[test]
@@ -145,7 +165,7 @@ fn dropping_a_peer_ends_its_flows_alone_and_frees_their_places() {
     let host = &mut crate::engine::flows::reach::tests::Host(Vec::new());
     for port in 1_000..1_100 {
         world.flows.handle_packet(PEER, &segment(port, 1, 0, 0x02, &[]), host, world.now);
-        world.flows.handle_packet(crate::engine::packet::Owner(9), &segment(port, 1, 0, 0x02, &[]), host, world.now);
+        world.flows.handle_packet(Owner(9), &segment(port, 1, 0, 0x02, &[]), host, world.now);
     }
     world.flows.drop_owner(PEER);
     let mut closed = 0;
