@@ -61,7 +61,7 @@ async fn stay_out_of_every_log_line() {
     world.operate(Method::GET, "/local/v1/access", "").await.success();
 
     let lines = String::from_utf8_lossy(&book.0.lock().unwrap()).into_owned();
-    assert!(lines.contains("added account `kept`"), "nothing was logged, so this proves nothing: {lines}");
+    assert!(lines.contains("Added account `kept`"), "nothing was logged, so this proves nothing: {lines}");
     for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess] {
         assert!(!lines.contains(secret), "a line holds {secret}");
     }

@@ -35,8 +35,8 @@ impl Outside for Hosts {
     fn write(&mut self, flow: FlowId, bytes: &[u8]) -> Moved {
         let some = 1 + self.dice.below(bytes.len().max(1));
         let far = self.far(flow);
-        // as the kernel does where bytes follow the end (EPIPE)
-        if far.broken || far.finished {
+        assert!(!far.finished, "bytes followed the end");
+        if far.broken {
             return Moved::Broken;
         }
         if far.stuck || bytes.is_empty() {

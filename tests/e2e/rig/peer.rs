@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -41,7 +41,8 @@ impl Interface {
         let program = Program::start("wireguard-go", &mut command, &folder.path().join("log"));
         let interface = Self { name, program, folder };
         let socket = format!("/var/run/wireguard/{}.sock", interface.name);
-        until(PATIENCE, "wireguard-go's control socket", || Path::new(&socket).exists().then_some(()));
+        // it is there a moment before anyone listens, and `wg` takes away a socket that refuses it
+        until(PATIENCE, "wireguard-go's control socket", || UnixStream::connect(&socket).ok());
         interface.configure(host, configuration);
         interface
     }

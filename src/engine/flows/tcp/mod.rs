@@ -241,6 +241,10 @@ impl Connection {
     fn drain<O: Outside>(&mut self, id: FlowId, outside: &mut O) -> Result<bool, ()> {
         let mut moved = 0;
         let socket = self.sockets.get_mut::<Socket<'_>>(self.handle);
+        // smoltcp takes bytes even after a FIN, which no honest peer sends, and the outside has been told of the end
+        if self.finished && socket.can_recv() {
+            return Err(());
+        }
         while socket.can_recv() {
             if moved >= FAIR_SHARE {
                 return Ok(true);
