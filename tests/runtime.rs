@@ -95,11 +95,12 @@ impl House {
         let revision = Revision(self.intended.borrow().revision.0 + 1);
         let servers = servers.iter().map(|(server, accounts)| {
             let accounts = accounts.iter().map(|account| (account.name.clone(), Arc::new(account.clone()))).collect();
-            let entry = IntendedServer { server: Arc::new(server.clone()), accounts: Arc::new(accounts) };
-            (server.name.clone(), entry)
+            let name = server.name.clone();
+            let server = Arc::new(server.clone());
+            (name, IntendedServer { server, accounts: Arc::new(accounts), forwards: Arc::default() })
         });
         let servers: BTreeMap<_, _> = servers.collect();
-        self.intended.send_replace(Arc::new(Intended { revision, servers }));
+        self.intended.send_replace(Arc::new(Intended { revision, servers, ..Intended::default() }));
         self.tokio.block_on(self.runtime.settled(revision)).unwrap();
     }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::firewall::Firewall;
 use super::name::{AccountName, ServerName};
+use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
 
 /// Counts commits; grows by one with each.
@@ -22,6 +24,8 @@ pub struct Intended {
     pub revision: Revision,
     /// The servers, each with its accounts.
     pub servers: BTreeMap<ServerName, IntendedServer>,
+    /// The firewall, which is one for all servers.
+    pub firewall: Arc<Firewall>,
 }
 
 /// A server that ought to run, and its accounts.
@@ -31,6 +35,8 @@ pub struct IntendedServer {
     pub server: Arc<Server>,
     /// Its accounts, the disabled ones too.
     pub accounts: Arc<BTreeMap<AccountName, Arc<Account>>>,
+    /// Its port forwards.
+    pub forwards: Arc<BTreeMap<OuterPort, PortForward>>,
 }
 
 impl Intended {
@@ -49,7 +55,8 @@ impl Intended {
         if let Some(present) = self.servers.get_mut(&server.name) {
             return Some(std::mem::replace(&mut present.server, server));
         }
-        self.servers.insert(server.name.clone(), IntendedServer { server, accounts: Arc::default() });
+        self.servers
+            .insert(server.name.clone(), IntendedServer { server, accounts: Arc::default(), forwards: Arc::default() });
         None
     }
 

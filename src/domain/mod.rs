@@ -8,6 +8,7 @@ pub mod account;
 pub mod client_config;
 pub mod field;
 pub mod figures;
+pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod intended;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod name;
 pub mod password;
 pub mod pool;
+pub mod port_forward;
 pub mod rate;
 pub mod refusal;
 pub mod server;

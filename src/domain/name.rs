@@ -86,6 +86,11 @@ name!(
     Username, Refusal::UsernameMalformed, &[]
 );
 
+name!(
+    /// A firewall rule's name.
+    RuleName, Refusal::RuleNameMalformed, &[]
+);
+
 /// The name of a server's network interface: `wg` and a number of at most five digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InterfaceName(u32);

@@ -82,6 +82,9 @@ pub enum Refusal {
     #[error("The IP address is not within the range of the wireguard server")]
     AddressOutOfRange,
 
+    /// A firewall rule's name that is malformed.
+    #[error("Wrong rule name. Must be letters and numbers only")]
+    RuleNameMalformed,
     /// Beyond the contract: a field whose value has no text of its own there.
     #[error("Incorrect value {field} (should be {rule})")]
     FieldMalformed {

@@ -5,6 +5,7 @@
 
 pub mod dataplane;
 pub mod flows;
+pub mod fragments;
 pub mod outbox;
 pub mod packet;
 pub mod wire;

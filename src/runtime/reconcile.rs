@@ -168,8 +168,9 @@ mod tests {
     fn state(servers: &[(Server, &[Account])]) -> Intended {
         let entries = servers.iter().map(|(server, accounts)| {
             let accounts = accounts.iter().map(|a| (a.name.clone(), Arc::new(a.clone()))).collect();
-            let entry = IntendedServer { server: Arc::new(server.clone()), accounts: Arc::new(accounts) };
-            (server.name.clone(), entry)
+            let name = server.name.clone();
+            let server = Arc::new(server.clone());
+            (name, IntendedServer { server, accounts: Arc::new(accounts), forwards: Arc::default() })
         });
         Intended { servers: entries.collect(), ..Intended::default() }
     }

@@ -130,7 +130,7 @@ impl Servers {
     ) -> Result<(), Error> {
         let server = name.to_owned();
         let rule = move |change: &mut Change| {
-            let IntendedServer { server, accounts } =
+            let IntendedServer { server, accounts, .. } =
                 change.intended().server(&server).ok_or(Refusal::ServerNotFound)?.clone();
             let b_download = rate_or("b_download", download.as_ref(), server.b_download)?;
             let b_upload = rate_or("b_upload", upload.as_ref(), server.b_upload)?;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Flows;
-use super::split::{self, HEADROOM};
 use super::table::{End, FlowId};
+use crate::engine::fragments::split::{self, HEADROOM};
 use crate::engine::packet::Owner;
 use crate::engine::wire::icmp::{self, Complaint, Echo, Icmp, Kind};
 use crate::engine::wire::{Ip, ip, ipv6, protocol, udp};

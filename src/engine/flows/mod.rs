@@ -8,13 +8,11 @@
 mod answers;
 mod counters;
 mod deadlines;
-mod fragments;
 mod inbound;
 mod outbound;
 mod ping;
 pub mod reach;
 mod settings;
-mod split;
 mod table;
 mod tcp;
 #[cfg(test)]
@@ -33,7 +31,6 @@ use smoltcp::wire::HardwareAddress;
 use self::answers::Answers;
 pub use self::counters::Counters;
 use self::deadlines::Deadlines;
-use self::fragments::Fragments;
 pub use self::inbound::DATAGRAM_AT;
 pub use self::outbound::Request;
 pub use self::settings::{Limits, Settings};
@@ -42,6 +39,7 @@ use self::table::{End, Table};
 use self::tcp::device::{Blank, SUPER_SEGMENT};
 use self::tcp::{Clock, Next, Turn};
 pub use self::tcp::{Moved, Outside};
+use crate::engine::fragments::gather::Fragments;
 use crate::engine::packet::Owner;
 
 /// Flows that are served in one turn; what is left is served in the next.
@@ -96,7 +94,7 @@ impl Flows {
             settings,
             table: Table::new(seed),
             deadlines: Deadlines::default(),
-            fragments: Fragments::new(seed),
+            fragments: Fragments::new(seed, timeouts::FRAGMENTS),
             answers: Answers::new(),
             counters: Counters::default(),
             ready: VecDeque::new(),

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::engine::flows::testing::{OWN, PEER, World, ip, pattern};
-use crate::engine::flows::{DATAGRAM_AT, FlowId, Request, split};
+use crate::engine::flows::{DATAGRAM_AT, FlowId, Request};
+use crate::engine::fragments::split;
 use crate::engine::wire::icmp::{self, Complaint, Echo, Icmp, Kind};
 use crate::engine::wire::udp::Udp;
 use crate::engine::wire::{Ip, protocol, udp};

@@ -2,11 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::FixedState;
 
-use super::timeouts;
 use crate::engine::packet::Owner;
 use crate::engine::wire::{Ip, ip, ipv4, ipv6};
 
@@ -53,19 +52,23 @@ struct Piece<'p> {
 
 /// Unfinished packets.
 #[derive(Debug)]
-pub(super) struct Fragments {
+pub struct Fragments {
+    /// How long a packet waits for its rest.
+    life: Duration,
     pending: HashMap<Key, Pending, FixedState>,
     /// When each is given up, oldest first. A key may outlive its packet here.
     expiries: VecDeque<(Instant, Key)>,
     owners: HashMap<Owner, usize, FixedState>,
     bytes: usize,
     /// Fragments that did not fit, overlapped or were malformed, and packets whose rest did not come.
-    pub(super) dropped: u64,
+    pub dropped: u64,
 }
 
 impl Fragments {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Nothing begun. The seed is secret and random; `life` is how long a packet waits for its rest.
+    pub fn new(seed: u64, life: Duration) -> Self {
         Self {
+            life,
             pending: HashMap::with_hasher(FixedState::with_seed(seed)),
             expiries: VecDeque::new(),
             owners: HashMap::with_hasher(FixedState::with_seed(seed)),
@@ -75,7 +78,7 @@ impl Fragments {
     }
 
     /// Takes a fragment; returns the whole packet, without traces of fragmentation, once nothing is missing.
-    pub(super) fn handle(&mut self, owner: Owner, packet: &[u8], now: Instant) -> Option<Vec<u8>> {
+    pub fn handle(&mut self, owner: Owner, packet: &[u8], now: Instant) -> Option<Vec<u8>> {
         self.expire(now);
         let Some(piece) = Piece::read(owner, packet) else {
             self.dropped += 1;
@@ -103,12 +106,12 @@ impl Fragments {
     }
 
     /// When the oldest unfinished packet is given up.
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
+    pub fn next_expiry(&self) -> Option<Instant> {
         self.expiries.front().map(|(at, _)| *at)
     }
 
     /// Gives up what has waited too long.
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub fn expire(&mut self, now: Instant) {
         while let Some((at, key)) = self.expiries.front().copied() {
             if at > now {
                 return;
@@ -119,7 +122,7 @@ impl Fragments {
     }
 
     /// Forgets what this peer has begun.
-    pub(super) fn drop_owner(&mut self, owner: Owner) {
+    pub fn drop_owner(&mut self, owner: Owner) {
         let keys: Vec<Key> = self.expiries.iter().map(|(_, key)| *key).filter(|key| key.owner == owner).collect();
         for key in keys {
             self.forget(&key);
@@ -148,7 +151,7 @@ impl Fragments {
         *of_owner += 1;
         self.pending.insert(piece.key, Pending::new(piece.key.source));
         self.bytes += ip::header_len(piece.key.source);
-        self.expiries.push_back((now + timeouts::FRAGMENTS, piece.key));
+        self.expiries.push_back((now + self.life, piece.key));
         true
     }
 
@@ -254,12 +257,19 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::engine::flows::split;
-    use crate::engine::flows::testing::start;
+    use crate::engine::fragments::split;
     use crate::engine::wire::udp;
+
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs a beginning, and there is no other")]
+    fn start() -> Instant {
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(Instant::now)
+    }
+
+    fn none_yet() -> Fragments {
+        Fragments::new(1, Duration::from_secs(2))
+    }
 
     /// A UDP packet of this many bytes of payload, and its fragments for an MTU of 1,280.
     fn fragmented(v6: bool, length: usize, identification: u32) -> (Vec<u8>, Vec<Vec<u8>>) {
@@ -300,7 +310,7 @@ mod tests {
             let (whole, pieces) = fragmented(v6, 4_500, 7);
             assert_eq!(pieces.len(), 4);
             for order in permutations(pieces.len()) {
-                let mut fragments = Fragments::new(1);
+                let mut fragments = none_yet();
                 let mut got = None;
                 for at in &order {
                     assert_eq!(got, None, "{order:?}");
@@ -318,7 +328,7 @@ mod tests {
     #[test]
     fn drops_the_whole_packet_where_fragments_overlap() {
         let (_, pieces) = fragmented(false, 4_500, 7);
-        let mut fragments = Fragments::new(1);
+        let mut fragments = none_yet();
         fragments.handle(Owner(0), &pieces[0], start());
         fragments.handle(Owner(0), &pieces[0], start());
 
@@ -330,7 +340,7 @@ mod tests {
 
     #[test]
     fn bounds_what_waits_and_gives_it_up_after_two_seconds() {
-        let mut fragments = Fragments::new(1);
+        let mut fragments = none_yet();
         for owner in 0..40 {
             for identification in 0..100 {
                 let (_, pieces) = fragmented(false, 3_000, identification);
@@ -351,7 +361,7 @@ mod tests {
     #[test]
     fn never_mixes_peers() {
         let (_, pieces) = fragmented(true, 3_000, 9);
-        let mut fragments = Fragments::new(1);
+        let mut fragments = none_yet();
         fragments.handle(Owner(0), &pieces[0], start());
         fragments.handle(Owner(1), &pieces[1], start());
 

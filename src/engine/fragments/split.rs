@@ -3,7 +3,7 @@
 use crate::engine::wire::{checksum, ipv4, ipv6};
 
 /// Bytes that must lie unused before a packet that is to be cut: room for IPv6's fragment header.
-pub(super) const HEADROOM: usize = FRAGMENT_HEADER;
+pub const HEADROOM: usize = FRAGMENT_HEADER;
 
 const FRAGMENT_HEADER: usize = 8;
 /// The protocol number of IPv6's fragment header.
@@ -12,7 +12,7 @@ const FRAGMENT: u8 = 44;
 /// Cuts the packet behind the first [`HEADROOM`] bytes of `buffer`, which has a plain header; `each` gets the fragments.
 ///
 /// A fragment's headers are written over the end of the one before it, which has been handed over by then.
-pub(super) fn split(buffer: &mut [u8], mtu: usize, identification: u32, each: impl FnMut(&mut [u8])) {
+pub fn split(buffer: &mut [u8], mtu: usize, identification: u32, each: impl FnMut(&mut [u8])) {
     if buffer[HEADROOM] >> 4 == 4 {
         split_v4(&mut buffer[HEADROOM..], mtu, identification, each);
     } else {
