@@ -10,11 +10,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::os::door::Door;
 use super::reconcile::{self, Step};
-use super::worker::{Command, Fault, Worker};
+use super::worker::{Command, Deed, Fault, Order, Worker};
 use super::{Faults, Status};
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::ServerName;
+use crate::domain::server::Server;
 use crate::observe::fields;
 
 /// How long until a server that could not be brought up is tried again.
@@ -24,8 +26,8 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 pub(super) struct Conductor {
     workers: Arc<[Worker]>,
     running: Intended,
-    /// Which worker has a server.
-    homes: BTreeMap<ServerName, usize>,
+    /// The slot of each server that was told to the workers.
+    slots: BTreeMap<ServerName, usize>,
     live: watch::Sender<Revision>,
     doing: watch::Sender<Status>,
     faults: Faults,
@@ -37,6 +39,16 @@ pub(super) fn start(conductor: Conductor, intended: watch::Receiver<Arc<Intended
     tokio::spawn(conductor.run(intended, looks));
 }
 
+/// A server that cannot run, or not as it ought to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    server: ServerName,
+    /// Why, for people.
+    why: String,
+    /// Whether it goes on as it was, because only a change of it failed.
+    goes_on: bool,
+}
+
 impl Conductor {
     /// Knows the workers, and that nothing runs.
     pub(super) fn new(
@@ -45,7 +57,7 @@ impl Conductor {
         doing: watch::Sender<Status>,
         faults: Faults,
     ) -> Self {
-        Self { workers, running: Intended::default(), homes: BTreeMap::new(), live, doing, faults }
+        Self { workers, running: Intended::default(), slots: BTreeMap::new(), live, doing, faults }
     }
 
     async fn run(mut self, mut intended: watch::Receiver<Arc<Intended>>, mut looks: mpsc::Receiver<()>) {
@@ -67,56 +79,128 @@ impl Conductor {
         if !steps.is_empty() {
             self.doing.send_replace(Status::Loading(format!("{} changes", steps.len())));
         }
-        let answers = self.tell(steps);
+        let mut orders = self.no_orders();
         let mut broken = Vec::new();
-        for answer in answers {
-            broken.extend(answer.await.unwrap_or_default());
+        for step in steps {
+            if self.takes_a_port(&step) {
+                // one that was given up is free only when every worker has let go of it
+                broken.extend(self.carry_out(std::mem::replace(&mut orders, self.no_orders())).await);
+            }
+            if let Err(fault) = self.order(step, &mut orders) {
+                broken.push(fault);
+            }
         }
+        broken.extend(self.carry_out(orders).await);
+        // one that is deleted while it cannot run must not keep its slot
+        self.slots.retain(|name, _| wanted.servers.contains_key(name));
         let before = std::mem::replace(&mut self.running, wanted.clone());
         self.note_faults(broken, &before);
         self.live.send_replace(wanted.revision);
         self.doing.send_replace(Status::Ready);
     }
 
-    /// Hands each step to the worker that has its server. Within a worker the order stays; a port that moves from one
-    /// worker to another is free by the second try at the latest.
-    fn tell(&mut self, steps: Vec<Step>) -> Vec<oneshot::Receiver<Vec<Fault>>> {
-        let mut shares: Vec<Vec<Step>> = self.workers.iter().map(|_| Vec::new()).collect();
-        for step in steps {
-            let home = self.home(&step);
-            shares[home].push(step);
-        }
-        let told = self.workers.iter().zip(shares).filter(|(_, share)| !share.is_empty());
-        told.map(|(worker, steps)| {
-            let (answer, answered) = oneshot::channel();
-            worker.tell(Command::Apply { steps, answer });
-            answered
-        })
-        .collect()
+    fn no_orders(&self) -> Vec<Vec<Order>> {
+        self.workers.iter().map(|_| Vec::new()).collect()
     }
 
-    /// The worker of a step's server; a new server goes to the one with the fewest.
-    fn home(&mut self, step: &Step) -> usize {
-        let name = step.server();
-        let home = self.homes.get(name).copied().unwrap_or_else(|| self.least());
+    /// Whether a step opens a port.
+    fn takes_a_port(&self, step: &Step) -> bool {
         match step {
-            Step::Stop(_) => self.homes.remove(name),
-            Step::Start(_) | Step::Change(_) | Step::Set(_) | Step::Remove(..) => self.homes.insert(name.clone(), home),
-        };
-        home
+            Step::Start(_) => true,
+            Step::Change(server) => self.moves(server),
+            Step::Stop(_) | Step::Set(_) | Step::Remove(..) => false,
+        }
     }
 
-    fn least(&self) -> usize {
-        let load = |worker: usize| self.homes.values().filter(|home| **home == worker).count();
-        (0..self.workers.len()).min_by_key(|worker| load(*worker)).unwrap_or(0)
+    /// Whether a server that runs is to have another port.
+    fn moves(&self, server: &Server) -> bool {
+        let running = self.running.servers.get(&server.name);
+        running.is_none_or(|running| running.server.listen_port != server.listen_port)
+    }
+
+    /// Turns a step into an order for each worker.
+    fn order(&mut self, step: Step, orders: &mut [Vec<Order>]) -> Result<(), Broken> {
+        let name = step.server().clone();
+        let slot = self.slot(&name);
+        let mut tell = |deeds: Vec<Deed>| {
+            for (share, deed) in orders.iter_mut().zip(deeds) {
+                share.push(Order { slot, deed });
+            }
+        };
+        let each = |deed: &dyn Fn() -> Deed| self.workers.iter().map(|_| deed()).collect::<Vec<_>>();
+        let fault = |goes_on| move |why| Broken { server: name.clone(), why, goes_on };
+        match step {
+            Step::Start(wanted) => {
+                let doors = self.open_doors(wanted.server.listen_port).map_err(fault(false))?;
+                tell(doors.into_iter().map(|door| Deed::Open(wanted.clone(), door)).collect());
+            }
+            Step::Change(server) if self.moves(&server) => {
+                let doors = self.open_doors(server.listen_port).map_err(fault(true))?;
+                tell(doors.into_iter().map(|door| Deed::Change(Arc::clone(&server), Some(door))).collect());
+            }
+            Step::Change(server) => tell(each(&|| Deed::Change(Arc::clone(&server), None))),
+            Step::Set(account) => tell(each(&|| Deed::Set(Arc::clone(&account)))),
+            Step::Remove(_, account) => tell(each(&|| Deed::Remove(account.clone()))),
+            Step::Stop(server) => {
+                tell(each(&|| Deed::Close));
+                self.slots.remove(&server);
+            }
+        }
+        Ok(())
+    }
+
+    /// A server's slot: its own, or the lowest free one.
+    fn slot(&mut self, name: &ServerName) -> usize {
+        if let Some(slot) = self.slots.get(name) {
+            return *slot;
+        }
+        let taken: BTreeSet<usize> = self.slots.values().copied().collect();
+        let slot = (0..=taken.len()).find(|slot| !taken.contains(slot)).unwrap_or_default();
+        self.slots.insert(name.clone(), slot);
+        slot
+    }
+
+    fn open_doors(&self, port: u16) -> Result<Vec<Door>, String> {
+        Door::open_shared(port, self.workers.len()).map_err(|error| format!("UDP port {port}: {error}"))
+    }
+
+    /// Has every worker carry out its orders, and waits until all have. A server that one of them cannot run is closed at
+    /// all of them.
+    async fn carry_out(&self, orders: Vec<Vec<Order>>) -> Vec<Broken> {
+        let faults = self.tell(orders).await;
+        let close = || faults.iter().map(|fault| Order { slot: fault.slot, deed: Deed::Close }).collect();
+        if !faults.is_empty() {
+            self.tell(self.workers.iter().map(|_| close()).collect()).await;
+        }
+        let named = |Fault { slot, why }: Fault| {
+            let (server, _) = self.slots.iter().find(|(_, at)| **at == slot)?;
+            Some(Broken { server: server.clone(), why, goes_on: false })
+        };
+        faults.into_iter().filter_map(named).collect()
+    }
+
+    async fn tell(&self, orders: Vec<Vec<Order>>) -> Vec<Fault> {
+        let told = self.workers.iter().zip(orders).filter(|(_, share)| !share.is_empty());
+        let answers: Vec<oneshot::Receiver<Vec<Fault>>> = told
+            .map(|(worker, orders)| {
+                let (answer, answered) = oneshot::channel();
+                worker.tell(Command::Apply { orders, answer });
+                answered
+            })
+            .collect();
+        let mut faults = Vec::new();
+        for answer in answers {
+            faults.extend(answer.await.unwrap_or_default());
+        }
+        faults
     }
 
     /// Corrects the picture where it is not as it ought to be, so that the next look tries again: a server that could not
     /// be brought up is not there, one that could not be changed is as it was before.
-    fn note_faults(&mut self, broken: Vec<Fault>, running_before: &Intended) {
+    fn note_faults(&mut self, broken: Vec<Broken>, running_before: &Intended) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
-        for Fault { server, why, goes_on } in broken {
+        for Broken { server, why, goes_on } in broken {
             if !before.contains(&server) {
                 warn!({ fields::SERVER } = %server, "Cannot run server `{server}` as it ought to: {why}");
             }
@@ -124,8 +208,6 @@ impl Conductor {
                 self.running.servers.insert(server.clone(), as_before.clone());
             } else {
                 self.running.servers.remove(&server);
-                // one that is deleted meanwhile must not count as its worker's for ever
-                self.homes.remove(&server);
             }
             faults.push((server, why));
         }

@@ -5,6 +5,7 @@
 
 mod conductor;
 pub mod os;
+mod parcels;
 pub mod reconcile;
 mod room;
 mod share;
@@ -27,6 +28,8 @@ use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
+/// The most workers: their number has to fit in a byte of a session's index, several times for an even spread.
+const WORKERS_MAX: usize = 64;
 /// How long workers get to end.
 const STOP_BOUND: Duration = Duration::from_millis(1_500);
 
@@ -109,11 +112,11 @@ impl Runtime {
     pub fn start(settings: &Settings, intended: watch::Receiver<Arc<Intended>>) -> Result<Self, StartError> {
         let uplink = choose(settings.uplink)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = settings.workers.unwrap_or(cores).max(1);
+        let count = settings.workers.unwrap_or(cores).clamp(1, WORKERS_MAX);
+        let count = u8::try_from(count).unwrap_or(1);
         let reach = Reach::new(settings.reach_allow.clone());
         let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let start = |index| Worker::start(index, reach.clone(), descriptors.clone());
-        let workers: Arc<[Worker]> = (0..count).map(start).collect::<Result<Vec<_>, _>>()?.into();
+        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors)?.into();
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);

@@ -1,5 +1,6 @@
 //! One server at work: its port, its machines and its uplink, and the order in which they take turns.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,29 +9,35 @@ use mio::{Interest, Registry, Token};
 
 use super::os::door::{Door, Inbox, Sent};
 use super::os::entropy;
+use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
 use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::IntendedServer;
 use crate::domain::limits;
-use crate::domain::name::{AccountName, ServerName};
+use crate::domain::name::AccountName;
 use crate::domain::server::Server;
+use crate::engine::dataplane::around::{Around, Beyond, Parcel};
+use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::flows::Limits;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
+use crate::engine::packet::{Offload, Owner};
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
 
-/// Where a room registers its sockets: tokens whose upper half is the room's slot.
+/// Where a room registers its sockets, tokens whose upper half is the room's slot, and at which worker.
 #[derive(Debug)]
 pub(super) struct Place {
     /// The worker's event queue.
     pub(super) registry: Registry,
-    /// The room's slot in the worker.
+    /// The server's slot, the same at every worker.
     pub(super) slot: usize,
+    /// Which worker this is.
+    pub(super) seat: Seat,
 }
 
 impl Place {
@@ -55,11 +62,42 @@ pub(super) struct Desk<'a> {
     pub(super) inbox: &'a mut Inbox,
     /// Where datagrams wait to go out; empty between turns.
     pub(super) outbox: &'a mut Outbox,
+    /// The ways to the other workers.
+    pub(super) outgoing: &'a mut Outgoing,
     /// The present.
     pub(super) now: Instant,
 }
 
-/// A running server.
+/// Where packets go that leave a room's road otherwise than by its door.
+struct Exits<'a> {
+    uplink: &'a mut SocketsUplink,
+    outgoing: &'a mut Outgoing,
+    slot: usize,
+    now: Instant,
+}
+
+/// For packets on their way down, which have no other way.
+struct Nowhere;
+
+impl Beyond for Nowhere {
+    fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {}
+
+    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
+        false
+    }
+}
+
+impl Beyond for Exits<'_> {
+    fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.uplink.handle_packet(owner, packet, self.now);
+    }
+
+    fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
+        self.outgoing.hand(worker, self.slot, parcel)
+    }
+}
+
+/// A running server, as far as its clients live at this worker.
 #[derive(Debug)]
 pub(super) struct Room {
     place: Place,
@@ -73,24 +111,25 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// Opens the port and takes in the accounts.
+    /// Takes over a door and takes in the accounts.
     ///
     /// # Errors
-    /// Why the server cannot run, for people.
+    /// The operating system's, where it has no more room for sockets.
     pub(super) fn open(
         wanted: &IntendedServer,
         place: Place,
+        mut door: Door,
         reach: Reach,
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
-    ) -> Result<Self, String> {
+    ) -> io::Result<Self> {
         let server = Arc::clone(&wanted.server);
-        let door = open_door(&place, server.listen_port)?;
+        door.register(&place.registry, place.token(0), Interest::READABLE)?;
         let mut share = descriptors.join();
-        let registry = place.registry.try_clone().map_err(|error| error.to_string())?;
+        let registry = place.registry.try_clone()?;
         let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
         let uplink = SocketsUplink::new(registry, tokens, flow_settings(&server, &reach, share.limits()), desk.now);
-        let dataplane = Dataplane::new(server, || u32::from_ne_bytes(entropy::bytes()), desk.now);
+        let dataplane = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         let mut opened = Self { place, door, door_ready: true, plane: dataplane, uplink, reach, share };
         for account in wanted.accounts.values() {
             opened.set_account(Arc::clone(account), desk);
@@ -98,18 +137,14 @@ impl Room {
         Ok(opened)
     }
 
-    /// The server's name.
-    pub(super) fn name(&self) -> &ServerName {
-        &self.plane.server().name
-    }
-
-    /// Changes the server; tunnels that the change does not concern go on.
+    /// Changes the server, and its door where that is another; tunnels that the change does not concern go on.
     ///
     /// # Errors
-    /// Why it cannot run so, for people.
-    pub(super) fn change(&mut self, server: Arc<Server>, desk: &mut Desk<'_>) -> Result<(), String> {
-        if server.listen_port != self.plane.server().listen_port {
-            self.door = open_door(&self.place, server.listen_port)?;
+    /// The operating system's, where it has no more room for sockets.
+    pub(super) fn change(&mut self, server: Arc<Server>, door: Option<Door>, desk: &mut Desk<'_>) -> io::Result<()> {
+        if let Some(mut door) = door {
+            door.register(&self.place.registry, self.place.token(0), Interest::READABLE)?;
+            self.door = door;
             self.door_ready = true;
         }
         self.apply(Change::Server(server), desk);
@@ -128,7 +163,7 @@ impl Room {
     }
 
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
-        if let Some(cut) = self.plane.apply(change, desk.outbox, desk.now) {
+        if let Some(cut) = self.with_around(desk, |plane, _, around, now| plane.apply(change, around, now)) {
             self.uplink.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
@@ -159,7 +194,7 @@ impl Room {
             self.settle_uplink(desk.now);
         }
         if self.plane.poll_deadline().is_some_and(|at| at <= desk.now) {
-            self.plane.handle_deadline(desk.outbox, desk.now);
+            self.with_around(desk, |plane, _, around, now| plane.handle_deadline(around, now));
         }
         for _ in 0..BATCHES {
             if !self.door_ready {
@@ -174,15 +209,24 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, uplink, .. } = self;
-        let (outbox, now) = (&mut *desk.outbox, desk.now);
+        let Self { door, plane, uplink, place, .. } = self;
+        let now = desk.now;
+        let mut exits = Exits { uplink, outgoing: desk.outgoing, slot: place.slot, now };
+        let mut around = Around { outbox: desk.outbox, beyond: &mut exits };
         let received = door.receive(desk.inbox, |from, datagram| {
-            make_room(door, outbox);
-            if let Some(outward) = plane.handle_datagram(from, datagram, outbox, now) {
-                uplink.handle_packet(outward.owner, outward.packet, now);
-            }
+            make_room(door, around.outbox);
+            plane.handle_datagram(from, datagram, &mut around, now);
         });
         received.is_ok_and(|datagrams| datagrams > 0)
+    }
+
+    /// Takes what another worker hands over.
+    pub(super) fn take_parcel(&mut self, parcel: Parcel<'_>, desk: &mut Desk<'_>) {
+        self.with_around(desk, |plane, door, around, now| {
+            make_room(door, around.outbox);
+            plane.handle_parcel(parcel, around, now);
+        });
+        flush(&self.door, desk.outbox);
     }
 
     /// Gives the uplink its turn, and takes its packets down the road.
@@ -191,8 +235,20 @@ impl Room {
         let (outbox, now) = (&mut *desk.outbox, desk.now);
         uplink.turn(now, &mut |owner, packet| {
             make_room(door, outbox);
-            plane.handle_down(owner, packet, outbox, now);
+            let mut around = Around { outbox, beyond: &mut Nowhere };
+            plane.handle_down(owner, packet, &mut around, now);
         });
+    }
+
+    /// Calls the machine with what it is lent.
+    fn with_around<T>(
+        &mut self,
+        desk: &mut Desk<'_>,
+        call: impl FnOnce(&mut Dataplane, &Door, &mut Around<'_>, Instant) -> T,
+    ) -> T {
+        let Self { door, plane, uplink, place, .. } = self;
+        let mut exits = Exits { uplink, outgoing: desk.outgoing, slot: place.slot, now: desk.now };
+        call(plane, door, &mut Around { outbox: desk.outbox, beyond: &mut exits }, desk.now)
     }
 
     /// When something is due without a socket being ready.
@@ -235,11 +291,4 @@ fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Sett
         limits,
         reach: reach.clone(),
     }
-}
-
-fn open_door(place: &Place, port: u16) -> Result<Door, String> {
-    let say = |error: std::io::Error| format!("UDP port {port}: {error}");
-    let mut door = Door::open(port).map_err(say)?;
-    door.register(&place.registry, place.token(0), Interest::READABLE).map_err(say)?;
-    Ok(door)
 }

@@ -1,11 +1,12 @@
-//! A thread that moves packets. Each server belongs to one worker, with its port, its tunnels and its flows, so no lock
-//! is on a packet's road.
+//! A thread that moves packets. Each client belongs to one worker, with its tunnel and its flows, so no lock is on a
+//! packet's road. Every server has a room at every worker, with a door of its own to the same port.
 //!
-//! A turn: wait until a socket is ready, a deadline passes or a command arrives; note what is ready; obey commands; let
-//! each room with something to do take a bounded portion of it. What is left over is the next turn's, so neither a
+//! A turn: wait until a socket is ready, a deadline passes or a command arrives; note what is ready; obey commands; take what
+//! other workers hand over; let each room with something to do take a bounded portion of it. What is left over is the next turn's, so neither a
 //! flood nor a bulk transfer keeps timers and commands waiting.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,16 @@ use tokio::sync::{oneshot, watch};
 use tracing::error;
 
 use super::os::clock;
-use super::os::door::Inbox;
-use super::reconcile::Step;
+use super::os::door::{Door, Inbox};
+use super::parcels::{self, Incoming, Outgoing};
 use super::room::{Desk, Place, Room};
 use super::share::Descriptors;
+use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::IntendedServer;
-use crate::domain::name::{AccountName, ServerName};
+use crate::domain::name::AccountName;
+use crate::domain::server::Server;
+use crate::engine::dataplane::seat::Seat;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 
@@ -36,10 +40,10 @@ const OUTBOX: usize = 1 << 19;
 /// What a worker is told.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// Takes these steps, in this order, and says which servers do not run as they ought to.
+    /// Carries out these orders, in this order, and says what it could not do.
     Apply {
         /// What to do.
-        steps: Vec<Step>,
+        orders: Vec<Order>,
         /// Where the outcome goes.
         answer: oneshot::Sender<Vec<Fault>>,
     },
@@ -54,36 +58,76 @@ pub(super) enum Command {
     Stop,
 }
 
-/// A server that cannot run, or not as it ought to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What one worker has to do about a server; all workers call it by the same slot.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// Which server.
+    pub(super) slot: usize,
+    /// What.
+    pub(super) deed: Deed,
+}
+
+/// What is to be done about a server.
+#[derive(Debug)]
+pub(super) enum Deed {
+    /// Takes the server in, with this worker's door to its port.
+    Open(IntendedServer, Door),
+    /// Lets the server go with all its tunnels.
+    Close,
+    /// Changes it, and its door where that is another.
+    Change(Arc<Server>, Option<Door>),
+    /// Adds or changes an account.
+    Set(Arc<Account>),
+    /// Takes an account away.
+    Remove(AccountName),
+}
+
+/// What a worker could not do: the operating system has no more room for sockets.
+#[derive(Debug)]
 pub(super) struct Fault {
-    /// Which.
-    pub(super) server: ServerName,
+    /// About which server.
+    pub(super) slot: usize,
     /// Why, for people.
     pub(super) why: String,
-    /// Whether it goes on as it was, because only a change of it failed.
-    pub(super) goes_on: bool,
 }
 
 /// The handle to a worker's thread.
 #[derive(Debug)]
 pub(super) struct Worker {
     commands: SyncSender<Command>,
-    waker: Waker,
+    waker: Arc<Waker>,
     alive: watch::Receiver<()>,
 }
 
 impl Worker {
-    /// Starts the thread.
+    /// Starts so many threads.
     ///
     /// # Errors
     /// The operating system's, where it gives no thread or no event queue.
-    pub(super) fn start(index: usize, reach: Reach, descriptors: Descriptors) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), COMMAND)?;
+    pub(super) fn start_all(count: u8, reach: &Reach, descriptors: &Descriptors) -> io::Result<Vec<Self>> {
+        let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
+        let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
+        let wakers: Vec<Arc<Waker>> = polls.iter().map(waker).collect::<io::Result<_>>()?;
+        let parts = polls.into_iter().zip(parcels::mesh(&wakers)).zip(wakers);
+        let start = |(number, ((poll, (outgoing, incoming)), waker))| {
+            let seat = Seat { worker: number, of: count };
+            Self::start(seat, poll, waker, (outgoing, incoming), reach.clone(), descriptors.clone())
+        };
+        (0..).zip(parts).map(start).collect()
+    }
+
+    fn start(
+        seat: Seat,
+        poll: Poll,
+        waker: Arc<Waker>,
+        (outgoing, incoming): (Outgoing, Incoming),
+        reach: Reach,
+        descriptors: Descriptors,
+    ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
         let turns = Turns {
+            seat,
             poll,
             told,
             rooms: Vec::new(),
@@ -91,9 +135,11 @@ impl Worker {
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
+            outgoing,
+            incoming,
             _living: living,
         };
-        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || turns.run())?;
+        std::thread::Builder::new().name(format!("worker-{}", seat.worker)).spawn(move || turns.run())?;
         Ok(Self { commands, waker, alive })
     }
 
@@ -113,6 +159,7 @@ impl Worker {
 
 /// What the thread owns.
 struct Turns {
+    seat: Seat,
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
@@ -120,6 +167,8 @@ struct Turns {
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
+    outgoing: Outgoing,
+    incoming: Incoming,
     /// Closes when the thread ends, however it ends.
     _living: watch::Sender<()>,
 }
@@ -156,13 +205,19 @@ impl Turns {
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// Lets each room take its portion; whether one left something over.
+    /// Takes what was handed over, and lets each room take its portion; whether something is left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
-        let mut left_over = false;
-        for room in self.rooms.iter_mut().flatten() {
+        let Self { inbox, outbox, outgoing, incoming, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let mut left_over = incoming.take(|slot, parcel| {
+            if let Some(Some(room)) = rooms.get_mut(slot) {
+                room.take_parcel(parcel, &mut desk);
+            }
+        });
+        for room in rooms.iter_mut().flatten() {
             left_over |= room.turn(&mut desk);
         }
+        outgoing.wake();
         left_over
     }
 
@@ -170,8 +225,8 @@ impl Turns {
     fn obey(&mut self, now: Instant) -> bool {
         while let Ok(command) = self.told.try_recv() {
             match command {
-                Command::Apply { steps, answer } => {
-                    let faults = steps.into_iter().filter_map(|step| self.take(step, now)).collect();
+                Command::Apply { orders, answer } => {
+                    let faults = orders.into_iter().filter_map(|order| self.carry_out(order, now)).collect();
                     // nobody waits for the answer any more: nothing is lost
                     let _ = answer.send(faults);
                 }
@@ -185,53 +240,41 @@ impl Turns {
         true
     }
 
-    /// Takes one step. A server that cannot be changed goes on as it was: its clients keep their tunnels while the next
-    /// tries fail.
-    fn take(&mut self, step: Step, now: Instant) -> Option<Fault> {
-        let server = step.server().clone();
-        let goes_on = !matches!(step, Step::Start(_));
-        let why = match step {
-            Step::Start(wanted) => self.open(&wanted, now),
-            Step::Stop(_) => {
-                self.close(&server);
+    /// Carries out one order.
+    fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
+        let Self { inbox, outbox, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let room = rooms.get_mut(slot).and_then(Option::as_mut);
+        let done = match (deed, room) {
+            (Deed::Open(wanted, door), _) => self.open(slot, &wanted, door, now),
+            (Deed::Close, _) => {
+                rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
                 Ok(())
             }
-            Step::Change(_) | Step::Set(_) | Step::Remove(..) => self.adjust(&server, step, now),
-        }
-        .err()?;
-        Some(Fault { server, why, goes_on })
-    }
-
-    /// Changes a server that runs; one that does not has a fault already.
-    fn adjust(&mut self, server: &ServerName, step: Step, now: Instant) -> Result<(), String> {
-        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
-        let Some(room) = self.rooms.iter_mut().flatten().find(|room| room.name() == server) else { return Ok(()) };
-        match step {
-            Step::Change(changed) => return room.change(changed, &mut desk),
-            Step::Set(account) => room.set_account(account, &mut desk),
-            Step::Remove(_, account) => room.remove_account(account, &mut desk),
-            Step::Start(_) | Step::Stop(_) => {}
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, wanted: &IntendedServer, now: Instant) -> Result<(), String> {
-        let slot = self.rooms.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.rooms.push(None);
-            self.rooms.len() - 1
-        });
-        let registry = self.poll.registry().try_clone().map_err(|error| error.to_string())?;
-        let place = Place { registry, slot };
-        let mut desk = Desk { inbox: &mut self.inbox, outbox: &mut self.outbox, now };
-        self.rooms[slot] = Some(Room::open(wanted, place, self.reach.clone(), &self.descriptors, &mut desk)?);
-        Ok(())
-    }
-
-    fn close(&mut self, server: &ServerName) {
-        for room in &mut self.rooms {
-            if room.as_ref().is_some_and(|room| room.name() == server) {
-                *room = None;
+            (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
+            (Deed::Set(account), Some(room)) => {
+                room.set_account(account, &mut desk);
+                Ok(())
             }
+            (Deed::Remove(account), Some(room)) => {
+                room.remove_account(account, &mut desk);
+                Ok(())
+            }
+            // one that does not run has a fault already
+            (Deed::Change(..) | Deed::Set(_) | Deed::Remove(_), None) => Ok(()),
+        };
+        done.err().map(|error| Fault { slot, why: error.to_string() })
+    }
+
+    fn open(&mut self, slot: usize, wanted: &IntendedServer, door: Door, now: Instant) -> io::Result<()> {
+        let place = Place { registry: self.poll.registry().try_clone()?, slot, seat: self.seat };
+        let Self { inbox, outbox, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let room = Room::open(wanted, place, door, self.reach.clone(), &self.descriptors, &mut desk)?;
+        if self.rooms.len() <= slot {
+            self.rooms.resize_with(slot + 1, || None);
         }
+        self.rooms[slot] = Some(room);
+        Ok(())
     }
 }

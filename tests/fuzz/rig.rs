@@ -12,9 +12,11 @@ use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
+use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
 use culvert::engine::outbox::{Endpoint, Outbox};
-use culvert::engine::packet::Owner;
+use culvert::engine::packet::{Offload, Owner};
 use culvert::engine::wire::{Ip, checksum};
 use culvert::runtime::os::clock;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
@@ -30,6 +32,7 @@ pub(crate) const CLIENTS: usize = 2;
 pub(crate) struct Rig {
     pub(crate) plane: Dataplane,
     pub(crate) outbox: Outbox,
+    pub(crate) outside: Outside,
     pub(crate) now: Instant,
     clients: Vec<Tunn>,
     memory: Vec<u8>,
@@ -106,19 +109,35 @@ pub(crate) fn endpoint(at: usize) -> Endpoint {
     Endpoint { remote, local: None }
 }
 
+/// Who takes what goes outside.
+#[derive(Default)]
+pub(crate) struct Outside(Option<(Owner, Vec<u8>)>);
+
+impl Beyond for Outside {
+    fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        let before = self.0.replace((owner, packet.to_vec()));
+        assert_eq!(before, None, "one datagram has one packet");
+    }
+
+    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
+        panic!("there is no other worker")
+    }
+}
+
 impl Rig {
     /// A server whose clients are connected.
     pub(crate) fn new() -> Self {
         DRAWN.set(0);
         let now = clock::now();
         let mut outbox = Outbox::new(4 << 20);
-        let mut plane = Dataplane::new(Arc::new(server()), entropy, now);
+        let mut plane = Dataplane::new(Arc::new(server()), Seat::ALONE, entropy, now);
+        let mut outside = Outside::default();
         for at in 0..CLIENTS {
             let account = Arc::new(account(u8::try_from(at).unwrap()));
-            plane.apply(Change::Account(account), &mut outbox, now);
+            plane.apply(Change::Account(account), &mut Around { outbox: &mut outbox, beyond: &mut outside }, now);
         }
         let clients = (0..CLIENTS).map(client).collect();
-        let mut rig = Self { plane, outbox, now, clients, memory: vec![0; 70_000] };
+        let mut rig = Self { plane, outbox, outside, now, clients, memory: vec![0; 70_000] };
         for at in 0..CLIENTS {
             rig.let_in(at);
         }
@@ -134,8 +153,16 @@ impl Rig {
     pub(crate) fn pass(&mut self, span: Duration) {
         self.now += span;
         if self.plane.poll_deadline().is_some_and(|at| at <= self.now) {
-            self.plane.handle_deadline(&mut self.outbox, self.now);
+            let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
+            self.plane.handle_deadline(&mut around, self.now);
         }
+    }
+
+    /// Takes a datagram; what of it goes outside.
+    pub(crate) fn handle(&mut self, from: Endpoint, datagram: &[u8]) -> Option<(Owner, Vec<u8>)> {
+        let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
+        self.plane.handle_datagram(from, datagram, &mut around, self.now);
+        self.outside.0.take()
     }
 
     /// The first message of a handshake.
@@ -149,11 +176,11 @@ impl Rig {
         self.drain(|_, _| {});
         self.clients[at] = client(at);
         let initiation = self.initiation(at);
-        assert!(self.plane.handle_datagram(endpoint(at), &initiation, &mut self.outbox, self.now).is_none());
+        assert_eq!(self.handle(endpoint(at), &initiation), None);
         let mut answers = self.waiting().into_iter().filter(|(to, message)| *to == endpoint(at) && message[0] == 2);
         let (_, answer) = answers.next().unwrap_or_else(|| panic!("no answer: {:?}", self.plane.drops()));
         let keepalive = sent(&self.clients[at].decapsulate(None, &answer, &mut self.memory)).unwrap();
-        self.plane.handle_datagram(endpoint(at), &keepalive, &mut self.outbox, self.now);
+        self.handle(endpoint(at), &keepalive);
         self.drain(|_, _| {});
     }
 

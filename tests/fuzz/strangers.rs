@@ -37,7 +37,7 @@ fn story(dice: &mut Dice) {
         let from = Endpoint { remote: stranger, local: None };
         // a message that came through unchanged is its client's, wherever it comes from
         let is_real = real.contains(&datagram);
-        let outward = rig.plane.handle_datagram(from, &datagram, &mut rig.outbox, rig.now);
+        let outward = rig.handle(from, &datagram);
         assert!(outward.is_none() || is_real, "a stranger's packet goes out");
         if dice.once_in(16) {
             rig.pass(Duration::from_millis(u64::from(dice.short())));
@@ -49,8 +49,8 @@ fn story(dice: &mut Dice) {
     rig.let_in(1);
     let packet = Packets::new(Ends { peer: SocketAddr::new(address(1, false), 9), ..ends }).plain(0x10, b"honest");
     let sealed = rig.seal(1, &packet);
-    let outward = rig.plane.handle_datagram(endpoint(1), &sealed, &mut rig.outbox, rig.now);
-    assert_eq!(outward.map(|outward| outward.packet.to_vec()), Some(packet), "an honest client goes on");
+    let outward = rig.handle(endpoint(1), &sealed);
+    assert_eq!(outward.map(|(_, bytes)| bytes), Some(packet), "an honest client goes on");
 }
 
 fn datagram(dice: &mut Dice, real: &[Vec<u8>]) -> Vec<u8> {

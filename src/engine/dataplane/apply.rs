@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::around::Around;
 use super::limiter::FrontLimiter;
 use super::plan::Plan;
 use super::{Change, Dataplane, seed};
 use crate::domain::account::Account;
 use crate::domain::server::Server;
-use crate::engine::outbox::Outbox;
 use crate::engine::packet::Owner;
 
 impl Dataplane {
     /// Makes it so. Returns the peer whose flows must end: it is gone, disabled, or has another address or key.
-    pub fn apply(&mut self, change: Change, outbox: &mut Outbox, now: Instant) -> Option<Owner> {
+    pub fn apply(&mut self, change: Change, around: &mut Around<'_>, now: Instant) -> Option<Owner> {
         match change {
             Change::Server(server) => {
                 self.apply_server(server, now);
                 None
             }
-            Change::Account(account) => self.apply_account(&account, outbox, now),
-            Change::Gone(name) => self.peers.remove(&name),
+            Change::Account(account) => self.apply_account(&account, around, now),
+            Change::Gone(name) => {
+                self.away.remove(&name);
+                self.peers.remove(&name)
+            }
         }
     }
 
@@ -37,7 +40,12 @@ impl Dataplane {
         }
     }
 
-    fn apply_account(&mut self, account: &Arc<Account>, outbox: &mut Outbox, now: Instant) -> Option<Owner> {
+    fn apply_account(&mut self, account: &Arc<Account>, around: &mut Around<'_>, now: Instant) -> Option<Owner> {
+        if self.seat.home(&account.public_key) != self.seat.worker {
+            self.away.put(account);
+            return self.peers.remove(&account.name);
+        }
+        self.away.remove(&account.name);
         let before = self.peers.named(&account.name).and_then(|owner| self.peers.get(owner));
         let before = before.map(|peer| Arc::clone(&peer.account));
         let owner = self.peers.put(Arc::clone(account));
@@ -51,17 +59,17 @@ impl Dataplane {
                 peer.endpoint = peer.endpoint.filter(|_| !other_key);
             }
         } else {
-            self.call_back(owner, outbox, now);
+            self.call_back(owner, around, now);
         }
         let moved = (before.address, before.address_ipv6) != (account.address, account.address_ipv6);
         (other_key || moved || (before.enabled && !account.enabled)).then_some(owner)
     }
 
     /// Begins a handshake with a peer that was cut off while connected: its client believes in a session that is gone.
-    fn call_back(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    fn call_back(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         let Some(peer) = self.peers.get_mut(owner) else { return };
         if std::mem::take(&mut peer.interrupted) && self.reach(owner, now).is_ok() {
-            self.initiate(owner, outbox, now);
+            self.initiate(owner, around, now);
             self.schedule(owner);
         }
     }

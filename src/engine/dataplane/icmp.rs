@@ -57,6 +57,7 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::NotUnicast
         | DropReason::Unanswered
         | DropReason::QueueFull
-        | DropReason::OutboxFull => None,
+        | DropReason::OutboxFull
+        | DropReason::HandOverFull => None,
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! [`Dataplane`] is a pure machine. Datagrams come in by [`Dataplane::handle_datagram`], packets for clients by
 //! [`Dataplane::handle_down`], time by [`Dataplane::handle_deadline`], settings by [`Dataplane::apply`]; datagrams go
-//! out through the outbox that each of them is handed. The order of stages is in `pipeline.rs` and nowhere else.
+//! out through the outbox, packets for the outside through what is [`around::Around`] it. The order of stages is in `pipeline.rs` and nowhere else.
 
 pub mod account;
 mod apply;
+pub mod around;
 pub mod deadlines;
 mod greet;
 pub mod icmp;
@@ -15,6 +16,7 @@ pub mod peers;
 mod pipeline;
 pub mod plan;
 pub mod route;
+pub mod seat;
 pub mod timeouts;
 mod tunnels;
 pub mod verdict;
@@ -36,6 +38,7 @@ use icmp::Complaints;
 use limiter::FrontLimiter;
 use peers::{Peer, Peers};
 use plan::Plan;
+use seat::{Away, Seat};
 use verdict::Drops;
 
 /// The largest datagram that UDP carries, with what a call into `noise` wants above it.
@@ -55,20 +58,13 @@ pub enum Change {
     Gone(AccountName),
 }
 
-/// A client's packet on its way out.
-#[derive(Debug)]
-pub struct Outward<'a> {
-    /// Whose it is.
-    pub owner: Owner,
-    /// The packet, with a source that is its owner's.
-    pub packet: &'a [u8],
-}
-
 /// One server's packets.
 #[derive(Debug)]
 pub struct Dataplane {
+    seat: Seat,
     plan: Plan,
     peers: Peers,
+    away: Away,
     limiter: FrontLimiter,
     deadlines: Deadlines,
     complaints: Complaints,
@@ -83,13 +79,15 @@ pub struct Dataplane {
 }
 
 impl Dataplane {
-    /// A server without peers.
-    pub fn new(server: Arc<Server>, entropy: Entropy, now: Instant) -> Self {
+    /// A server without peers, at one of the workers that share it.
+    pub fn new(server: Arc<Server>, seat: Seat, entropy: Entropy, now: Instant) -> Self {
         let plan = Plan::new(server);
         Self {
             limiter: FrontLimiter::new(&plan.public, seed(entropy), now),
+            seat,
             plan,
             peers: Peers::new(seed(entropy)),
+            away: Away::new(seed(entropy)),
             deadlines: Deadlines::default(),
             complaints: Complaints::new(now),
             drops: Drops::new(),

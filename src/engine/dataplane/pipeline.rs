@@ -14,12 +14,14 @@ use std::time::Instant;
 
 use boringtun::noise::{Packet, Tunn};
 
+use super::around::{Around, Parcel};
+use super::greet::Arrival;
 use super::link::room::Room;
 use super::route::Route;
 use super::verdict::DropReason;
-use super::{Dataplane, Outward, account, icmp, route};
-use crate::engine::outbox::{Endpoint, Outbox};
-use crate::engine::packet::Owner;
+use super::{Dataplane, account, icmp, route};
+use crate::engine::outbox::Endpoint;
+use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::{Ip, Ipv4, Ipv6, answer, icmp::write_error};
 
 /// What stands between a packet from a client and its length in the scratch memory.
@@ -29,28 +31,31 @@ struct Up {
 }
 
 impl Dataplane {
-    /// Takes a datagram from the door. What leaves the tunnel for the outside is returned; all else that follows from
-    /// it (answers, packets to other clients, handshakes) is in the outbox.
-    pub fn handle_datagram(
-        &mut self,
-        from: Endpoint,
-        datagram: &[u8],
-        outbox: &mut Outbox,
-        now: Instant,
-    ) -> Option<Outward<'_>> {
-        match self.up(from, datagram, outbox, now) {
-            Ok(Some(up)) => Some(Outward { owner: up.owner, packet: &self.scratch[..up.length] }),
-            Ok(None) => None,
-            Err(reason) => {
-                self.drops.count(reason);
-                None
-            }
-        }
+    /// Takes a datagram from the door. What leaves the tunnel for the outside goes on by `around`; all else that follows
+    /// from it (answers, packets to other clients, handshakes) is in the outbox.
+    pub fn handle_datagram(&mut self, from: Endpoint, datagram: &[u8], around: &mut Around<'_>, now: Instant) {
+        let outcome = self.up(from, datagram, Arrival::ByDoor, around, now);
+        self.settle(outcome);
     }
 
     /// Takes a packet for a client from the uplink.
-    pub fn handle_down(&mut self, owner: Owner, packet: &[u8], outbox: &mut Outbox, now: Instant) {
-        if let Err(reason) = self.down(owner, packet, outbox, now) {
+    pub fn handle_down(&mut self, owner: Owner, packet: &[u8], around: &mut Around<'_>, now: Instant) {
+        let outcome = self.down(owner, packet, around, now);
+        self.settle(outcome);
+    }
+
+    /// Takes what another worker hands over, and hands nothing on.
+    pub fn handle_parcel(&mut self, parcel: Parcel<'_>, around: &mut Around<'_>, now: Instant) {
+        let outcome = match parcel {
+            Parcel::Datagram { from, bytes } => self.up(from, bytes, Arrival::HandedOver, around, now),
+            Parcel::Crossing { packet, .. } | Parcel::Arrival { packet, .. } => self.arrive(packet, around, now),
+        };
+        self.settle(outcome);
+    }
+
+    /// The one place where an end for a reason is counted.
+    fn settle(&mut self, outcome: Result<(), DropReason>) {
+        if let Err(reason) = outcome {
             self.drops.count(reason);
         }
     }
@@ -59,15 +64,16 @@ impl Dataplane {
         &mut self,
         from: Endpoint,
         datagram: &[u8],
-        outbox: &mut Outbox,
+        arrival: Arrival,
+        around: &mut Around<'_>,
         now: Instant,
-    ) -> Result<Option<Up>, DropReason> {
-        let Some(up) = self.open(from, datagram, outbox, now)? else { return Ok(None) };
+    ) -> Result<(), DropReason> {
+        let Some(up) = self.open(from, datagram, arrival, around, now)? else { return Ok(()) };
         // out of `self` while stages borrow it; nothing is allocated
         let mut scratch = std::mem::take(&mut self.scratch);
-        let outcome = self.forward(up.owner, &mut scratch[..up.length], outbox, now);
+        let outcome = self.forward(up.owner, &mut scratch[..up.length], around, now);
         self.scratch = scratch;
-        Ok(outcome?.then_some(up))
+        outcome
     }
 
     /// Opens a datagram into the scratch memory; `None` for handshakes and keepalives.
@@ -75,12 +81,13 @@ impl Dataplane {
         &mut self,
         from: Endpoint,
         datagram: &[u8],
-        outbox: &mut Outbox,
+        arrival: Arrival,
+        around: &mut Around<'_>,
         now: Instant,
     ) -> Result<Option<Up>, DropReason> {
         let index = match Tunn::parse_incoming_packet(datagram) {
             Ok(Packet::PacketData(message)) => message.receiver_idx,
-            Ok(_) => return self.greet(from, datagram, outbox, now).map(|()| None),
+            Ok(_) => return self.greet(from, datagram, arrival, around, now).map(|()| None),
             Err(_) => return Err(DropReason::NotWireGuard),
         };
         let owner = self.peers.with_session(index).ok_or(DropReason::UnknownIndex)?;
@@ -91,29 +98,33 @@ impl Dataplane {
             self.peers.roam(owner, from);
         }
         let opened = opened?;
-        self.after_receiving(owner, opened.completed, outbox, now);
+        self.after_receiving(owner, opened.completed, around, now);
         Ok((opened.length > 0).then_some(Up { owner, length: opened.length }))
     }
 
-    /// Sends a packet of a client on its way; whether that is outside.
+    /// Sends a packet of a client on its way.
     fn forward(
         &mut self,
         owner: Owner,
         packet: &mut [u8],
-        outbox: &mut Outbox,
+        around: &mut Around<'_>,
         now: Instant,
-    ) -> Result<bool, DropReason> {
+    ) -> Result<(), DropReason> {
         let ip = Ip::new(&packet[..]).map_err(|_| DropReason::Malformed)?;
         let destination = ip.destination();
         self.admit(owner, ip.source(), ip.total_len())?;
-        let outcome = match route::find(&self.plan, &self.peers, destination) {
-            Ok(Route::Own) => self.answer(owner, packet, outbox, now).map(|()| false),
-            Ok(Route::Peer(target)) => self.cross(target, packet, outbox, now).map(|()| false),
-            Ok(Route::Outside) => check_hops(packet).map(|()| true),
+        let outcome = match route::find(&self.plan, &self.peers, &self.away, destination) {
+            Ok(Route::Own) => self.answer(owner, packet, around, now),
+            Ok(Route::Peer(target)) => self.cross(target, packet, around, now),
+            Ok(Route::Away(key)) => {
+                let home = self.seat.home(key);
+                cross_elsewhere(home, packet, around)
+            }
+            Ok(Route::Outside) => check_hops(packet).map(|()| around.beyond.outward(owner, packet, Offload::NONE)),
             Err(reason) => Err(reason),
         };
         if let Err(reason) = outcome {
-            self.complain(owner, reason, packet, outbox, now);
+            self.complain(owner, reason, packet, around, now);
         }
         outcome
     }
@@ -127,18 +138,37 @@ impl Dataplane {
     }
 
     /// From client to client, as any router would.
-    fn cross(&mut self, target: Owner, packet: &mut [u8], outbox: &mut Outbox, now: Instant) -> Result<(), DropReason> {
+    fn cross(
+        &mut self,
+        target: Owner,
+        packet: &mut [u8],
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
         check_hops(packet)?;
         take_hop(packet);
-        self.down(target, packet, outbox, now)
+        self.down(target, packet, around, now)
+    }
+
+    /// From a client at another worker to one of ours.
+    fn arrive(&mut self, packet: &[u8], around: &mut Around<'_>, now: Instant) -> Result<(), DropReason> {
+        let destination = Ip::new(packet).map_err(|_| DropReason::Malformed)?.destination();
+        let target = self.peers.at_address(&self.plan, destination).ok_or(DropReason::NobodyThere)?;
+        self.down(target, packet, around, now)
     }
 
     /// Answers a packet for the server's own address.
-    fn answer(&mut self, owner: Owner, question: &[u8], outbox: &mut Outbox, now: Instant) -> Result<(), DropReason> {
+    fn answer(
+        &mut self,
+        owner: Owner,
+        question: &[u8],
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
         let mut memory = std::mem::take(&mut self.answer);
         let written = Ip::new(question).ok().and_then(|question| answer::write(&mut memory, &question));
         let outcome = match written {
-            Some(length) => self.down(owner, &memory[..length], outbox, now),
+            Some(length) => self.down(owner, &memory[..length], around, now),
             None => Err(DropReason::Unanswered),
         };
         self.answer = memory;
@@ -146,7 +176,7 @@ impl Dataplane {
     }
 
     /// Tells a client why its packet went no further, where a router would.
-    fn complain(&mut self, owner: Owner, reason: DropReason, about: &[u8], outbox: &mut Outbox, now: Instant) {
+    fn complain(&mut self, owner: Owner, reason: DropReason, about: &[u8], around: &mut Around<'_>, now: Instant) {
         let Some(complaint) = icmp::complaint(reason, self.plan.mtu) else { return };
         let Ok(about) = Ip::new(about) else { return };
         let Some(own) = self.plan.own_beside(about.source()) else { return };
@@ -155,24 +185,32 @@ impl Dataplane {
         }
         let mut memory = std::mem::take(&mut self.answer);
         if let Some(length) = write_error(&mut memory, complaint, own, &about) {
-            self.handle_down(owner, &memory[..length], outbox, now);
+            self.handle_down(owner, &memory[..length], around, now);
         }
         self.answer = memory;
     }
 
-    fn down(&mut self, owner: Owner, packet: &[u8], outbox: &mut Outbox, now: Instant) -> Result<(), DropReason> {
+    fn down(&mut self, owner: Owner, packet: &[u8], around: &mut Around<'_>, now: Instant) -> Result<(), DropReason> {
         if packet.len() > self.plan.mtu {
             return Err(DropReason::TooBig);
         }
         let endpoint = self.reach(owner, now)?;
         if !self.peers.tunnel_mut(owner).is_some_and(|tunnel| tunnel.is_connected(now)) {
-            return self.hold(owner, packet, outbox, now);
+            return self.hold(owner, packet, around, now);
         }
-        let length = self.seal(owner, packet, outbox, now)?;
-        outbox.commit(endpoint, length);
-        self.after_sending(owner, outbox, now);
+        let length = self.seal(owner, packet, around, now)?;
+        around.outbox.commit(endpoint, length);
+        self.after_sending(owner, around, now);
         Ok(())
     }
+}
+
+/// From client to client at another worker.
+fn cross_elsewhere(home: u8, packet: &mut [u8], around: &mut Around<'_>) -> Result<(), DropReason> {
+    check_hops(packet)?;
+    take_hop(packet);
+    let taken = around.beyond.elsewhere(home, Parcel::Crossing { packet, offload: Offload::NONE });
+    if taken { Ok(()) } else { Err(DropReason::HandOverFull) }
 }
 
 /// Whether a router may send it on.

@@ -4,16 +4,20 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::peers::Peers;
 use super::plan::Plan;
+use super::seat::Away;
 use super::verdict::DropReason;
+use crate::domain::key::PublicKey;
 use crate::engine::packet::Owner;
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Route {
+pub(super) enum Route<'a> {
     /// The server itself.
     Own,
     /// Another client of the same server.
     Peer(Owner),
+    /// Another client of the same server, who lives at another worker.
+    Away(&'a PublicKey),
     /// Everywhere else.
     Outside,
 }
@@ -23,15 +27,24 @@ pub enum Route {
 /// # Errors
 /// [`DropReason`] where there is none: what is not one host, other clients while they may not be reached, addresses of
 /// the clients' network that nobody has.
-pub fn find(plan: &Plan, peers: &Peers, destination: IpAddr) -> Result<Route, DropReason> {
+pub(super) fn find<'a>(
+    plan: &Plan,
+    peers: &Peers,
+    away: &'a Away,
+    destination: IpAddr,
+) -> Result<Route<'a>, DropReason> {
     if plan.is_own(destination) {
         return Ok(Route::Own);
     }
     if !is_one_host(plan, destination) {
         return Err(DropReason::NotUnicast);
     }
-    match peers.at_address(plan, destination) {
-        Some(owner) if plan.server.internal_traffic => Ok(Route::Peer(owner)),
+    let route = match peers.at_address(plan, destination) {
+        Some(owner) => Some(Route::Peer(owner)),
+        None => away.at_address(plan, destination).map(Route::Away),
+    };
+    match route {
+        Some(route) if plan.server.internal_traffic => Ok(route),
         Some(_) => Err(DropReason::InternalOff),
         None if plan.is_inside(destination) => Err(DropReason::NobodyThere),
         None => Ok(Route::Outside),

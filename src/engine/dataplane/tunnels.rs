@@ -3,16 +3,15 @@
 use std::time::Instant;
 
 use super::Dataplane;
+use super::around::Around;
 use super::link::room::{HANDSHAKE, Room};
 use super::link::timers::Due;
 use super::link::wireguard::{Seed, Tunnel};
 use super::timeouts::REKEY_JITTER_MAX;
 use super::verdict::DropReason;
-use crate::engine::outbox::{Endpoint, Outbox};
+use crate::engine::outbox::Endpoint;
 use crate::engine::packet::Owner;
 
-/// Bits of a tunnel's index.
-const INDEX_BITS: u32 = 24;
 /// How many deadlines are worked on in one call, so that a crowd of peers does not starve the road.
 const DEADLINES_AT_ONCE: usize = 256;
 /// What a plaintext is padded to (paper, section 5.4.6).
@@ -25,26 +24,26 @@ impl Dataplane {
     }
 
     /// Does what is due. Bounded: where more is due, the deadline stays in the past.
-    pub fn handle_deadline(&mut self, outbox: &mut Outbox, now: Instant) {
+    pub fn handle_deadline(&mut self, around: &mut Around<'_>, now: Instant) {
         for _ in 0..DEADLINES_AT_ONCE {
-            if !outbox.has_room(HANDSHAKE) {
+            if !around.outbox.has_room(HANDSHAKE) {
                 return;
             }
             let Some((at, owner)) = self.deadlines.pop_due(now) else { return };
             let Some(tunnel) = self.peers.tunnel_mut(owner) else { continue };
             if tunnel.scheduled == Some(at) {
                 tunnel.scheduled = None;
-                self.handle_due(owner, outbox, now);
+                self.handle_due(owner, around, now);
                 self.schedule(owner);
             }
         }
     }
 
-    fn handle_due(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    fn handle_due(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         while let Some(due) = self.peers.tunnel_mut(owner).and_then(|tunnel| tunnel.timers.poll_due(now)) {
             match due {
-                Due::Initiate => self.initiate(owner, outbox, now),
-                Due::Keepalive => self.keep_alive(owner, outbox, now),
+                Due::Initiate => self.initiate(owner, around, now),
+                Due::Keepalive => self.keep_alive(owner, around, now),
                 Due::GiveUp => self.give_up(owner, now),
                 Due::Forget => {
                     self.peers.close(owner);
@@ -53,14 +52,14 @@ impl Dataplane {
         }
     }
 
-    fn keep_alive(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    fn keep_alive(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         // without a session there is nothing left to acknowledge
         if !self.peers.tunnel_mut(owner).is_some_and(|tunnel| tunnel.is_connected(now)) {
             return;
         }
         let Some(endpoint) = self.peers.get(owner).and_then(|peer| peer.endpoint) else { return };
-        if let Ok(length) = self.seal(owner, &[], outbox, now) {
-            outbox.commit(endpoint, length);
+        if let Ok(length) = self.seal(owner, &[], around, now) {
+            around.outbox.commit(endpoint, length);
         }
     }
 
@@ -85,9 +84,9 @@ impl Dataplane {
     /// Gives a peer a tunnel without a session.
     pub(super) fn make_tunnel(&mut self, owner: Owner, now: Instant) {
         let Some(peer) = self.peers.get(owner) else { return };
-        let mut index = (self.entropy)() >> (u32::BITS - INDEX_BITS);
+        let mut index = self.seat.index((self.entropy)());
         while !self.peers.is_index_free(index) {
-            index = (self.entropy)() >> (u32::BITS - INDEX_BITS);
+            index = self.seat.index((self.entropy)());
         }
         let jitter = REKEY_JITTER_MAX.mul_f64(f64::from((self.entropy)()) / f64::from(u32::MAX));
         let seed = Seed {
@@ -108,7 +107,7 @@ impl Dataplane {
         &mut self,
         owner: Owner,
         packet: &[u8],
-        outbox: &mut Outbox,
+        around: &mut Around<'_>,
         now: Instant,
     ) -> Result<usize, DropReason> {
         let peer = self.peers.get_mut(owner).ok_or(DropReason::PeerGone)?;
@@ -122,7 +121,7 @@ impl Dataplane {
             self.padded[packet.len()..length].fill(0);
             &self.padded[..length]
         };
-        let memory = outbox.room(Room::needed(length)).ok_or(DropReason::OutboxFull)?;
+        let memory = around.outbox.room(Room::needed(length)).ok_or(DropReason::OutboxFull)?;
         let length = tunnel.seal(padded, memory, now)?;
         peer.sent += packet.len() as u64;
         Ok(length)
@@ -133,52 +132,52 @@ impl Dataplane {
         &mut self,
         owner: Owner,
         packet: &[u8],
-        outbox: &mut Outbox,
+        around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
         self.peers.tunnel_mut(owner).ok_or(DropReason::PeerGone)?.stage(packet)?;
-        self.initiate(owner, outbox, now);
+        self.initiate(owner, around, now);
         self.schedule(owner);
         Ok(())
     }
 
     /// Sends an initiation, unless the last one is too recent or nobody knows where to.
-    pub(super) fn initiate(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    pub(super) fn initiate(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         let Some(peer) = self.peers.get_mut(owner) else { return };
         let (Some(endpoint), Some(tunnel)) = (peer.endpoint, peer.tunnel.as_deref_mut()) else { return };
-        let Some(room) = outbox.room(Room::needed(0)).and_then(|memory| Room::new(memory, 0)) else { return };
+        let Some(room) = around.outbox.room(Room::needed(0)).and_then(|memory| Room::new(memory, 0)) else { return };
         if let Some(length) = tunnel.initiate(room, now) {
-            outbox.commit(endpoint, length);
+            around.outbox.commit(endpoint, length);
         }
     }
 
     /// What follows from something authenticated: a completed handshake, what waited for it, a new session in time.
-    pub(super) fn after_receiving(&mut self, owner: Owner, completed: bool, outbox: &mut Outbox, now: Instant) {
+    pub(super) fn after_receiving(&mut self, owner: Owner, completed: bool, around: &mut Around<'_>, now: Instant) {
         if completed && let Some(peer) = self.peers.get_mut(owner) {
             peer.last_handshake = Some(now);
         }
         if self.peers.tunnel_mut(owner).is_some_and(|tunnel| tunnel.has_staged()) {
-            self.release(owner, outbox, now);
+            self.release(owner, around, now);
         }
-        self.after_sending(owner, outbox, now);
+        self.after_sending(owner, around, now);
     }
 
     /// What follows from a datagram to a peer: a new session in time, and its timers.
-    pub(super) fn after_sending(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    pub(super) fn after_sending(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         if self.peers.tunnel_mut(owner).is_some_and(Tunnel::take_rekey) {
-            self.initiate(owner, outbox, now);
+            self.initiate(owner, around, now);
         }
         self.schedule(owner);
     }
 
     /// Sends what waited, as far as the outbox has room.
-    fn release(&mut self, owner: Owner, outbox: &mut Outbox, now: Instant) {
+    fn release(&mut self, owner: Owner, around: &mut Around<'_>, now: Instant) {
         let Some(endpoint) = self.peers.get(owner).and_then(|peer| peer.endpoint) else { return };
-        while outbox.has_room(Room::needed(self.plan.mtu)) {
+        while around.outbox.has_room(Room::needed(self.plan.mtu)) {
             let Some(tunnel) = self.peers.tunnel_mut(owner).filter(|tunnel| tunnel.is_connected(now)) else { return };
             let Some(packet) = tunnel.unstage() else { return };
-            match self.seal(owner, &packet, outbox, now) {
-                Ok(length) => outbox.commit(endpoint, length),
+            match self.seal(owner, &packet, around, now) {
+                Ok(length) => around.outbox.commit(endpoint, length),
                 Err(reason) => self.drops.count(reason),
             }
         }

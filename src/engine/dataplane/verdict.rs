@@ -54,11 +54,13 @@ pub enum DropReason {
     QueueFull,
     /// No room for the datagram on its way out.
     OutboxFull,
+    /// No room on the way to the worker at which its client lives.
+    HandOverFull,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -84,6 +86,7 @@ impl DropReason {
         Self::NoEndpoint,
         Self::QueueFull,
         Self::OutboxFull,
+        Self::HandOverFull,
     ];
 }
 

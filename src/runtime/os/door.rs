@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{option, wait};
+use super::{option, sharing, wait};
 use crate::engine::outbox::{Batch, Endpoint};
 
 /// What one message can hold: the largest UDP payload, which is also the most that the kernel puts together.
@@ -67,11 +67,31 @@ impl Door {
     /// # Errors
     /// The operating system's, above all `AddrInUse`.
     pub fn open(port: u16) -> io::Result<Self> {
-        let dual = bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into());
-        let socket = match dual {
-            Err(error) if lacks_ipv6(&error) => bind(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, port).into())?,
-            other => other?,
-        };
+        Self::of(bind_all(port, Sharing::Alone)?)
+    }
+
+    /// Opens `port` once for each of so many workers; the kernel hands each datagram to the worker to which the index of
+    /// its session leads, and the first message of a handshake to any.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; a port that another program shares is taken too.
+    pub fn open_shared(port: u16, workers: usize) -> io::Result<Vec<Self>> {
+        if workers <= 1 {
+            return Ok(vec![Self::open(port)?]);
+        }
+        // a port that is to be shared could be shared with a stranger: only one that is free all to oneself is taken
+        let free = bind_all(port, Sharing::Alone)?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let sockets: Vec<UdpSocket> =
+            (0..workers).map(|_| bind_all(port, Sharing::Together)).collect::<io::Result<_>>()?;
+        if let Some(first) = sockets.first() {
+            sharing::by_session(first, workers)?;
+        }
+        sockets.into_iter().map(Self::of).collect()
+    }
+
+    fn of(socket: UdpSocket) -> io::Result<Self> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         // a tunnel's datagram may be larger than the path: let routers fragment it, as every WireGuard does, instead
         // of losing it without a word
@@ -179,8 +199,23 @@ impl Source for Door {
     }
 }
 
-fn bind(domain: Domain, address: SocketAddr) -> io::Result<UdpSocket> {
+/// Whether a port is for one socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Alone,
+    Together,
+}
+
+fn bind_all(port: u16, sharing: Sharing) -> io::Result<UdpSocket> {
+    match bind(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, port).into(), sharing) {
+        Err(error) if lacks_ipv6(&error) => bind(Domain::IPV4, (Ipv4Addr::UNSPECIFIED, port).into(), sharing),
+        other => other,
+    }
+}
+
+fn bind(domain: Domain, address: SocketAddr, sharing: Sharing) -> io::Result<UdpSocket> {
     let socket = Socket::new(domain, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    socket.set_reuse_port(sharing == Sharing::Together)?;
     if domain == Domain::IPV6 {
         socket.set_only_v6(false)?;
     }
@@ -274,6 +309,34 @@ mod tests {
         }
         assert_eq!(got, bytes);
         assert_eq!(near.receive(&mut Inbox::default(), |_, _| ()).unwrap(), 0);
+    }
+
+    #[test]
+    fn gives_each_worker_the_sessions_that_lead_to_it() {
+        let doors = Door::open_shared(0, 3).unwrap();
+        let port = doors[0].port().unwrap();
+        for (kind, at) in [(4, 5), (3, 5), (2, 9), (1, 5)] {
+            for index in 0..=255_u8 {
+                let mut datagram = [0xee; 64];
+                datagram[0] = kind;
+                datagram[at] = index;
+                // each from a port of its own: the choice is the session's, not the address's
+                let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                client.send_to(&datagram, (Ipv4Addr::LOCALHOST, port)).unwrap();
+                let mut got = Vec::new();
+                for (worker, door) in doors.iter().enumerate() {
+                    door.receive(&mut Inbox::default(), |_, datagram| got.push((worker, datagram.to_vec()))).unwrap();
+                }
+                assert_eq!(got, [(usize::from(index % 3), datagram.to_vec())], "type {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn shares_no_port_with_another_program() {
+        let first = Door::open_shared(0, 2).unwrap();
+        let error = Door::open_shared(first[0].port().unwrap(), 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     }
 
     #[test]

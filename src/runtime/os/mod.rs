@@ -10,5 +10,6 @@ pub mod fault;
 pub mod host;
 pub mod memory;
 mod option;
+mod sharing;
 pub mod tcp;
 mod wait;

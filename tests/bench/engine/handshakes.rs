@@ -12,7 +12,7 @@ use culvert::engine::outbox::Endpoint;
 
 use crate::client::Client;
 use crate::report::{Bar, FREE, Report};
-use crate::rig::{Rig, endpoint};
+use crate::rig::{self, Rig, endpoint};
 use crate::stopwatch::Stopwatch;
 
 /// How many clients shake hands.
@@ -61,7 +61,7 @@ fn answer(rig: &mut Rig, from: Endpoint, client: &mut Client, stopwatch: &mut St
     let now = rig.now.pass(APART);
     let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
     stopwatch.time(|| {
-        dataplane.handle_datagram(from, &initiation, outbox, now);
+        rig::up(dataplane, from, &initiation, outbox, now);
         1
     });
     let answers = rig.sent();

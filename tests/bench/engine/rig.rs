@@ -10,9 +10,11 @@ use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
+use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
 use culvert::engine::outbox::{Endpoint, Outbox};
-use culvert::engine::packet::Owner;
+use culvert::engine::packet::{Offload, Owner};
 use culvert::runtime::os::{clock, entropy};
 use etherparse::PacketBuilder;
 
@@ -44,11 +46,12 @@ impl Rig {
         let private = server.private_key.clone();
         let public = PublicKey::from(*server.public_key.as_bytes());
         let entropy = || u32::from_ne_bytes(entropy::bytes());
-        let mut dataplane = Dataplane::new(Arc::new(server), entropy, began);
+        let mut dataplane = Dataplane::new(Arc::new(server), Seat::ALONE, entropy, began);
         let mut outbox = Outbox::new(OUTBOX);
         let keys: Vec<PrivateKey> = (0..accounts).map(|_| fresh_key()).collect();
         for (at, key) in (0..).zip(&keys) {
-            dataplane.apply(Change::Account(Arc::new(account(at, key))), &mut outbox, began);
+            let mut around = Around { outbox: &mut outbox, beyond: &mut Counted(0) };
+            dataplane.apply(Change::Account(Arc::new(account(at, key))), &mut around, began);
         }
         Self { dataplane, outbox, now: Now(began), public, keys, private }
     }
@@ -63,10 +66,10 @@ impl Rig {
         let mut client = self.client(at);
         let now = self.now.0;
         let initiation = client.initiation();
-        self.dataplane.handle_datagram(endpoint(at), &initiation, &mut self.outbox, now);
+        up(&mut self.dataplane, endpoint(at), &initiation, &mut self.outbox, now);
         let answer = self.sent().pop().expect("the server answers");
         let keepalive = client.confirm(&answer);
-        self.dataplane.handle_datagram(endpoint(at), &keepalive, &mut self.outbox, now);
+        up(&mut self.dataplane, endpoint(at), &keepalive, &mut self.outbox, now);
         client
     }
 
@@ -93,6 +96,31 @@ impl Rig {
     pub(crate) fn now(&self) -> Instant {
         self.now.0
     }
+}
+
+/// Counts what goes outside.
+pub(crate) struct Counted(pub(crate) usize);
+
+impl Beyond for Counted {
+    fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {
+        self.0 += 1;
+    }
+
+    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
+        false
+    }
+}
+
+/// Takes a datagram; how many packets of it go outside.
+pub(crate) fn up(plane: &mut Dataplane, from: Endpoint, datagram: &[u8], outbox: &mut Outbox, now: Instant) -> usize {
+    let mut counted = Counted(0);
+    plane.handle_datagram(from, datagram, &mut Around { outbox, beyond: &mut counted }, now);
+    counted.0
+}
+
+/// Takes a packet for a client.
+pub(crate) fn down(plane: &mut Dataplane, owner: Owner, packet: &[u8], outbox: &mut Outbox, now: Instant) {
+    plane.handle_down(owner, packet, &mut Around { outbox, beyond: &mut Counted(0) }, now);
 }
 
 /// Where a client's datagrams come from.

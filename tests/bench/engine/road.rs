@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::report::{Bar, Report};
-use crate::rig::{MTU, OUTSIDE, Rig, address, endpoint, packet};
+use crate::rig::{self, MTU, OUTSIDE, Rig, address, endpoint, packet};
 use crate::stopwatch::{Stopwatch, as_f64};
 
 /// Packets of one timed batch: what one GSO batch carries of full-sized ones.
@@ -57,8 +57,7 @@ fn up(length: usize) -> Stopwatch {
         let now = rig.now();
         let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
         let let_through = stopwatch.time(|| {
-            let count =
-                sealed.iter().filter(|d| dataplane.handle_datagram(endpoint(0), d, outbox, now).is_some()).count();
+            let count = sealed.iter().map(|datagram| rig::up(dataplane, endpoint(0), datagram, outbox, now)).sum();
             outbox.clear();
             count
         });
@@ -81,7 +80,7 @@ fn down(length: usize) -> Stopwatch {
         let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
         stopwatch.time(|| {
             for _ in 0..BATCH {
-                dataplane.handle_down(owner, &packet, outbox, now);
+                rig::down(dataplane, owner, &packet, outbox, now);
             }
             BATCH
         });

@@ -5,14 +5,15 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use culvert::engine::dataplane::Dataplane;
-use culvert::engine::flows::{DATAGRAM_AT, FlowId, Request};
+use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::flows::{DATAGRAM_AT, FlowId, Flows, Request};
 use culvert::engine::outbox::Outbox;
-use culvert::engine::packet::Owner;
+use culvert::engine::packet::{Offload, Owner};
 
 use crate::client::Client;
 use crate::outside::{NoHost, World};
 use crate::report::Report;
-use crate::rig::{MTU, OUTSIDE, Rig, address, endpoint, packet};
+use crate::rig::{self, MTU, OUTSIDE, Rig, address, endpoint, packet};
 use crate::road::{BATCH, BATCHES, WARM_UP, row};
 use crate::stopwatch::Stopwatch;
 use crate::stream::{PAYLOAD, Stream};
@@ -80,7 +81,7 @@ impl Whole {
             stopwatch.time(|| {
                 for _ in 0..BATCH {
                     world.flows.handle_received(flow, from, &mut buffer, &mut |owner, packet| {
-                        dataplane.handle_down(owner, packet, outbox, now.0);
+                        rig::down(dataplane, owner, packet, outbox, now.0);
                     });
                 }
                 BATCH
@@ -147,12 +148,9 @@ impl Whole {
         let mut stream = Stream::new(SocketAddrV4::new(address(0), 1_024), OUTSIDE);
         let now = self.rig.now();
         let syn = self.client.seal(&stream.syn());
-        let outward = self.rig.dataplane.handle_datagram(endpoint(0), &syn, &mut self.rig.outbox, now);
-        let outward = outward.expect("it is let through");
-        let (owner, packet) = (outward.owner, outward.packet.to_vec());
-        let Request::Connect { flow, .. } = self.world.flows.handle_packet(owner, &packet, &mut NoHost, now) else {
-            panic!("a connection is asked for")
-        };
+        let owner = self.rig.owner(0);
+        let asked = asked_for(&mut self.world.flows, &mut self.rig, &syn);
+        let Some(Asked::Connection(flow)) = asked else { panic!("a connection is asked for") };
         self.world.flows.handle_connected(flow, now);
         turn(&mut self.world, &mut self.rig.dataplane, &mut self.rig.outbox, now);
         self.read(&mut stream);
@@ -165,13 +163,50 @@ impl Whole {
 
     /// Opens a mapping by a first datagram.
     fn mapping(&mut self, sealed: &[u8]) -> FlowId {
-        let now = self.rig.now();
-        let outward = self.rig.dataplane.handle_datagram(endpoint(0), sealed, &mut self.rig.outbox, now);
-        let outward = outward.expect("it is let through");
-        let request = self.world.flows.handle_packet(outward.owner, outward.packet, &mut NoHost, now);
-        let Request::Datagram { flow, .. } = request else { panic!("a datagram is to be sent") };
+        let asked = asked_for(&mut self.world.flows, &mut self.rig, sealed);
+        let Some(Asked::Datagram(flow)) = asked else { panic!("a datagram is to be sent") };
         flow
     }
+}
+
+/// What a packet asked for.
+#[derive(Clone, Copy)]
+enum Asked {
+    Connection(FlowId),
+    Datagram(FlowId),
+}
+
+/// Takes packets to the flows.
+struct Outside<'a> {
+    flows: &'a mut Flows,
+    now: std::time::Instant,
+    requests: usize,
+    asked: Option<Asked>,
+}
+
+impl Beyond for Outside<'_> {
+    fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.asked = match self.flows.handle_packet(owner, packet, &mut NoHost, self.now) {
+            Request::Nothing => return,
+            Request::Connect { flow, .. } => Some(Asked::Connection(flow)),
+            Request::Datagram { flow, .. } => Some(Asked::Datagram(flow)),
+            Request::Echo { .. } => None,
+        };
+        self.requests += 1;
+    }
+
+    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
+        false
+    }
+}
+
+/// What the packet in one datagram asks for.
+fn asked_for(flows: &mut Flows, rig: &mut Rig, sealed: &[u8]) -> Option<Asked> {
+    let now = rig.now();
+    let mut outside = Outside { flows, now, requests: 0, asked: None };
+    let mut around = Around { outbox: &mut rig.outbox, beyond: &mut outside };
+    rig.dataplane.handle_datagram(endpoint(0), sealed, &mut around, now);
+    outside.asked
 }
 
 /// Sealed datagrams up to the hosts outside; says how many requests came of them.
@@ -182,17 +217,17 @@ fn carry_up(
     sealed: &[Vec<u8>],
     now: std::time::Instant,
 ) -> usize {
-    let mut requests = 0;
+    let mut outside = Outside { flows: &mut world.flows, now, requests: 0, asked: None };
     for datagram in sealed {
-        let Some(outward) = dataplane.handle_datagram(endpoint(0), datagram, outbox, now) else { continue };
-        let request = world.flows.handle_packet(outward.owner, outward.packet, &mut NoHost, now);
-        requests += usize::from(request != Request::Nothing);
+        let mut around = Around { outbox, beyond: &mut outside };
+        dataplane.handle_datagram(endpoint(0), datagram, &mut around, now);
     }
+    let requests = outside.requests;
     turn(world, dataplane, outbox, now);
     requests
 }
 
 fn turn(world: &mut World, dataplane: &mut Dataplane, outbox: &mut Outbox, now: std::time::Instant) {
     let World { flows, hosts, .. } = world;
-    flows.turn(hosts, now, &mut |owner: Owner, packet: &mut [u8]| dataplane.handle_down(owner, packet, outbox, now));
+    flows.turn(hosts, now, &mut |owner: Owner, packet: &mut [u8]| rig::down(dataplane, owner, packet, outbox, now));
 }

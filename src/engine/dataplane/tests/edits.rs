@@ -12,11 +12,7 @@ fn cuts_a_disabled_account_at_once() {
     let mut world = World::with_accounts(2);
     let mut client = Client::connected(1, &mut world);
     let mut other = Client::connected(2, &mut world);
-    let owner = world.plane.apply(
-        Change::Account(Arc::new(Account { enabled: false, ..account(1) })),
-        &mut world.outbox,
-        world.now,
-    );
+    let owner = world.change(Change::Account(Arc::new(Account { enabled: false, ..account(1) })));
 
     assert_eq!(owner, Some(Owner(0)));
     assert!(!works(&mut client, &mut world));
@@ -53,7 +49,7 @@ fn drops_no_session_for_an_edit_that_needs_none() {
         Account { private_key: Some(key(1)), ..account(1) },
     ];
     for edit in edits {
-        assert_eq!(world.plane.apply(Change::Account(Arc::new(edit)), &mut world.outbox, world.now), None);
+        assert_eq!(world.change(Change::Account(Arc::new(edit))), None);
         assert!(works(&mut client, &mut world));
     }
     let settings = [
@@ -72,7 +68,7 @@ fn ends_the_flows_but_not_the_session_of_an_account_that_gets_another_address() 
     let mut world = World::with_accounts(1);
     let mut client = Client::connected(1, &mut world);
     let moved = Account { address: v4(5), ..account(1) };
-    let cut = world.plane.apply(Change::Account(Arc::new(moved)), &mut world.outbox, world.now);
+    let cut = world.change(Change::Account(Arc::new(moved)));
     assert_eq!(cut, Some(Owner(0)));
     assert!(!works(&mut client, &mut world));
     assert_eq!(world.dropped(DropReason::SourceForged), 1);
@@ -121,7 +117,7 @@ fn ends_every_session_when_the_server_gets_another_key() {
 fn forgets_an_account_that_is_gone_and_reuses_its_slot() {
     let mut world = World::with_accounts(2);
     let mut client = Client::connected(1, &mut world);
-    let cut = world.plane.apply(Change::Gone(account(1).name), &mut world.outbox, world.now);
+    let cut = world.change(Change::Gone(account(1).name));
     assert_eq!(cut, Some(Owner(0)));
     assert!(!works(&mut client, &mut world));
     world.apply(Change::Account(Arc::new(account(3))));

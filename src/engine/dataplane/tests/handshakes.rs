@@ -27,7 +27,7 @@ fn answers_from_the_address_that_was_hit() {
     let mut client = Client::new(1);
     let hit = Endpoint { remote: client.remote, local: Some(Ipv4Addr::new(192, 0, 2, 77).into()) };
     let initiation = client.initiation();
-    world.plane.handle_datagram(hit, &initiation, &mut world.outbox, world.now);
+    world.with(|plane, around, now| plane.handle_datagram(hit, &initiation, around, now));
     assert_eq!(world.drain()[0].0, hit);
 }
 
@@ -93,7 +93,7 @@ fn sends_nothing_to_where_an_initiation_came_from_before_the_keys_are_proved() {
     client.connect(&mut world);
     // what the last initiation said is forgotten with the keys
     world.pass(timeouts::FORGET_KEYS);
-    world.plane.handle_deadline(&mut world.outbox, world.now);
+    world.handle_deadline();
     world.drain();
     let stranger = SocketAddr::from(([198, 51, 100, 66], 1));
 

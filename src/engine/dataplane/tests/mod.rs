@@ -5,6 +5,7 @@ mod edits;
 mod handshakes;
 mod limits;
 mod road;
+mod seats;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
+use super::around::{Around, Beyond, Parcel};
+use super::seat::Seat;
 use super::verdict::DropReason;
 use super::{Change, Dataplane};
 use crate::domain::account::{Account, Password};
@@ -23,7 +26,7 @@ use crate::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
 use crate::engine::outbox::{Endpoint, Outbox};
-use crate::engine::packet::Owner;
+use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::{Ip, udp};
 
 /// The instant at which virtual time begins.
@@ -112,7 +115,37 @@ const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 struct World {
     plane: Dataplane,
     outbox: Outbox,
+    outside: Outside,
     now: Instant,
+}
+
+/// Who takes what goes on elsewhere.
+#[derive(Debug, Default)]
+struct Outside {
+    outward: Vec<(Owner, Vec<u8>)>,
+    elsewhere: Vec<(u8, Handed)>,
+}
+
+/// What was handed to another worker.
+#[derive(Debug, PartialEq, Eq)]
+enum Handed {
+    Datagram(Endpoint, Vec<u8>),
+    Packet(Vec<u8>),
+}
+
+impl Beyond for Outside {
+    fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.outward.push((owner, packet.to_vec()));
+    }
+
+    fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
+        let handed = match parcel {
+            Parcel::Datagram { from, bytes } => Handed::Datagram(from, bytes.to_vec()),
+            Parcel::Crossing { packet, .. } | Parcel::Arrival { packet, .. } => Handed::Packet(packet.to_vec()),
+        };
+        self.elsewhere.push((worker, handed));
+        true
+    }
 }
 
 /// What came of one datagram.
@@ -127,7 +160,12 @@ struct Outcome {
 impl World {
     fn new(server: Server) -> Self {
         let now = start();
-        Self { plane: Dataplane::new(Arc::new(server), entropy, now), outbox: Outbox::new(1 << 20), now }
+        Self::at(Seat::ALONE, server, now)
+    }
+
+    fn at(seat: Seat, server: Server, now: Instant) -> Self {
+        let plane = Dataplane::new(Arc::new(server), seat, entropy, now);
+        Self { plane, outbox: Outbox::new(1 << 20), outside: Outside::default(), now }
     }
 
     /// A server with so many accounts, numbered from 1.
@@ -140,7 +178,7 @@ impl World {
     }
 
     fn apply(&mut self, change: Change) -> Outcome {
-        self.plane.apply(change, &mut self.outbox, self.now);
+        self.change(change);
         Outcome { outward: Vec::new(), sent: self.drain() }
     }
 
@@ -150,15 +188,28 @@ impl World {
 
     fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Outcome {
         let from = Endpoint { remote: from, local: Some(Ipv4Addr::new(192, 0, 2, 1).into()) };
-        let outward = self.plane.handle_datagram(from, datagram, &mut self.outbox, self.now);
-        let outward = outward.into_iter().map(|out| (out.owner, out.packet.to_vec())).collect();
-        Outcome { outward, sent: self.drain() }
+        self.with(|plane, around, now| plane.handle_datagram(from, datagram, around, now));
+        Outcome { outward: std::mem::take(&mut self.outside.outward), sent: self.drain() }
     }
 
     fn down(&mut self, number: u32, packet: &[u8]) -> Outcome {
         let owner = self.plane.owner(&account(number).name).unwrap();
-        self.plane.handle_down(owner, packet, &mut self.outbox, self.now);
+        self.with(|plane, around, now| plane.handle_down(owner, packet, around, now));
         Outcome { outward: Vec::new(), sent: self.drain() }
+    }
+
+    /// Changes something; whose flows must end.
+    fn change(&mut self, change: Change) -> Option<Owner> {
+        self.with(|plane, around, now| plane.apply(change, around, now))
+    }
+
+    fn handle_deadline(&mut self) {
+        self.with(Dataplane::handle_deadline);
+    }
+
+    fn with<T>(&mut self, call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T) -> T {
+        let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
+        call(&mut self.plane, &mut around, self.now)
     }
 
     fn drain(&mut self) -> Vec<(Endpoint, Vec<u8>)> {

@@ -8,7 +8,7 @@ fn run(world: &mut World, from: Instant, end: u64) -> Vec<(u64, usize)> {
     let end = from + Duration::from_secs(end);
     while let Some(at) = world.plane.poll_deadline().filter(|at| *at <= end) {
         world.now = world.now.max(at);
-        world.plane.handle_deadline(&mut world.outbox, world.now);
+        world.handle_deadline();
         let second = (world.now - from).as_secs();
         sent.extend(world.drain().into_iter().map(|(_, datagram)| (second, datagram.len())));
     }
