@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::name::{AccountName, ServerName};
+use super::rate::Mbps;
 
 /// What one account's tunnel has done since the process began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,4 +64,26 @@ pub struct ServerDump {
     pub port: String,
     /// The key that clients know it by.
     pub public_key: String,
+}
+
+/// What the shaper has done in one direction of an account, or of a whole server: what `tc -s class` tells of a class.
+/// Bytes are those of IP packets. A direction without any limit above it is not counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneFigures {
+    /// The limit.
+    pub rate: Mbps,
+    /// Bytes that went on.
+    pub sent_bytes: u64,
+    /// Packets that went on.
+    pub sent_packets: u64,
+    /// Packets that were dropped.
+    pub dropped: u64,
+    /// Packets that were marked instead of dropped (ECN, RFC 3168).
+    pub marked: u64,
+    /// Packets that had to wait.
+    pub overlimits: u64,
+    /// Bytes that wait now.
+    pub backlog_bytes: u64,
+    /// Packets that wait now.
+    pub backlog_packets: u64,
 }

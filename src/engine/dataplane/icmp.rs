@@ -58,6 +58,8 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::Unanswered
         | DropReason::QueueFull
         | DropReason::OutboxFull
-        | DropReason::HandOverFull => None,
+        | DropReason::HandOverFull
+        | DropReason::ShaperDelay
+        | DropReason::ShaperFull => None,
     }
 }

@@ -17,6 +17,7 @@ mod pipeline;
 pub mod plan;
 pub mod route;
 pub mod seat;
+pub mod shape;
 pub mod timeouts;
 mod tunnels;
 pub mod verdict;

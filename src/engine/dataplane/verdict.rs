@@ -56,11 +56,15 @@ pub enum DropReason {
     OutboxFull,
     /// No room on the way to the worker at which its client lives.
     HandOverFull,
+    /// Waited too long for its account's rate, so that its sender slows down.
+    ShaperDelay,
+    /// More waits for the account's rate than may.
+    ShaperFull,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -87,6 +91,8 @@ impl DropReason {
         Self::QueueFull,
         Self::OutboxFull,
         Self::HandOverFull,
+        Self::ShaperDelay,
+        Self::ShaperFull,
     ];
 }
 
