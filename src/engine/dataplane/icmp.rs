@@ -35,7 +35,14 @@ impl Complaints {
 /// What a router says when it drops for this reason, if anything.
 pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
     match reason {
-        DropReason::InternalOff => Some(Complaint::Prohibited),
+        DropReason::InternalOff
+        // RFC 5508, REQ-8 and RFC 6888, REQ-11: whoever has used up what there is is told so
+        | DropReason::FlowRate
+        | DropReason::FlowsOfOwnerFull
+        | DropReason::HalfOpenFull
+        | DropReason::FlowTableFull
+        | DropReason::MappingsOfOwnerFull
+        | DropReason::PortsExhausted => Some(Complaint::Prohibited),
         DropReason::NobodyThere | DropReason::NoEndpoint | DropReason::PeerGone => Some(Complaint::HostUnreachable),
         DropReason::TimeExceeded => Some(Complaint::TimeExceeded),
         DropReason::TooBig => Some(Complaint::TooBig(u16::try_from(mtu).unwrap_or(u16::MAX))),
@@ -60,6 +67,12 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::OutboxFull
         | DropReason::HandOverFull
         | DropReason::ShaperDelay
-        | DropReason::ShaperFull => None,
+        | DropReason::ShaperFull
+        | DropReason::FlowCollides
+        | DropReason::NotMapped
+        | DropReason::Unsolicited
+        | DropReason::ErrorUnfounded
+        | DropReason::WrongChecksum
+        | DropReason::SourceRouted => None,
     }
 }

@@ -1,4 +1,5 @@
-//! Life spans. `WireGuard`'s are those of the paper, section 6.1, under the paper's names.
+//! Life spans. `WireGuard`'s are those of the paper, section 6.1, under the paper's names; a flow's are those of the
+//! RFCs about NAT.
 
 use std::time::Duration;
 
@@ -20,3 +21,20 @@ pub const FORGET_KEYS: Duration = Duration::from_secs(3 * REJECT_AFTER_TIME.as_s
 pub const REJECT_AFTER_MESSAGES: u64 = u64::MAX - (1 << 13);
 /// The shortest time between two handshakes of one peer: 50 a second.
 pub const INITIATION_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long an open TCP connection may be silent: RFC 5382, REQ-5.
+pub const TCP_ESTABLISHED: Duration = Duration::from_secs(2 * 3_600 + 4 * 60);
+/// How long a TCP connection may take to open: RFC 5382, REQ-5 and RFC 7857, section 2.1.
+pub const TCP_OPENING: Duration = Duration::from_secs(240);
+/// How long a TCP connection is kept that both sides have ended: RFC 5382, REQ-5 and RFC 7857, section 2.1.
+pub const TCP_CLOSING: Duration = Duration::from_secs(240);
+/// How long a TCP connection is kept after a reset, for the reset may be forged: RFC 7857, section 2.2.
+pub const TCP_RESET: Duration = Duration::from_secs(240);
+/// How long a UDP flow may be silent: RFC 4787, REQ-5 (at least 2 minutes, 5 recommended).
+pub const UDP: Duration = Duration::from_secs(300);
+/// How long a UDP flow to port 53 may be silent: RFC 4787, REQ-5 (a) lets a well-known port have less.
+pub const UDP_DNS: Duration = Duration::from_secs(30);
+/// How long a ping may stay unanswered: RFC 5508, REQ-2.
+pub const ICMP_QUERY: Duration = Duration::from_secs(60);
+/// How long a released external port rests before another flow has it: RFC 6888, REQ-8.
+pub const PORT_REST: Duration = Duration::from_secs(120);

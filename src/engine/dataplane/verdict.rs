@@ -60,11 +60,35 @@ pub enum DropReason {
     ShaperDelay,
     /// More waits for the account's rate than may.
     ShaperFull,
+    /// A flow that its owner opens too fast after its others.
+    FlowRate,
+    /// A flow beyond those that its owner may have.
+    FlowsOfOwnerFull,
+    /// A TCP connection of an owner with too many that nobody has answered.
+    HalfOpenFull,
+    /// A flow beyond those that the table holds.
+    FlowTableFull,
+    /// A flow that wants a port of an owner who has enough of them.
+    MappingsOfOwnerFull,
+    /// A flow that wants a port where none is free.
+    PortsExhausted,
+    /// A flow whose packets or answers could not be told from another's.
+    FlowCollides,
+    /// From outside, to a port behind which there is nobody.
+    NotMapped,
+    /// From outside, to a port whose holder has not spoken to that address.
+    Unsolicited,
+    /// An ICMP error about no flow, or about what has no ports.
+    ErrorUnfounded,
+    /// An ICMP error whose checksum, or the one of the header that it quotes, is wrong.
+    WrongChecksum,
+    /// A packet that asks for a way of its own, which cannot be translated.
+    SourceRouted,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 40] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -93,6 +117,18 @@ impl DropReason {
         Self::HandOverFull,
         Self::ShaperDelay,
         Self::ShaperFull,
+        Self::FlowRate,
+        Self::FlowsOfOwnerFull,
+        Self::HalfOpenFull,
+        Self::FlowTableFull,
+        Self::MappingsOfOwnerFull,
+        Self::PortsExhausted,
+        Self::FlowCollides,
+        Self::NotMapped,
+        Self::Unsolicited,
+        Self::ErrorUnfounded,
+        Self::WrongChecksum,
+        Self::SourceRouted,
     ];
 }
 
