@@ -6,6 +6,7 @@
 pub mod dataplane;
 pub mod flows;
 pub mod fragments;
+pub mod offload;
 pub mod outbox;
 pub mod packet;
 pub mod wire;

@@ -8,6 +8,7 @@ pub mod account;
 mod apply;
 pub mod around;
 pub mod deadlines;
+pub mod filter;
 pub mod flow;
 mod greet;
 pub mod icmp;
