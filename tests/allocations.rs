@@ -17,6 +17,7 @@ use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
 use culvert::engine::outbox::{Endpoint, Outbox};
@@ -152,26 +153,37 @@ impl Beyond for Counted {
 }
 
 /// Takes a datagram; how many packets of it go outside.
-fn up(plane: &mut Dataplane, from: Endpoint, datagram: &[u8], outbox: &mut Outbox, now: Instant) -> usize {
+fn up(
+    plane: &mut Dataplane,
+    from: Endpoint,
+    datagram: &[u8],
+    outbox: &mut Outbox,
+    ports: &mut Ports,
+    now: Instant,
+) -> usize {
     let mut counted = Counted(0);
-    plane.handle_datagram(from, datagram, &mut Around { outbox, beyond: &mut counted }, now);
+    plane.handle_datagram(from, datagram, &mut Around { outbox, ports, beyond: &mut counted }, now);
     counted.0
 }
 
 /// A server with two connected clients, 2 and 3.
-fn connected(outbox: &mut Outbox, now: Instant) -> (Dataplane, Tunn) {
+fn connected(outbox: &mut Outbox, ports: &mut Ports, now: Instant) -> (Dataplane, Tunn) {
     let mut plane = Dataplane::new(Arc::new(server()), Seat::ALONE, entropy, now);
     let clients = [2, 3].map(|number| {
-        plane.apply(Change::Account(Arc::new(account(number))), &mut Around { outbox, beyond: &mut Counted(0) }, now);
+        plane.apply(
+            Change::Account(Arc::new(account(number))),
+            &mut Around { outbox, ports, beyond: &mut Counted(0) },
+            now,
+        );
         let public = x25519::PublicKey::from(*key(1).public().as_bytes());
         let mut client = Tunn::new(key(number).secret(), public, None, None, u32::from(number), None);
         let mut memory = [0; 256];
         let initiation = written(client.format_handshake_initiation(&mut memory, false));
-        up(&mut plane, remote(number), &initiation, outbox, now);
+        up(&mut plane, remote(number), &initiation, outbox, ports, now);
         let response = outbox.batches().next().unwrap().bytes.to_vec();
         outbox.clear();
         let keepalive = written(client.decapsulate(None, &response, &mut memory));
-        up(&mut plane, remote(number), &keepalive, outbox, now);
+        up(&mut plane, remote(number), &keepalive, outbox, ports, now);
         client
     });
     let [first, _] = clients;
@@ -214,14 +226,20 @@ fn the_counter_counts() {
 fn a_packet_up_across_or_refused_allocates_nothing() {
     let mut now = Instant::now();
     let mut outbox = Outbox::new(1 << 19);
-    let (mut plane, mut client) = connected(&mut outbox, now);
-    let datagrams = sealed(&mut client, 12_000);
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, mut client) = connected(&mut outbox, &mut ports, now);
+    let datagrams = sealed(&mut client, 12_006);
+    let (first, datagrams) = datagrams.split_at(6);
+    // the first packet of a flow makes its entry
+    for datagram in first {
+        up(&mut plane, remote(2), datagram, &mut outbox, &mut ports, now);
+    }
     let mut outward = 0;
 
     let allocations = allocations_of(|| {
-        for datagram in &datagrams {
+        for datagram in datagrams {
             now += Duration::from_micros(100);
-            outward += up(&mut plane, remote(2), datagram, &mut outbox, now);
+            outward += up(&mut plane, remote(2), datagram, &mut outbox, &mut ports, now);
             if outbox.is_tight() {
                 outbox.clear();
             }
@@ -236,14 +254,21 @@ fn a_packet_up_across_or_refused_allocates_nothing() {
 fn a_packet_down_allocates_nothing() {
     let mut now = Instant::now();
     let mut outbox = Outbox::new(1 << 19);
-    let (mut plane, _client) = connected(&mut outbox, now);
-    let packets = [packet(OUTSIDE, address(2), 1_392), packet(OUTSIDE, address(2), 40)];
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, _client) = connected(&mut outbox, &mut ports, now);
+    let mut packets = [packet(OUTSIDE, address(2), 1_392), packet(OUTSIDE, address(2), 40)];
+
+    // the first packet of a flow makes its entry
+    for packet in &mut packets {
+        let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) };
+        plane.handle_down(Owner(0), packet, &mut around, now);
+    }
 
     let allocations = allocations_of(|| {
         for number in 0..10_000 {
             now += Duration::from_micros(100);
-            let mut around = Around { outbox: &mut outbox, beyond: &mut Counted(0) };
-            plane.handle_down(Owner(0), &packets[number % 2], &mut around, now);
+            let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) };
+            plane.handle_down(Owner(0), &mut packets[number % 2], &mut around, now);
             if outbox.is_tight() {
                 outbox.clear();
             }
@@ -258,7 +283,8 @@ fn a_packet_down_allocates_nothing() {
 fn a_strangers_datagram_allocates_nothing() {
     let now = Instant::now();
     let mut outbox = Outbox::new(1 << 19);
-    let (mut plane, mut client) = connected(&mut outbox, now);
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, mut client) = connected(&mut outbox, &mut ports, now);
     let mut forged = sealed(&mut client, 1).remove(0);
     *forged.last_mut().unwrap() ^= 1;
     let mut handshake = vec![0; 148];
@@ -267,9 +293,9 @@ fn a_strangers_datagram_allocates_nothing() {
 
     let allocations = allocations_of(|| {
         for length in 0..2_000 {
-            up(&mut plane, remote(66), &noise[..length], &mut outbox, now);
-            up(&mut plane, remote(66), &forged, &mut outbox, now);
-            up(&mut plane, remote(66), &handshake, &mut outbox, now);
+            up(&mut plane, remote(66), &noise[..length], &mut outbox, &mut ports, now);
+            up(&mut plane, remote(66), &forged, &mut outbox, &mut ports, now);
+            up(&mut plane, remote(66), &handshake, &mut outbox, &mut ports, now);
         }
     });
 

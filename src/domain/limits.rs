@@ -2,12 +2,15 @@
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
 /// The lowest port on which a server may listen; automatic choice begins one above it.
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
+/// External ports that clients' packets may leave by: below every server's listen port.
+pub const NAT_PORTS: RangeInclusive<u16> = 16_384..=51_819;
 /// The highest bandwidth that can be set, in Mbit/s; 0 means unlimited.
 pub const RATE_MAX: u16 = 10_000;
 /// The largest tunnel MTU that the contract takes, in bytes.

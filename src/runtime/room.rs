@@ -19,6 +19,7 @@ use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::server::Server;
 use crate::engine::dataplane::around::{Around, Beyond, Parcel};
+use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::flows::Limits;
@@ -62,6 +63,8 @@ pub(super) struct Desk<'a> {
     pub(super) inbox: &'a mut Inbox,
     /// Where datagrams wait to go out; empty between turns.
     pub(super) outbox: &'a mut Outbox,
+    /// The external ports of this worker.
+    pub(super) ports: &'a mut Ports,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -70,6 +73,7 @@ pub(super) struct Desk<'a> {
 
 /// Where packets go that leave a room's road otherwise than by its door.
 struct Exits<'a> {
+    door: &'a Door,
     uplink: &'a mut SocketsUplink,
     outgoing: &'a mut Outgoing,
     slot: usize,
@@ -77,13 +81,19 @@ struct Exits<'a> {
 }
 
 /// For packets on their way down, which have no other way.
-struct Nowhere;
+struct Nowhere<'a> {
+    door: &'a Door,
+}
 
-impl Beyond for Nowhere {
+impl Beyond for Nowhere<'_> {
     fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {}
 
     fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
         false
+    }
+
+    fn make_room(&mut self, outbox: &mut Outbox) {
+        flush(self.door, outbox);
     }
 }
 
@@ -94,6 +104,10 @@ impl Beyond for Exits<'_> {
 
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
         self.outgoing.hand(worker, self.slot, parcel)
+    }
+
+    fn make_room(&mut self, outbox: &mut Outbox) {
+        flush(self.door, outbox);
     }
 }
 
@@ -163,7 +177,7 @@ impl Room {
     }
 
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
-        if let Some(cut) = self.with_around(desk, |plane, _, around, now| plane.apply(change, around, now)) {
+        if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
             self.uplink.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
@@ -194,7 +208,7 @@ impl Room {
             self.settle_uplink(desk.now);
         }
         if self.plane.poll_deadline().is_some_and(|at| at <= desk.now) {
-            self.with_around(desk, |plane, _, around, now| plane.handle_deadline(around, now));
+            self.with_around(desk, Dataplane::handle_deadline);
         }
         for _ in 0..BATCHES {
             if !self.door_ready {
@@ -211,10 +225,9 @@ impl Room {
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
         let Self { door, plane, uplink, place, .. } = self;
         let now = desk.now;
-        let mut exits = Exits { uplink, outgoing: desk.outgoing, slot: place.slot, now };
-        let mut around = Around { outbox: desk.outbox, beyond: &mut exits };
+        let mut exits = Exits { door, uplink, outgoing: desk.outgoing, slot: place.slot, now };
+        let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(desk.inbox, |from, datagram| {
-            make_room(door, around.outbox);
             plane.handle_datagram(from, datagram, &mut around, now);
         });
         received.is_ok_and(|datagrams| datagrams > 0)
@@ -222,20 +235,16 @@ impl Room {
 
     /// Takes what another worker hands over.
     pub(super) fn take_parcel(&mut self, parcel: Parcel<'_>, desk: &mut Desk<'_>) {
-        self.with_around(desk, |plane, door, around, now| {
-            make_room(door, around.outbox);
-            plane.handle_parcel(parcel, around, now);
-        });
+        self.with_around(desk, |plane, around, now| plane.handle_parcel(parcel, around, now));
         flush(&self.door, desk.outbox);
     }
 
     /// Gives the uplink its turn, and takes its packets down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
         let Self { door, plane, uplink, .. } = self;
-        let (outbox, now) = (&mut *desk.outbox, desk.now);
+        let (outbox, ports, now) = (&mut *desk.outbox, &mut *desk.ports, desk.now);
         uplink.turn(now, &mut |owner, packet| {
-            make_room(door, outbox);
-            let mut around = Around { outbox, beyond: &mut Nowhere };
+            let mut around = Around { outbox, ports, beyond: &mut Nowhere { door } };
             plane.handle_down(owner, packet, &mut around, now);
         });
     }
@@ -244,11 +253,11 @@ impl Room {
     fn with_around<T>(
         &mut self,
         desk: &mut Desk<'_>,
-        call: impl FnOnce(&mut Dataplane, &Door, &mut Around<'_>, Instant) -> T,
+        call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
         let Self { door, plane, uplink, place, .. } = self;
-        let mut exits = Exits { uplink, outgoing: desk.outgoing, slot: place.slot, now: desk.now };
-        call(plane, door, &mut Around { outbox: desk.outbox, beyond: &mut exits }, desk.now)
+        let mut exits = Exits { door, uplink, outgoing: desk.outgoing, slot: place.slot, now: desk.now };
+        call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, desk.now)
     }
 
     /// When something is due without a socket being ready.
@@ -262,13 +271,6 @@ impl Room {
             Some(account) => self.plane.account_figures(account, now).into_iter().collect(),
             None => self.plane.figures(now),
         }
-    }
-}
-
-/// Sends what waits if not much more fits.
-fn make_room(door: &Door, outbox: &mut Outbox) {
-    if outbox.is_tight() {
-        flush(door, outbox);
     }
 }
 

@@ -14,16 +14,18 @@ use mio::{Events, Poll, Token, Waker};
 use tokio::sync::{oneshot, watch};
 use tracing::error;
 
-use super::os::clock;
 use super::os::door::{Door, Inbox};
+use super::os::{clock, entropy};
 use super::parcels::{self, Incoming, Outgoing};
 use super::room::{Desk, Place, Room};
 use super::share::Descriptors;
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::IntendedServer;
+use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::server::Server;
+use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
@@ -110,7 +112,7 @@ impl Worker {
         let wakers: Vec<Arc<Waker>> = polls.iter().map(waker).collect::<io::Result<_>>()?;
         let parts = polls.into_iter().zip(parcels::mesh(&wakers)).zip(wakers);
         let start = |(number, ((poll, (outgoing, incoming)), waker))| {
-            let seat = Seat { worker: number, of: count };
+            let seat = Seat { server: 0, worker: number, of: count };
             Self::start(seat, poll, waker, (outgoing, incoming), reach.clone(), descriptors.clone())
         };
         (0..).zip(parts).map(start).collect()
@@ -135,6 +137,7 @@ impl Worker {
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
+            ports: Ports::new(slice(seat), entropy::bytes(), clock::now()),
             outgoing,
             incoming,
             _living: living,
@@ -167,6 +170,7 @@ struct Turns {
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
+    ports: Ports,
     outgoing: Outgoing,
     incoming: Incoming,
     /// Closes when the thread ends, however it ends.
@@ -207,8 +211,8 @@ impl Turns {
 
     /// Takes what was handed over, and lets each room take its portion; whether something is left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let Self { inbox, outbox, ports, outgoing, incoming, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| {
             if let Some(Some(room)) = rooms.get_mut(slot) {
                 room.take_parcel(parcel, &mut desk);
@@ -242,8 +246,8 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let Self { inbox, outbox, ports, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(wanted, door), _) => self.open(slot, &wanted, door, now),
@@ -267,9 +271,10 @@ impl Turns {
     }
 
     fn open(&mut self, slot: usize, wanted: &IntendedServer, door: Door, now: Instant) -> io::Result<()> {
-        let place = Place { registry: self.poll.registry().try_clone()?, slot, seat: self.seat };
-        let Self { inbox, outbox, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, outgoing, now };
+        let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
+        let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
+        let Self { inbox, outbox, ports, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
         let room = Room::open(wanted, place, door, self.reach.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
@@ -277,4 +282,12 @@ impl Turns {
         self.rooms[slot] = Some(room);
         Ok(())
     }
+}
+
+/// The external ports that are a worker's: an equal slice of those below the servers' listen ports.
+fn slice(seat: Seat) -> std::ops::RangeInclusive<u16> {
+    let (first, last) = (*limits::NAT_PORTS.start(), *limits::NAT_PORTS.end());
+    let size = (last - first).div_ceil(u16::from(seat.of.max(1)));
+    let begin = first + size * u16::from(seat.worker);
+    begin..=last.min(begin.saturating_add(size - 1))
 }

@@ -208,12 +208,12 @@ impl World {
     /// A datagram or an ICMP message comes from outside.
     fn receive(&mut self, dice: &mut Dice, flow: FlowId, from: SocketAddr) {
         let length = *dice.pick(&[0, 1, 7, 8, 9, 100, 1_372, 1_373, 1_400, 3_000, 65_507, 65_535]);
-        let Self { rig: Rig { plane, outbox, outside, now, .. }, owners, buffer, flows, .. } = self;
+        let Self { rig: Rig { plane, outbox, ports, outside, now, .. }, owners, buffer, flows, .. } = self;
         buffer[DATAGRAM_AT] = *dice.pick(&[0, 129, 3]);
         let room = &mut buffer[..DATAGRAM_AT + length];
         flows.handle_received(flow, from, room, &mut |owner, packet| {
             judge(owners.iter().position(|other| *other == owner).unwrap(), packet);
-            plane.handle_down(owner, packet, &mut Around { outbox, beyond: outside }, *now);
+            plane.handle_down(owner, packet, &mut Around { outbox, ports, beyond: outside }, *now);
         });
     }
 
@@ -233,10 +233,10 @@ impl World {
     }
 
     fn turn(&mut self) {
-        let Self { rig: Rig { plane, outbox, outside, now, .. }, owners, flows, hosts, .. } = self;
+        let Self { rig: Rig { plane, outbox, ports, outside, now, .. }, owners, flows, hosts, .. } = self;
         flows.turn(hosts, *now, &mut |owner, packet| {
             judge(owners.iter().position(|other| *other == owner).unwrap(), packet);
-            plane.handle_down(owner, packet, &mut Around { outbox, beyond: outside }, *now);
+            plane.handle_down(owner, packet, &mut Around { outbox, ports, beyond: outside }, *now);
         });
         while let Some(closed) = self.flows.poll_closed() {
             self.hosts.far.remove(&closed.flow.index());

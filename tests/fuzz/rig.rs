@@ -13,6 +13,7 @@ use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
 use culvert::engine::outbox::{Endpoint, Outbox};
@@ -32,6 +33,7 @@ pub(crate) const CLIENTS: usize = 2;
 pub(crate) struct Rig {
     pub(crate) plane: Dataplane,
     pub(crate) outbox: Outbox,
+    pub(crate) ports: Ports,
     pub(crate) outside: Outside,
     pub(crate) now: Instant,
     clients: Vec<Tunn>,
@@ -132,12 +134,17 @@ impl Rig {
         let mut outbox = Outbox::new(4 << 20);
         let mut plane = Dataplane::new(Arc::new(server()), Seat::ALONE, entropy, now);
         let mut outside = Outside::default();
+        let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
         for at in 0..CLIENTS {
             let account = Arc::new(account(u8::try_from(at).unwrap()));
-            plane.apply(Change::Account(account), &mut Around { outbox: &mut outbox, beyond: &mut outside }, now);
+            plane.apply(
+                Change::Account(account),
+                &mut Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut outside },
+                now,
+            );
         }
         let clients = (0..CLIENTS).map(client).collect();
-        let mut rig = Self { plane, outbox, outside, now, clients, memory: vec![0; 70_000] };
+        let mut rig = Self { plane, outbox, ports, outside, now, clients, memory: vec![0; 70_000] };
         for at in 0..CLIENTS {
             rig.let_in(at);
         }
@@ -153,14 +160,14 @@ impl Rig {
     pub(crate) fn pass(&mut self, span: Duration) {
         self.now += span;
         if self.plane.poll_deadline().is_some_and(|at| at <= self.now) {
-            let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
+            let mut around = Around { outbox: &mut self.outbox, ports: &mut self.ports, beyond: &mut self.outside };
             self.plane.handle_deadline(&mut around, self.now);
         }
     }
 
     /// Takes a datagram; what of it goes outside.
     pub(crate) fn handle(&mut self, from: Endpoint, datagram: &[u8]) -> Option<(Owner, Vec<u8>)> {
-        let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
+        let mut around = Around { outbox: &mut self.outbox, ports: &mut self.ports, beyond: &mut self.outside };
         self.plane.handle_datagram(from, datagram, &mut around, self.now);
         self.outside.0.take()
     }

@@ -21,3 +21,11 @@ pub fn owns(plan: &Plan, account: &Account, address: IpAddr) -> bool {
         IpAddr::V6(address) => plan.v6.is_some() && account.address_ipv6 == Some(address),
     }
 }
+
+/// The account's inner address of the same version as this one, if it has one.
+pub fn address_beside(plan: &Plan, account: &Account, beside: IpAddr) -> Option<IpAddr> {
+    match beside {
+        IpAddr::V4(_) => Some(account.address.into()),
+        IpAddr::V6(_) => account.address_ipv6.filter(|_| plan.v6.is_some()).map(IpAddr::from),
+    }
+}

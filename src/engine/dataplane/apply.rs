@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::around::Around;
+use super::forwards::Forwards;
 use super::limiter::FrontLimiter;
 use super::plan::Plan;
 use super::{Change, Dataplane, seed};
 use crate::domain::account::Account;
 use crate::domain::server::Server;
+use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
 
 impl Dataplane {
@@ -17,13 +19,60 @@ impl Dataplane {
         match change {
             Change::Server(server) => {
                 self.apply_server(server, now);
+                self.judge_anew();
                 None
             }
-            Change::Account(account) => self.apply_account(&account, around, now),
+            Change::Firewall(firewall) => {
+                let epoch = self.filter.epoch() + 1;
+                self.filter.apply(firewall, epoch);
+                None
+            }
+            Change::Forwards(forwards) => {
+                self.forwards = Forwards::new(seed(self.entropy), forwards);
+                self.judge_anew();
+                None
+            }
+            Change::Exit(exit) => {
+                self.exit = exit;
+                self.merge = exit.takes_packets().then(|| Box::new(Merge::new(true)));
+                self.judge_anew();
+                None
+            }
+            Change::Account(account) => {
+                let cut = self.apply_account(&account, around, now);
+                self.end_flows(cut, around, now);
+                self.set_rates(&account, now);
+                cut
+            }
             Change::Gone(name) => {
                 self.away.remove(&name);
-                self.peers.remove(&name)
+                let gone = self.peers.remove(&name);
+                self.end_flows(gone, around, now);
+                gone
             }
+        }
+    }
+
+    /// Has every flow judged again with its next packet.
+    fn judge_anew(&mut self) {
+        let (firewall, epoch) = (Arc::clone(self.filter.firewall()), self.filter.epoch() + 1);
+        self.filter.apply(firewall, epoch);
+    }
+
+    /// Ends what a client has open, and what waits for its rate, where it was cut off.
+    fn end_flows(&mut self, cut: Option<Owner>, around: &mut Around<'_>, now: Instant) {
+        let Some(owner) = cut else { return };
+        self.flows.close_owner(owner, around.ports, now);
+        self.fragments.drop_owner(owner);
+        if let Some(shaper) = &mut self.shaper {
+            shaper.remove(owner);
+        }
+    }
+
+    fn set_rates(&mut self, account: &Account, now: Instant) {
+        let owner = self.peers.named(&account.name);
+        if let (Some(owner), Some(shaper)) = (owner, &mut self.shaper) {
+            shaper.set_account(owner, account.b_download, account.b_upload, now);
         }
     }
 

@@ -1,5 +1,8 @@
-//! What the road leads to and is not its own: the door, the uplink, other workers.
+//! What the road leads to and is not its own: the door, the uplink, the host, other workers.
 
+use std::net::SocketAddr;
+
+use super::nat::Ports;
 use crate::engine::outbox::{Endpoint, Outbox};
 use crate::engine::packet::{Offload, Owner};
 
@@ -7,6 +10,8 @@ use crate::engine::packet::{Offload, Owner};
 pub struct Around<'a> {
     /// Where sealed datagrams wait for the door.
     pub outbox: &'a mut Outbox,
+    /// The external ports of the worker.
+    pub ports: &'a mut Ports,
     /// Who takes what leaves the road otherwise.
     pub beyond: &'a mut dyn Beyond,
 }
@@ -17,14 +22,38 @@ impl std::fmt::Debug for Around<'_> {
     }
 }
 
-/// Who takes what leaves the road otherwise than through the door. Each call is the end of a packet's way here.
+/// What an address outside the clients' network is to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody else's.
+    Outside,
+    /// Closed to clients.
+    Closed,
+    /// The host's own.
+    Host,
+    /// One of the external addresses, with a port that leads back to a client.
+    Inside,
+}
+
+/// Who takes what leaves the road otherwise than through the door. Each call but [`Self::standing`] and
+/// [`Self::make_room`] is the end of a packet's way here.
 pub trait Beyond {
     /// Takes a client's packet for the outside, with nothing left to decide.
     fn outward(&mut self, owner: Owner, packet: &mut [u8], offload: Offload);
 
-    /// Takes something for the same server at another worker.
-    /// `false` where that worker has no room for it.
+    /// Takes something for the same server at another worker; `false` where that worker has no room for it.
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool;
+
+    /// Takes a client's packet for the host itself.
+    fn host(&mut self, _packet: &mut [u8], _offload: Offload) {}
+
+    /// What an address and port outside the clients' network is to them.
+    fn standing(&mut self, _protocol: u8, _to: SocketAddr) -> Standing {
+        Standing::Outside
+    }
+
+    /// Sends what waits for the door, for not much more fits.
+    fn make_room(&mut self, _outbox: &mut Outbox) {}
 }
 
 /// What is handed over to another worker, once.

@@ -36,6 +36,9 @@ impl Complaints {
 pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
     match reason {
         DropReason::InternalOff
+        | DropReason::OutOfReach
+        | DropReason::HostClosed
+        | DropReason::Portless
         // RFC 5508, REQ-8 and RFC 6888, REQ-11: whoever has used up what there is is told so
         | DropReason::FlowRate
         | DropReason::FlowsOfOwnerFull
@@ -44,6 +47,7 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::MappingsOfOwnerFull
         | DropReason::PortsExhausted => Some(Complaint::Prohibited),
         DropReason::NobodyThere | DropReason::NoEndpoint | DropReason::PeerGone => Some(Complaint::HostUnreachable),
+        DropReason::NoWay => Some(Complaint::NoRoute),
         DropReason::TimeExceeded => Some(Complaint::TimeExceeded),
         DropReason::TooBig => Some(Complaint::TooBig(u16::try_from(mtu).unwrap_or(u16::MAX))),
         DropReason::NotWireGuard
@@ -73,6 +77,10 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::Unsolicited
         | DropReason::ErrorUnfounded
         | DropReason::WrongChecksum
-        | DropReason::SourceRouted => None,
+        | DropReason::SourceRouted
+        | DropReason::FragmentUnfit
+        | DropReason::Filtered
+        | DropReason::ForwardingOff
+        | DropReason::Stray => None,
     }
 }

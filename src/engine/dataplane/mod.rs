@@ -8,10 +8,15 @@ pub mod account;
 mod apply;
 pub mod around;
 pub mod deadlines;
+mod decide;
+pub mod exit;
 pub mod filter;
 pub mod flow;
+mod flowless;
+mod forwards;
 mod greet;
 pub mod icmp;
+mod last;
 pub mod limiter;
 pub mod link;
 pub mod nat;
@@ -22,28 +27,43 @@ pub mod route;
 pub mod seat;
 pub mod shape;
 pub mod timeouts;
+pub mod traffic;
 mod tunnels;
 pub mod verdict;
+mod waybill;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::domain::account::Account;
-use crate::domain::figures::AccountFigures;
+use crate::domain::figures::{AccountFigures, LaneFigures};
+use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::engine::fragments::gather::Fragments;
+use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
 
 use deadlines::Deadlines;
+use exit::Exit;
+use filter::{Filter, Hits};
+use flow::{Filtering, FlowLimits, FlowTable};
+use forwards::Forwards;
 use icmp::Complaints;
+use last::Aside;
 use limiter::FrontLimiter;
 use peers::{Peer, Peers};
 use plan::Plan;
 use seat::{Away, Seat};
+use shape::{ServerLimit, Shaper};
+use traffic::Traffic;
 use verdict::Drops;
+use waybill::Waybill;
 
 /// The largest datagram that UDP carries, with what a call into `noise` wants above it.
 const SCRATCH: usize = 65_535 + link::room::HANDSHAKE;
@@ -60,6 +80,12 @@ pub enum Change {
     Account(Arc<Account>),
     /// An account is gone.
     Gone(AccountName),
+    /// The firewall. Flows that it refuses end with their next packet.
+    Firewall(Arc<Firewall>),
+    /// The server's port forwards. Flows by one that is gone end with their next packet.
+    Forwards(Arc<BTreeMap<OuterPort, PortForward>>),
+    /// How packets leave. Flows that left otherwise end with their next packet.
+    Exit(Exit),
 }
 
 /// One server's packets.
@@ -71,15 +97,30 @@ pub struct Dataplane {
     away: Away,
     limiter: FrontLimiter,
     deadlines: Deadlines,
+    forwards: Forwards,
+    exit: Exit,
+    filter: Filter,
+    flows: FlowTable,
+    /// Absent while it lets packets go.
+    shaper: Option<Box<Shaper<Waybill>>>,
+    aside: Aside,
+    fragments: Fragments,
+    /// Where packets become super-packets, for an uplink that takes them.
+    merge: Option<Box<Merge<Owner>>>,
     complaints: Complaints,
     drops: Drops,
+    traffic: Traffic,
     entropy: Entropy,
+    /// The identification of the next packet that is cut into fragments.
+    identification: u32,
     /// Where datagrams are opened.
     scratch: Box<[u8]>,
     /// Where answers of the server itself are written.
     answer: Box<[u8]>,
     /// Where packets are padded.
     padded: Box<[u8]>,
+    /// Where an answer of the server itself waits for its way down.
+    reply: Vec<u8>,
 }
 
 impl Dataplane {
@@ -93,12 +134,23 @@ impl Dataplane {
             peers: Peers::new(seed(entropy)),
             away: Away::new(seed(entropy)),
             deadlines: Deadlines::default(),
+            forwards: Forwards::new(seed(entropy), Arc::default()),
+            exit: Exit::default(),
+            filter: Filter::new(Arc::default(), 0),
+            flows: FlowTable::new(seat.server, FlowLimits::default(), Filtering::default(), seed(entropy), now),
+            shaper: Some(Box::new(Shaper::new(seed(entropy), Arc::new(ServerLimit::new(now))))),
+            aside: Aside::default(),
+            fragments: Fragments::new(seed(entropy), timeouts::FRAGMENTS),
+            merge: None,
             complaints: Complaints::new(now),
             drops: Drops::new(),
+            traffic: Traffic::default(),
             entropy,
+            identification: entropy(),
             scratch: vec![0; SCRATCH].into(),
             answer: vec![0; SCRATCH].into(),
             padded: vec![0; SCRATCH].into(),
+            reply: Vec::new(),
         }
     }
 
@@ -115,6 +167,36 @@ impl Dataplane {
     /// What was dropped, and why.
     pub fn drops(&self) -> &Drops {
         &self.drops
+    }
+
+    /// What was dropped after it had waited for its account's rate, and why.
+    pub fn late_drops(&self) -> Option<&Drops> {
+        self.shaper.as_ref().map(|shaper| shaper.drops())
+    }
+
+    /// What packets amount to.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// The flows.
+    pub fn flows(&self) -> &FlowTable {
+        &self.flows
+    }
+
+    /// What each rule of the firewall has decided upon.
+    pub fn rule_hits(&self) -> &[Hits] {
+        self.filter.counters()
+    }
+
+    /// What an account's lanes have let go, up and down.
+    pub fn lanes(&self, owner: Owner) -> Option<[LaneFigures; 2]> {
+        self.shaper.as_ref().map(|shaper| shaper.figures(owner))
+    }
+
+    /// What all accounts' lanes have let go, up and down.
+    pub fn all_lanes(&self) -> Option<[LaneFigures; 2]> {
+        self.shaper.as_ref().map(|shaper| shaper.totals())
     }
 
     /// The figures of every account that has spoken since the beginning.

@@ -25,8 +25,7 @@ pub(super) enum Route<'a> {
 /// Finds the way to a destination.
 ///
 /// # Errors
-/// [`DropReason`] where there is none: what is not one host, other clients while they may not be reached, addresses of
-/// the clients' network that nobody has.
+/// [`DropReason`] where there is none: what is not one host, addresses of the clients' network that nobody has.
 pub(super) fn find<'a>(
     plan: &Plan,
     peers: &Peers,
@@ -44,8 +43,7 @@ pub(super) fn find<'a>(
         None => away.at_address(plan, destination).map(Route::Away),
     };
     match route {
-        Some(route) if plan.server.internal_traffic => Ok(route),
-        Some(_) => Err(DropReason::InternalOff),
+        Some(route) => Ok(route),
         None if plan.is_inside(destination) => Err(DropReason::NobodyThere),
         None => Ok(Route::Outside),
     }

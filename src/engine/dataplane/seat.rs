@@ -23,7 +23,9 @@ const INDEX_BITS: u32 = 24;
 /// A worker among those that share a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat {
-    /// Its number, from 0.
+    /// The server's slot, the same at every worker.
+    pub server: u16,
+    /// The worker's number, from 0.
     pub worker: u8,
     /// How many there are, at least 1.
     pub of: u8,
@@ -31,7 +33,7 @@ pub struct Seat {
 
 impl Seat {
     /// The only worker.
-    pub const ALONE: Self = Self { worker: 0, of: 1 };
+    pub const ALONE: Self = Self { server: 0, worker: 0, of: 1 };
 
     /// At which worker the client with this key lives.
     pub fn home(self, key: &PublicKey) -> u8 {
@@ -101,6 +103,11 @@ impl Away {
         account::owns(plan, account, address).then_some(&account.public_key)
     }
 
+    /// The key of an account.
+    pub(super) fn named(&self, name: &AccountName) -> Option<&PublicKey> {
+        self.names.get(name).map(|account| &account.public_key)
+    }
+
     /// Whether somebody has this key.
     pub(super) fn has_key(&self, key: &PublicKey) -> bool {
         self.keys.contains_key(key)
@@ -120,7 +127,7 @@ mod tests {
     fn makes_indices_that_lead_to_their_worker() {
         for of in 1..=64_u8 {
             for worker in 0..of {
-                let seat = Seat { worker, of };
+                let seat = Seat { server: 0, worker, of };
                 for random in (0..64_u32).map(|step| step.wrapping_mul(0x0765_4321).rotate_left(step)) {
                     let index = seat.index(random);
                     assert!(index < 1 << INDEX_BITS);

@@ -36,5 +36,7 @@ pub const UDP: Duration = Duration::from_secs(300);
 pub const UDP_DNS: Duration = Duration::from_secs(30);
 /// How long a ping may stay unanswered: RFC 5508, REQ-2.
 pub const ICMP_QUERY: Duration = Duration::from_secs(60);
+/// How long a packet's fragments wait for the rest: RFC 4787, REQ-14 (a) and RFC 5722 ask for a bound.
+pub const FRAGMENTS: Duration = Duration::from_secs(2);
 /// How long a released external port rests before another flow has it: RFC 6888, REQ-8.
 pub const PORT_REST: Duration = Duration::from_secs(120);

@@ -18,13 +18,8 @@ const DEADLINES_AT_ONCE: usize = 256;
 const PADDING: usize = 16;
 
 impl Dataplane {
-    /// When [`Self::handle_deadline`] wants to be called.
-    pub fn poll_deadline(&self) -> Option<Instant> {
-        self.deadlines.next()
-    }
-
-    /// Does what is due. Bounded: where more is due, the deadline stays in the past.
-    pub fn handle_deadline(&mut self, around: &mut Around<'_>, now: Instant) {
+    /// Does what peers' timers ask for, a bounded number of them.
+    pub(super) fn handle_peers_due(&mut self, around: &mut Around<'_>, now: Instant) {
         for _ in 0..DEADLINES_AT_ONCE {
             if !around.outbox.has_room(HANDSHAKE) {
                 return;

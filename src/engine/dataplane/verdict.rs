@@ -84,11 +84,27 @@ pub enum DropReason {
     WrongChecksum,
     /// A packet that asks for a way of its own, which cannot be translated.
     SourceRouted,
+    /// A fragment that does not fit its packet, or whose rest did not come.
+    FragmentUnfit,
+    /// Refused by the firewall.
+    Filtered,
+    /// To be forwarded, while nothing is.
+    ForwardingOff,
+    /// To where clients may not go.
+    OutOfReach,
+    /// To the host's own address, which no rule opens.
+    HostClosed,
+    /// To an address of a version in which there is no way out.
+    NoWay,
+    /// Of no flow, and none that could begin one.
+    Stray,
+    /// A protocol without ports, which cannot be translated.
+    Portless,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 48] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -129,6 +145,14 @@ impl DropReason {
         Self::ErrorUnfounded,
         Self::WrongChecksum,
         Self::SourceRouted,
+        Self::FragmentUnfit,
+        Self::Filtered,
+        Self::ForwardingOff,
+        Self::OutOfReach,
+        Self::HostClosed,
+        Self::NoWay,
+        Self::Stray,
+        Self::Portless,
     ];
 }
 

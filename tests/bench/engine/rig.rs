@@ -1,5 +1,6 @@
 //! A server in process with clients that have shaken hands, and packets for it.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
 use culvert::engine::outbox::{Endpoint, Outbox};
@@ -50,8 +52,10 @@ impl Rig {
         let mut outbox = Outbox::new(OUTBOX);
         let keys: Vec<PrivateKey> = (0..accounts).map(|_| fresh_key()).collect();
         for (at, key) in (0..).zip(&keys) {
-            let mut around = Around { outbox: &mut outbox, beyond: &mut Counted(0) };
-            dataplane.apply(Change::Account(Arc::new(account(at, key))), &mut around, began);
+            with_ports(|ports| {
+                let mut around = Around { outbox: &mut outbox, ports, beyond: &mut Counted(0) };
+                dataplane.apply(Change::Account(Arc::new(account(at, key))), &mut around, began);
+            });
         }
         Self { dataplane, outbox, now: Now(began), public, keys, private }
     }
@@ -98,6 +102,15 @@ impl Rig {
     }
 }
 
+thread_local! {
+    static PORTS: RefCell<Ports> = RefCell::new(Ports::new(16_384..=16_384, [7; 32], clock::now()));
+}
+
+/// Lends external ports that nobody asks for: nothing is translated here.
+pub(crate) fn with_ports<T>(call: impl FnOnce(&mut Ports) -> T) -> T {
+    PORTS.with_borrow_mut(call)
+}
+
 /// Counts what goes outside.
 pub(crate) struct Counted(pub(crate) usize);
 
@@ -114,13 +127,17 @@ impl Beyond for Counted {
 /// Takes a datagram; how many packets of it go outside.
 pub(crate) fn up(plane: &mut Dataplane, from: Endpoint, datagram: &[u8], outbox: &mut Outbox, now: Instant) -> usize {
     let mut counted = Counted(0);
-    plane.handle_datagram(from, datagram, &mut Around { outbox, beyond: &mut counted }, now);
+    with_ports(|ports| {
+        plane.handle_datagram(from, datagram, &mut Around { outbox, ports, beyond: &mut counted }, now);
+    });
     counted.0
 }
 
 /// Takes a packet for a client.
-pub(crate) fn down(plane: &mut Dataplane, owner: Owner, packet: &[u8], outbox: &mut Outbox, now: Instant) {
-    plane.handle_down(owner, packet, &mut Around { outbox, beyond: &mut Counted(0) }, now);
+pub(crate) fn down(plane: &mut Dataplane, owner: Owner, packet: &mut [u8], outbox: &mut Outbox, now: Instant) {
+    with_ports(|ports| {
+        plane.handle_down(owner, packet, &mut Around { outbox, ports, beyond: &mut Counted(0) }, now);
+    });
 }
 
 /// Where a client's datagrams come from.

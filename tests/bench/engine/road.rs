@@ -69,7 +69,7 @@ fn up(length: usize) -> Stopwatch {
 fn down(length: usize) -> Stopwatch {
     let mut rig = Rig::new(1);
     let mut client = rig.let_in(0);
-    let packet = packet(OUTSIDE, address(0), length);
+    let mut packet = packet(OUTSIDE, address(0), length);
     let owner = rig.owner(0);
     let mut stopwatch = Stopwatch::default();
     for round in 0..WARM_UP + BATCHES {
@@ -80,7 +80,7 @@ fn down(length: usize) -> Stopwatch {
         let (dataplane, outbox) = (&mut rig.dataplane, &mut rig.outbox);
         stopwatch.time(|| {
             for _ in 0..BATCH {
-                rig::down(dataplane, owner, &packet, outbox, now);
+                rig::down(dataplane, owner, &mut packet, outbox, now);
             }
             BATCH
         });

@@ -204,8 +204,10 @@ impl Beyond for Outside<'_> {
 fn asked_for(flows: &mut Flows, rig: &mut Rig, sealed: &[u8]) -> Option<Asked> {
     let now = rig.now();
     let mut outside = Outside { flows, now, requests: 0, asked: None };
-    let mut around = Around { outbox: &mut rig.outbox, beyond: &mut outside };
-    rig.dataplane.handle_datagram(endpoint(0), sealed, &mut around, now);
+    rig::with_ports(|ports| {
+        let mut around = Around { outbox: &mut rig.outbox, ports, beyond: &mut outside };
+        rig.dataplane.handle_datagram(endpoint(0), sealed, &mut around, now);
+    });
     outside.asked
 }
 
@@ -219,8 +221,10 @@ fn carry_up(
 ) -> usize {
     let mut outside = Outside { flows: &mut world.flows, now, requests: 0, asked: None };
     for datagram in sealed {
-        let mut around = Around { outbox, beyond: &mut outside };
-        dataplane.handle_datagram(endpoint(0), datagram, &mut around, now);
+        rig::with_ports(|ports| {
+            let mut around = Around { outbox, ports, beyond: &mut outside };
+            dataplane.handle_datagram(endpoint(0), datagram, &mut around, now);
+        });
     }
     let requests = outside.requests;
     turn(world, dataplane, outbox, now);

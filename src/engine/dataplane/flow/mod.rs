@@ -161,6 +161,11 @@ impl Flow {
         self.is_translated().then(|| leaves.reversed())
     }
 
+    /// Whether its external port is one of its own, which it may share with other flows of its owner.
+    pub const fn has_mapping(&self) -> bool {
+        self.mapping.is_some()
+    }
+
     fn is_half_open(&self) -> bool {
         self.original.protocol == protocol::TCP && self.state == State::Opening
     }

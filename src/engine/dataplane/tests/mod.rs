@@ -17,6 +17,7 @@ use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
 use super::around::{Around, Beyond, Parcel};
+use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
 use super::{Change, Dataplane};
@@ -115,6 +116,7 @@ const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
 struct World {
     plane: Dataplane,
     outbox: Outbox,
+    ports: Ports,
     outside: Outside,
     now: Instant,
 }
@@ -165,7 +167,8 @@ impl World {
 
     fn at(seat: Seat, server: Server, now: Instant) -> Self {
         let plane = Dataplane::new(Arc::new(server), seat, entropy, now);
-        Self { plane, outbox: Outbox::new(1 << 20), outside: Outside::default(), now }
+        let ports = Ports::new(16_384..=51_819, [7; 32], now);
+        Self { plane, outbox: Outbox::new(1 << 20), ports, outside: Outside::default(), now }
     }
 
     /// A server with so many accounts, numbered from 1.
@@ -194,7 +197,7 @@ impl World {
 
     fn down(&mut self, number: u32, packet: &[u8]) -> Outcome {
         let owner = self.plane.owner(&account(number).name).unwrap();
-        self.with(|plane, around, now| plane.handle_down(owner, packet, around, now));
+        self.with(|plane, around, now| plane.handle_down(owner, &mut packet.to_vec(), around, now));
         Outcome { outward: Vec::new(), sent: self.drain() }
     }
 
@@ -208,8 +211,9 @@ impl World {
     }
 
     fn with<T>(&mut self, call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T) -> T {
-        let mut around = Around { outbox: &mut self.outbox, beyond: &mut self.outside };
-        call(&mut self.plane, &mut around, self.now)
+        let Self { plane, outbox, ports, outside, now } = self;
+        let mut around = Around { outbox, ports, beyond: outside };
+        call(plane, &mut around, *now)
     }
 
     fn drain(&mut self) -> Vec<(Endpoint, Vec<u8>)> {

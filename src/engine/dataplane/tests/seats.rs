@@ -5,9 +5,10 @@ use super::*;
 /// Both workers' shares of a server, and clients that live at the first and at the second.
 fn shared() -> ([World; 2], [u32; 2]) {
     let now = start();
-    let mut worlds = [0, 1].map(|worker| World::at(Seat { worker, of: 2 }, server(), now));
-    let lives_at =
-        |worker: u8| (1..100).find(|number| Seat { worker: 0, of: 2 }.home(&account(*number).public_key) == worker);
+    let mut worlds = [0, 1].map(|worker| World::at(Seat { server: 0, worker, of: 2 }, server(), now));
+    let lives_at = |worker: u8| {
+        (1..100).find(|number| Seat { server: 0, worker: 0, of: 2 }.home(&account(*number).public_key) == worker)
+    };
     let numbers = [0, 1].map(|worker| lives_at(worker).unwrap());
     for world in &mut worlds {
         for number in numbers {
