@@ -9,6 +9,7 @@ mod parcels;
 pub mod reconcile;
 mod room;
 mod share;
+pub mod steering;
 pub mod uplink;
 mod worker;
 

@@ -17,9 +17,19 @@ pub(crate) fn allow_fragments(socket: &impl std::os::fd::AsFd) -> io::Result<()>
     Ok(())
 }
 
-fn set(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+/// Has a raw `ICMPv6` socket receive only the types whose bits are 0 (RFC 3542, section 3.2).
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn filter_icmp6(socket: &impl std::os::fd::AsFd, blocked: &[u32; 8]) -> io::Result<()> {
+    /// `ICMPV6_FILTER` of linux/icmpv6.h
+    const FILTER: libc::c_int = 1;
+    set(socket.as_fd(), libc::IPPROTO_ICMPV6, FILTER, *blocked)
+}
+
+fn set<T: Copy>(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: T) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
-    // SAFETY: the descriptor is borrowed and therefore open; the pointer is to a live integer of `length` bytes, which
+    // SAFETY: the descriptor is borrowed and therefore open; the pointer is to a live value of `length` bytes, which
     // the kernel only reads.
     let outcome = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
