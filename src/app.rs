@@ -243,8 +243,9 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
     let uplink = match config.uplink {
         UplinkChoice::Auto => UplinkWish::Auto,
         UplinkChoice::Sockets => UplinkWish::Sockets,
+        UplinkChoice::Tun => UplinkWish::Tun,
     };
-    runtime::Settings { uplink, reach_allow: config.reach_allow.clone(), workers: None }
+    runtime::Settings { uplink, reach_allow: config.reach_allow.clone(), workers: None, folder: config.data.clone() }
 }
 
 fn service_settings(config: &Config, api_port: u16) -> services::Settings {

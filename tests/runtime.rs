@@ -16,7 +16,7 @@ use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::wire::icmp::{self, Echo};
 use culvert::runtime::os::clock;
-use culvert::runtime::{Runtime, Settings, StartError, UplinkWish};
+use culvert::runtime::{Runtime, Settings};
 use tokio::sync::watch;
 
 /// How long a real host may take to answer before a test fails.
@@ -317,8 +317,4 @@ fn says_which_uplink_it_took_and_why() {
     let house = House::new();
     assert_eq!(house.runtime.uplink().name, "sockets");
     assert!(!house.runtime.uplink().why.is_empty());
-    let settings = Settings { uplink: UplinkWish::Tun, ..Settings::default() };
-    let (_intended, follow) = watch::channel(Arc::new(Intended::default()));
-    let refused = house.tokio.block_on(async { Runtime::start(&settings, follow) });
-    assert!(matches!(refused, Err(StartError::NoTun)));
 }

@@ -57,7 +57,7 @@ pub struct Serve {
     /// Address and port of the API
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// How packets leave: auto or sockets
+    /// How packets leave: auto, sockets or tun
     #[arg(long, value_name = "KIND")]
     uplink: Option<String>,
     /// Which log lines are written: error, warn, info, debug or trace

@@ -51,7 +51,7 @@ pub const PREFIX: &str = "CULVERT_";
 pub const KEYS: [Key; 12] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
-    text("uplink", "auto", "how packets leave: auto or sockets"),
+    text("uplink", "auto", "how packets leave: auto, sockets or tun"),
     text("log", "info", "error, warn, info, debug, trace; or by room, as in info,culvert::runtime=debug"),
     text("log_format", "text", "text or json"),
     text("external_ip", "the host's own", "the address by which clients reach this host, where a server names none"),

@@ -50,6 +50,8 @@ pub enum UplinkChoice {
     Auto,
     /// Ordinary sockets of this process.
     Sockets,
+    /// A TUN device.
+    Tun,
 }
 
 /// How log lines look.

@@ -12,9 +12,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
     Ok(Config {
         listen: one("listen", "an address and a port, as in 0.0.0.0:8098 or [::]:8098").parsed()?,
         data: one("data", "a folder").text(path)?.unwrap_or_else(|| DATA.to_owned()).into(),
-        uplink: one("uplink", "auto or sockets (tun is not in this version)")
-            .text(uplink)?
-            .unwrap_or(UplinkChoice::Auto),
+        uplink: one("uplink", "auto, sockets or tun").text(uplink)?.unwrap_or(UplinkChoice::Auto),
         log: one("log", "error, warn, info, debug, trace, or a list as in info,culvert::runtime=debug")
             .text(log)?
             .unwrap_or_else(|| "info".to_owned()),
@@ -79,6 +77,7 @@ fn uplink(text: &str) -> Option<UplinkChoice> {
     match text {
         "auto" => Some(UplinkChoice::Auto),
         "sockets" => Some(UplinkChoice::Sockets),
+        "tun" => Some(UplinkChoice::Tun),
         _ => None,
     }
 }

@@ -10,17 +10,25 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::kernel::Kernel;
 use super::os::door::Door;
+use super::os::ports;
+use super::os::tun::{Queue, Tun};
 use super::reconcile::{self, Step};
+use super::room::Opening;
 use super::worker::{Command, Deed, Fault, Order, Worker};
 use super::{Faults, Status};
-use crate::domain::intended::{Intended, Revision};
+use crate::domain::intended::{Intended, IntendedServer, Revision};
 use crate::domain::name::ServerName;
 use crate::domain::server::Server;
+use crate::engine::dataplane::exit::Exit;
 use crate::observe::fields;
 
 /// How long until a server that could not be brought up is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// How often the kernel's part is looked at, so that what somebody changed there is mended.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What was told to whom.
 pub(super) struct Conductor {
@@ -28,6 +36,10 @@ pub(super) struct Conductor {
     running: Intended,
     /// The slot of each server that was told to the workers.
     slots: BTreeMap<ServerName, usize>,
+    /// How each server's packets leave, as the workers know it.
+    exits: BTreeMap<ServerName, Exit>,
+    /// The kernel's part of an uplink for whole packets.
+    kernel: Option<Kernel>,
     live: watch::Sender<Revision>,
     doing: watch::Sender<Status>,
     faults: Faults,
@@ -53,11 +65,13 @@ impl Conductor {
     /// Knows the workers, and that nothing runs.
     pub(super) fn new(
         workers: Arc<[Worker]>,
+        kernel: Option<Kernel>,
         live: watch::Sender<Revision>,
         doing: watch::Sender<Status>,
         faults: Faults,
     ) -> Self {
-        Self { workers, running: Intended::default(), slots: BTreeMap::new(), live, doing, faults }
+        let (running, slots, exits) = (Intended::default(), BTreeMap::new(), BTreeMap::new());
+        Self { workers, running, slots, exits, kernel, live, doing, faults }
     }
 
     async fn run(mut self, mut intended: watch::Receiver<Arc<Intended>>, mut looks: mpsc::Receiver<()>) {
@@ -69,6 +83,7 @@ impl Conductor {
                 changed = intended.changed() => if changed.is_err() { return },
                 look = looks.recv() => if look.is_none() { return },
                 () = tokio::time::sleep(TRY_AGAIN), if broken => {}
+                () = tokio::time::sleep(LOOK_AGAIN), if self.kernel.is_some() => {}
             }
         }
     }
@@ -86,11 +101,13 @@ impl Conductor {
                 // one that was given up is free only when every worker has let go of it
                 broken.extend(self.carry_out(std::mem::replace(&mut orders, self.no_orders())).await);
             }
-            if let Err(fault) = self.order(step, &mut orders) {
+            if let Err(fault) = self.order(step, wanted, &mut orders) {
                 broken.push(fault);
             }
         }
         broken.extend(self.carry_out(orders).await);
+        self.settle_firewall(wanted).await;
+        broken.extend(self.settle_kernel(wanted, &broken).await);
         // one that is deleted while it cannot run must not keep its slot
         self.slots.retain(|name, _| wanted.servers.contains_key(name));
         let before = std::mem::replace(&mut self.running, wanted.clone());
@@ -108,7 +125,7 @@ impl Conductor {
         match step {
             Step::Start(_) => true,
             Step::Change(server) => self.moves(server),
-            Step::Stop(_) | Step::Set(_) | Step::Remove(..) => false,
+            Step::Stop(_) | Step::Set(_) | Step::Remove(..) | Step::Forward(..) => false,
         }
     }
 
@@ -119,7 +136,7 @@ impl Conductor {
     }
 
     /// Turns a step into an order for each worker.
-    fn order(&mut self, step: Step, orders: &mut [Vec<Order>]) -> Result<(), Broken> {
+    fn order(&mut self, step: Step, intended: &Intended, orders: &mut [Vec<Order>]) -> Result<(), Broken> {
         let name = step.server().clone();
         let slot = self.slot(&name);
         let mut tell = |deeds: Vec<Deed>| {
@@ -128,22 +145,31 @@ impl Conductor {
             }
         };
         let each = |deed: &dyn Fn() -> Deed| self.workers.iter().map(|_| deed()).collect::<Vec<_>>();
-        let fault = |goes_on| move |why| Broken { server: name.clone(), why, goes_on };
+        let fault = |why, goes_on| Broken { server: name.clone(), why, goes_on };
         match step {
             Step::Start(wanted) => {
-                let doors = self.open_doors(wanted.server.listen_port).map_err(fault(false))?;
-                tell(doors.into_iter().map(|door| Deed::Open(wanted.clone(), door)).collect());
+                let doors = self.open_doors(wanted.server.listen_port).map_err(|why| fault(why, false))?;
+                let devices = self.open_device(&wanted.server).map_err(|why| fault(why, false))?;
+                let exit = self.kernel.as_ref().map_or(Exit::Flows, |kernel| kernel.exit(&wanted.server));
+                self.exits.insert(name.clone(), exit);
+                let open = |(door, device)| {
+                    let firewall = Arc::clone(&intended.firewall);
+                    Deed::Open(Box::new(Opening { wanted: wanted.clone(), door, device, firewall, exit }))
+                };
+                tell(doors.into_iter().zip(devices).map(open).collect());
             }
             Step::Change(server) if self.moves(&server) => {
-                let doors = self.open_doors(server.listen_port).map_err(fault(true))?;
+                let doors = self.open_doors(server.listen_port).map_err(|why| fault(why, true))?;
                 tell(doors.into_iter().map(|door| Deed::Change(Arc::clone(&server), Some(door))).collect());
             }
             Step::Change(server) => tell(each(&|| Deed::Change(Arc::clone(&server), None))),
             Step::Set(account) => tell(each(&|| Deed::Set(Arc::clone(&account)))),
             Step::Remove(_, account) => tell(each(&|| Deed::Remove(account.clone()))),
+            Step::Forward(_, forwards) => tell(each(&|| Deed::Forward(Arc::clone(&forwards)))),
             Step::Stop(server) => {
                 tell(each(&|| Deed::Close));
                 self.slots.remove(&server);
+                self.exits.remove(&server);
             }
         }
         Ok(())
@@ -158,6 +184,63 @@ impl Conductor {
         let slot = (0..=taken.len()).find(|slot| !taken.contains(slot)).unwrap_or_default();
         self.slots.insert(name.clone(), slot);
         slot
+    }
+
+    /// A queue of a server's own device for each worker, where the uplink is for whole packets.
+    fn open_device(&self, server: &Server) -> Result<Vec<Option<Queue>>, String> {
+        if self.kernel.is_none() {
+            return Ok(self.workers.iter().map(|_| None).collect());
+        }
+        let name = server.interface.to_string();
+        let tun = Tun::open(&name, self.workers.len()).map_err(|error| format!("interface {name}: {error}"))?;
+        Ok(tun.queues.into_iter().map(Some).collect())
+    }
+
+    /// Tells every worker the firewall, if it is another.
+    async fn settle_firewall(&self, wanted: &Intended) {
+        if Arc::ptr_eq(&self.running.firewall, &wanted.firewall) || self.running.firewall == wanted.firewall {
+            return;
+        }
+        let told = self.workers.iter().map(|worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::Firewall { firewall: Arc::clone(&wanted.firewall), answer });
+            answered
+        });
+        for answer in told.collect::<Vec<_>>() {
+            // a worker that has ended judges nothing
+            let _ = answer.await;
+        }
+    }
+
+    /// Has the kernel steer as it ought to, and tells the workers what that means for them.
+    async fn settle_kernel(&mut self, wanted: &Intended, broken: &[Broken]) -> Vec<Broken> {
+        let Some(kernel) = &mut self.kernel else { return Vec::new() };
+        let runs = |name: &&ServerName| !broken.iter().any(|fault| fault.server == **name && !fault.goes_on);
+        let servers: Vec<(usize, &IntendedServer)> = (wanted.servers.iter())
+            .filter(|(name, _)| runs(name))
+            .filter_map(|(name, server)| Some((*self.slots.get(name)?, server)))
+            .collect();
+        let table = kernel.look(&servers, &wanted.firewall);
+        let mut orders: Vec<Vec<Order>> = self.workers.iter().map(|_| Vec::new()).collect();
+        for (slot, IntendedServer { server, .. }) in &servers {
+            let exit = kernel.exit(server);
+            if self.exits.insert(server.name.clone(), exit) != Some(exit) {
+                for share in &mut orders {
+                    share.push(Order { slot: *slot, deed: Deed::Leave(exit) });
+                }
+            }
+        }
+        let faults = kernel.conform(&servers, &wanted.firewall);
+        let in_use = Arc::new(ports::in_use());
+        for worker in self.workers.iter() {
+            worker.tell(Command::Table(Arc::clone(&table)));
+            worker.tell(Command::InUse(Arc::clone(&in_use)));
+        }
+        self.carry_out(orders).await;
+        let named = |why: String| {
+            wanted.servers.keys().map(move |server| Broken { server: server.clone(), why: why.clone(), goes_on: true })
+        };
+        faults.into_iter().flat_map(named).collect()
     }
 
     fn open_doors(&self, port: u16) -> Result<Vec<Door>, String> {

@@ -3,7 +3,10 @@
 //! [`Runtime`] is the handle that the rest of the house holds. It follows the store's [`Intended`] by a `watch`: boot,
 //! edit and restore are the same event. It never names the store.
 
+mod arrivals;
 mod conductor;
+mod kernel;
+mod link;
 pub mod os;
 mod parcels;
 pub mod reconcile;
@@ -14,13 +17,18 @@ pub mod uplink;
 mod worker;
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::warn;
 
+use self::kernel::Kernel;
+use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
+use self::steering::Steering;
 use self::worker::{Command, Worker};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
@@ -31,6 +39,8 @@ use crate::engine::flows::reach::Reach;
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
 /// The most workers: their number has to fit in a byte of a session's index, several times for an even spread.
 const WORKERS_MAX: usize = 64;
+/// The file in the folder that remembers the kernel's settings.
+const MEMORY: &str = "host-settings";
 /// How long workers get to end.
 const STOP_BOUND: Duration = Duration::from_millis(1_500);
 
@@ -43,15 +53,17 @@ pub struct Settings {
     pub reach_allow: Vec<IpNet>,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
+    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
+    pub folder: PathBuf,
 }
 
 /// Which uplink the operator asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum UplinkWish {
     /// The best that can be had.
-    #[default]
     Auto,
-    /// Ordinary sockets of this process.
+    /// Ordinary sockets of this process, which change nothing about the host.
+    #[default]
     Sockets,
     /// A TUN device.
     Tun,
@@ -60,9 +72,9 @@ pub enum UplinkWish {
 /// Why the runtime cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The operator asks for an uplink that is not there.
-    #[error("uplink `tun` is not in this version; use `sockets` or `auto`")]
-    NoTun,
+    /// The operator asks for an uplink that cannot be had.
+    #[error("uplink `tun` cannot be had: {0}; use `sockets` or `auto`")]
+    NoTun(String),
     /// The operating system refuses what every worker needs.
     #[error("cannot start a worker: {0}")]
     Worker(#[from] std::io::Error),
@@ -102,6 +114,7 @@ pub struct Runtime {
     status: watch::Receiver<Status>,
     faults: Faults,
     workers: Arc<[Worker]>,
+    steering: Option<Arc<Mutex<Steering>>>,
     again: mpsc::Sender<()>,
 }
 
@@ -111,23 +124,27 @@ impl Runtime {
     /// # Errors
     /// [`StartError`]. A server that cannot be brought up is none: see [`Self::faults`].
     pub fn start(settings: &Settings, intended: watch::Receiver<Arc<Intended>>) -> Result<Self, StartError> {
-        let uplink = choose(settings.uplink)?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = settings.workers.unwrap_or(cores).clamp(1, WORKERS_MAX);
-        let count = u8::try_from(count).unwrap_or(1);
+        let (uplink, steering, queues) = choose(settings)?;
+        let count = u8::try_from(count_workers(settings)).unwrap_or(1);
         let reach = Reach::new(settings.reach_allow.clone());
         let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors)?.into();
+        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues)?.into();
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
         let faults = Faults::default();
         conductor::start(
-            conductor::Conductor::new(Arc::clone(&workers), live, doing, Arc::clone(&faults)),
+            conductor::Conductor::new(
+                Arc::clone(&workers),
+                steering.clone().map(Kernel::new),
+                live,
+                doing,
+                Arc::clone(&faults),
+            ),
             intended,
             looks,
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, again })
+        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -137,7 +154,7 @@ impl Runtime {
         let (_, status) = watch::channel(Status::Ready);
         let (again, _) = mpsc::channel(1);
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), again }
+        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), steering: None, again }
     }
 
     /// Which way packets leave, and why.
@@ -219,15 +236,41 @@ impl Runtime {
             }
         };
         let _ = tokio::time::timeout(STOP_BOUND, ended).await;
+        if let Some(steering) = &self.steering {
+            let left = steering.lock().unwrap_or_else(PoisonError::into_inner).release();
+            for fault in left.faults {
+                warn!("The network is not as it was before: {fault}");
+            }
+        }
     }
 }
 
+/// How many threads move packets.
+fn count_workers(settings: &Settings) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    settings.workers.unwrap_or(cores).clamp(1, WORKERS_MAX)
+}
+
+/// An uplink, and what one for whole packets needs.
+type Chosen = (Uplink, Option<Arc<Mutex<Steering>>>, Option<Vec<Queue>>);
+
 /// Takes the best uplink that the wish allows.
-fn choose(wish: UplinkWish) -> Result<Uplink, StartError> {
-    let why = match wish {
-        UplinkWish::Tun => return Err(StartError::NoTun),
-        UplinkWish::Sockets => "the configuration asks for it",
-        UplinkWish::Auto => "it needs no privilege and is the only one in this version",
+fn choose(settings: &Settings) -> Result<Chosen, StartError> {
+    let sockets = |why: String| (Uplink { name: "sockets", why }, None, None);
+    let open = || {
+        steering::can_open()?;
+        let tun = Tun::open(kernel::UPLINK, count_workers(settings))
+            .map_err(|error| format!("interface {}: {error}", kernel::UPLINK))?;
+        let steering = Steering::open(&settings.folder.join(MEMORY)).map_err(|error| error.to_string())?;
+        Ok((Some(Arc::new(Mutex::new(steering))), Some(tun.queues)))
     };
-    Ok(Uplink { name: "sockets", why: why.into() })
+    let tun = |why: &str, (steering, queues)| (Uplink { name: "tun", why: why.into() }, steering, queues);
+    match settings.uplink {
+        UplinkWish::Sockets => Ok(sockets("the configuration asks for it".into())),
+        UplinkWish::Tun => open().map(|parts| tun("the configuration asks for it", parts)).map_err(StartError::NoTun),
+        UplinkWish::Auto => Ok(match open() {
+            Ok(parts) => tun("it is the faster one, and this process may use it", parts),
+            Err(why) => sockets(format!("it needs no privilege; `tun` cannot be had: {why}")),
+        }),
+    }
 }

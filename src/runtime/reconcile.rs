@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::domain::account::Account;
 use crate::domain::intended::{Intended, IntendedServer};
 use crate::domain::name::{AccountName, ServerName};
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 
 /// One thing to do so that what runs comes closer to what ought to.
@@ -25,6 +26,8 @@ pub enum Step {
     Set(Arc<Account>),
     /// Takes an account from a running server and ends its tunnel.
     Remove(ServerName, AccountName),
+    /// Changes a running server's port forwards.
+    Forward(ServerName, Arc<BTreeMap<OuterPort, PortForward>>),
 }
 
 impl Step {
@@ -34,7 +37,7 @@ impl Step {
             Self::Start(wanted) => &wanted.server.name,
             Self::Change(server) => &server.name,
             Self::Set(account) => &account.server,
-            Self::Stop(name) | Self::Remove(name, _) => name,
+            Self::Stop(name) | Self::Remove(name, _) | Self::Forward(name, _) => name,
         }
     }
 }
@@ -79,6 +82,14 @@ fn change(running: &IntendedServer, wanted: &IntendedServer, steps: &mut Vec<Ste
     if !same(&running.server, &wanted.server) {
         steps.push(Step::Change(Arc::clone(&wanted.server)));
     }
+    change_accounts(running, wanted, steps);
+    // a forward leads to an account that is there by then
+    if !same(&running.forwards, &wanted.forwards) {
+        steps.push(Step::Forward(wanted.server.name.clone(), Arc::clone(&wanted.forwards)));
+    }
+}
+
+fn change_accounts(running: &IntendedServer, wanted: &IntendedServer, steps: &mut Vec<Step>) {
     if Arc::ptr_eq(&running.accounts, &wanted.accounts) {
         return;
     }
@@ -182,6 +193,7 @@ mod tests {
             Step::Change(server) => format!("change {}", server.name),
             Step::Set(account) => format!("set {}", account.name),
             Step::Remove(server, account) => format!("remove {account} of {server}"),
+            Step::Forward(server, forwards) => format!("forward {} ports of {server}", forwards.len()),
         };
         steps.iter().map(sentence).collect()
     }

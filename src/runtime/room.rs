@@ -1,5 +1,6 @@
 //! One server at work: its port, its machines and its uplink, and the order in which they take turns.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,28 +8,36 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
-use super::os::door::{Door, Inbox, Sent};
+use super::link::{Device, Exits, Link, flush};
+use super::os::door::{Door, Inbox};
 use super::os::entropy;
+use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
+use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
+use crate::domain::firewall::Firewall;
 use crate::domain::intended::IntendedServer;
 use crate::domain::limits;
 use crate::domain::name::AccountName;
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
-use crate::engine::dataplane::around::{Around, Beyond, Parcel};
+use crate::engine::dataplane::around::{Around, Parcel};
+use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::flows::Limits;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
-use crate::engine::packet::{Offload, Owner};
+use crate::engine::packet::Offload;
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
+/// How many packets of the host a room takes before others have their turn.
+const HOST_PACKETS: usize = 64;
 
 /// Where a room registers its sockets, tokens whose upper half is the room's slot, and at which worker.
 #[derive(Debug)]
@@ -65,50 +74,27 @@ pub(super) struct Desk<'a> {
     pub(super) outbox: &'a mut Outbox,
     /// The external ports of this worker.
     pub(super) ports: &'a mut Ports,
+    /// The uplink for whole packets, where that is the one.
+    pub(super) packets: Option<&'a mut PacketUplink>,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
     pub(super) now: Instant,
 }
 
-/// Where packets go that leave a room's road otherwise than by its door.
-struct Exits<'a> {
-    door: &'a Door,
-    uplink: &'a mut SocketsUplink,
-    outgoing: &'a mut Outgoing,
-    slot: usize,
-    now: Instant,
-}
-
-/// For packets on their way down, which have no other way.
-struct Nowhere<'a> {
-    door: &'a Door,
-}
-
-impl Beyond for Nowhere<'_> {
-    fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {}
-
-    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
-        false
-    }
-
-    fn make_room(&mut self, outbox: &mut Outbox) {
-        flush(self.door, outbox);
-    }
-}
-
-impl Beyond for Exits<'_> {
-    fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
-        self.uplink.handle_packet(owner, packet, self.now);
-    }
-
-    fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
-        self.outgoing.hand(worker, self.slot, parcel)
-    }
-
-    fn make_room(&mut self, outbox: &mut Outbox) {
-        flush(self.door, outbox);
-    }
+/// What a server starts with at one worker.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// The server and its accounts.
+    pub(super) wanted: IntendedServer,
+    /// This worker's door to its port.
+    pub(super) door: Door,
+    /// This worker's queue of its own device, on an uplink for whole packets.
+    pub(super) device: Option<Queue>,
+    /// The firewall.
+    pub(super) firewall: Arc<Firewall>,
+    /// How its clients' packets leave.
+    pub(super) exit: Exit,
 }
 
 /// A running server, as far as its clients live at this worker.
@@ -119,7 +105,7 @@ pub(super) struct Room {
     /// Whether the port may hold datagrams: set by an event, cleared when it had none left.
     door_ready: bool,
     plane: Dataplane,
-    uplink: SocketsUplink,
+    link: Link,
     reach: Reach,
     share: Share,
 }
@@ -130,24 +116,32 @@ impl Room {
     /// # Errors
     /// The operating system's, where it has no more room for sockets.
     pub(super) fn open(
-        wanted: &IntendedServer,
+        opening: Opening,
         place: Place,
-        mut door: Door,
         reach: Reach,
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
     ) -> io::Result<Self> {
+        let Opening { wanted, mut door, device, firewall, exit } = opening;
         let server = Arc::clone(&wanted.server);
         door.register(&place.registry, place.token(0), Interest::READABLE)?;
         let mut share = descriptors.join();
-        let registry = place.registry.try_clone()?;
-        let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
-        let uplink = SocketsUplink::new(registry, tokens, flow_settings(&server, &reach, share.limits()), desk.now);
-        let dataplane = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
-        let mut opened = Self { place, door, door_ready: true, plane: dataplane, uplink, reach, share };
+        let link = if let Some(queue) = device {
+            Link::Packets(Device::new(queue, &place.registry, place.token(1))?)
+        } else {
+            let registry = place.registry.try_clone()?;
+            let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
+            let settings = flow_settings(&server, &reach, share.limits());
+            Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
+        };
+        let machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
+        let mut opened = Self { place, door, door_ready: true, plane: machine, link, reach, share };
+        opened.apply(Change::Exit(exit), desk);
+        opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
             opened.set_account(Arc::clone(account), desk);
         }
+        opened.set_forwards(wanted.forwards, desk);
         Ok(opened)
     }
 
@@ -176,9 +170,24 @@ impl Room {
         self.apply(Change::Gone(account), desk);
     }
 
+    /// Changes the port forwards.
+    pub(super) fn set_forwards(&mut self, forwards: Arc<BTreeMap<OuterPort, PortForward>>, desk: &mut Desk<'_>) {
+        self.apply(Change::Forwards(forwards), desk);
+    }
+
+    /// Judges by this firewall from now on.
+    pub(super) fn set_firewall(&mut self, firewall: Arc<Firewall>, desk: &mut Desk<'_>) {
+        self.apply(Change::Firewall(firewall), desk);
+    }
+
+    /// Lets packets leave so from now on.
+    pub(super) fn set_exit(&mut self, exit: Exit, desk: &mut Desk<'_>) {
+        self.apply(Change::Exit(exit), desk);
+    }
+
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
         if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
-            self.uplink.drop_owner(cut);
+            self.link.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
     }
@@ -186,21 +195,21 @@ impl Room {
     /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
     fn settle_uplink(&mut self, now: Instant) {
         let settings = flow_settings(self.plane.server(), &self.reach, self.share.limits());
-        self.uplink.apply(settings, now);
+        if let Link::Flows(uplink) = &mut self.link {
+            uplink.apply(settings, now);
+        }
     }
 
     /// Notes that one of the room's sockets is ready.
     pub(super) fn handle_event(&mut self, event: &Event, now: Instant) {
         if event.token() == self.place.token(0) {
             self.door_ready = true;
-            return;
+        } else {
+            self.link.handle_event(event, now);
         }
-        let readable = event.is_readable() || event.is_read_closed();
-        let writable = event.is_writable() || event.is_write_closed();
-        self.uplink.handle_event(event.token(), readable, writable, event.is_error(), now);
     }
 
-    /// Takes a bounded portion of what there is to do; whether datagrams are left over.
+    /// Takes a bounded portion of what there is to do; whether something is left over.
     ///
     /// Many datagrams go up before the uplink has its turn, and all that follows from both leaves in few batches.
     pub(super) fn turn(&mut self, desk: &mut Desk<'_>) -> bool {
@@ -218,18 +227,18 @@ impl Room {
         }
         self.bring_down(desk);
         flush(&self.door, desk.outbox);
-        self.door_ready
+        self.door_ready || matches!(&self.link, Link::Packets(device) if device.is_ready())
     }
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, uplink, place, .. } = self;
-        let now = desk.now;
-        let mut exits = Exits { door, uplink, outgoing: desk.outgoing, slot: place.slot, now };
+        let Self { door, plane, link, place, .. } = self;
+        let (inbox, now) = (&mut *desk.inbox, desk.now);
+        let packets = desk.packets.as_deref_mut();
+        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
-        let received = door.receive(desk.inbox, |from, datagram| {
-            plane.handle_datagram(from, datagram, &mut around, now);
-        });
+        let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
+        plane.handle_batch_end(&mut around, now);
         received.is_ok_and(|datagrams| datagrams > 0)
     }
 
@@ -239,14 +248,45 @@ impl Room {
         flush(&self.door, desk.outbox);
     }
 
-    /// Gives the uplink its turn, and takes its packets down the road.
+    /// Takes a packet from outside; what follows from it leaves with [`Self::send`].
+    pub(super) fn take_arrival(&mut self, packet: &mut [u8], offload: Offload, desk: &mut Desk<'_>) {
+        self.with_around(desk, |plane, around, now| plane.handle_arrival(packet, offload, around, now));
+    }
+
+    /// Sends what waits for the door.
+    pub(super) fn send(&mut self, desk: &mut Desk<'_>) {
+        flush(&self.door, desk.outbox);
+    }
+
+    /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, uplink, .. } = self;
-        let (outbox, ports, now) = (&mut *desk.outbox, &mut *desk.ports, desk.now);
-        uplink.turn(now, &mut |owner, packet| {
-            let mut around = Around { outbox, ports, beyond: &mut Nowhere { door } };
-            plane.handle_down(owner, packet, &mut around, now);
-        });
+        let Self { door, plane, link, place, .. } = self;
+        let now = desk.now;
+        match link {
+            Link::Flows(uplink) => {
+                let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+                uplink.turn(now, &mut |owner, packet| {
+                    let mut exits = Exits { door, link: None, packets: None, outgoing, slot: place.slot, now };
+                    let mut around = Around { outbox, ports, beyond: &mut exits };
+                    plane.handle_down(owner, packet, &mut around, now);
+                });
+            }
+            Link::Packets(_) => self.bring_down_the_hosts(desk),
+        }
+    }
+
+    fn bring_down_the_hosts(&mut self, desk: &mut Desk<'_>) {
+        let Some(packets) = desk.packets.as_deref_mut() else { return };
+        let mut memory = std::mem::take(&mut packets.memory);
+        for _ in 0..HOST_PACKETS {
+            let Link::Packets(device) = &mut self.link else { break };
+            let Some((length, offload)) = device.read(&mut memory) else { break };
+            let packet = &mut memory[..length];
+            self.with_around(desk, |plane, around, now| plane.handle_host(packet, offload, around, now));
+        }
+        if let Some(packets) = desk.packets.as_deref_mut() {
+            packets.memory = memory;
+        }
     }
 
     /// Calls the machine with what it is lent.
@@ -255,14 +295,15 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, uplink, place, .. } = self;
-        let mut exits = Exits { door, uplink, outgoing: desk.outgoing, slot: place.slot, now: desk.now };
-        call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, desk.now)
+        let Self { door, plane, link, place, .. } = self;
+        let (now, packets) = (desk.now, desk.packets.as_deref_mut());
+        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
     /// When something is due without a socket being ready.
     pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        [self.plane.poll_deadline(), self.uplink.poll_deadline()].into_iter().flatten().min()
+        [self.plane.poll_deadline(), self.link.poll_deadline()].into_iter().flatten().min()
     }
 
     /// The figures of one account, or of all that have spoken.
@@ -272,16 +313,6 @@ impl Room {
             None => self.plane.figures(now),
         }
     }
-}
-
-/// Sends what waits. What the kernel does not take is lost, as on any full link.
-fn flush(door: &Door, outbox: &mut Outbox) {
-    for batch in outbox.batches() {
-        if door.send(&batch) == Sent::Full {
-            break;
-        }
-    }
-    outbox.clear();
 }
 
 /// What a server's settings mean for flows.

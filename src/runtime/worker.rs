@@ -5,6 +5,7 @@
 //! other workers hand over; let each room with something to do take a bounded portion of it. What is left over is the next turn's, so neither a
 //! flood nor a bulk transfer keeps timers and commands waiting.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -12,23 +13,30 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
 use tokio::sync::{oneshot, watch};
-use tracing::error;
+use tracing::{debug, error};
 
+use super::arrivals;
 use super::os::door::{Door, Inbox};
+use super::os::ports::InUse;
+use super::os::tun::Queue;
 use super::os::{clock, entropy};
 use super::parcels::{self, Incoming, Outgoing};
-use super::room::{Desk, Place, Room};
+use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
+use super::uplink::packets::{self, PacketUplink, Table};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
-use crate::domain::intended::IntendedServer;
-use crate::domain::limits;
+use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::engine::dataplane::around::Parcel;
+use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
+use crate::engine::wire::protocol;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
 const COMMANDS: usize = 256;
@@ -36,6 +44,8 @@ const COMMANDS: usize = 256;
 const EVENTS: usize = 1_024;
 /// The commands' own token; rooms have the others.
 const COMMAND: Token = Token(usize::MAX);
+/// The token of the uplink for whole packets.
+const UPLINK: Token = Token(usize::MAX - 1);
 /// Sealed datagrams kept until a room's turn ends, in bytes.
 const OUTBOX: usize = 1 << 19;
 
@@ -56,6 +66,17 @@ pub(super) enum Command {
         /// Where the figures go.
         answer: oneshot::Sender<Vec<AccountFigures>>,
     },
+    /// Judges by this firewall from now on, and says when it does.
+    Firewall {
+        /// The firewall.
+        firewall: Arc<Firewall>,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Whose what comes from outside is.
+    Table(Arc<Table>),
+    /// The ports that programs of the host use, which no client's packets leave by.
+    InUse(Arc<InUse>),
     /// Ends the thread with all its tunnels.
     Stop,
 }
@@ -72,8 +93,8 @@ pub(super) struct Order {
 /// What is to be done about a server.
 #[derive(Debug)]
 pub(super) enum Deed {
-    /// Takes the server in, with this worker's door to its port.
-    Open(IntendedServer, Door),
+    /// Takes the server in.
+    Open(Box<Opening>),
     /// Lets the server go with all its tunnels.
     Close,
     /// Changes it, and its door where that is another.
@@ -82,6 +103,10 @@ pub(super) enum Deed {
     Set(Arc<Account>),
     /// Takes an account away.
     Remove(AccountName),
+    /// Changes its port forwards.
+    Forward(Arc<BTreeMap<OuterPort, PortForward>>),
+    /// Lets its clients' packets leave so.
+    Leave(Exit),
 }
 
 /// What a worker could not do: the operating system has no more room for sockets.
@@ -106,25 +131,36 @@ impl Worker {
     ///
     /// # Errors
     /// The operating system's, where it gives no thread or no event queue.
-    pub(super) fn start_all(count: u8, reach: &Reach, descriptors: &Descriptors) -> io::Result<Vec<Self>> {
+    pub(super) fn start_all(
+        count: u8,
+        reach: &Reach,
+        descriptors: &Descriptors,
+        queues: Option<Vec<Queue>>,
+    ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
         let wakers: Vec<Arc<Waker>> = polls.iter().map(waker).collect::<io::Result<_>>()?;
+        let mut queues = queues.map(Vec::into_iter);
         let parts = polls.into_iter().zip(parcels::mesh(&wakers)).zip(wakers);
-        let start = |(number, ((poll, (outgoing, incoming)), waker))| {
+        let start = |(number, ((poll, ends), waker)): (u8, ((Poll, _), _))| {
             let seat = Seat { server: 0, worker: number, of: count };
-            Self::start(seat, poll, waker, (outgoing, incoming), reach.clone(), descriptors.clone())
+            let packets = match queues.as_mut().and_then(Iterator::next) {
+                Some(queue) => {
+                    Some(PacketUplink::new(queue, (poll.registry(), UPLINK), seat, reach.clone(), clock::now())?)
+                }
+                None => None,
+            };
+            Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
 
     fn start(
         seat: Seat,
-        poll: Poll,
-        waker: Arc<Waker>,
+        (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        reach: Reach,
-        descriptors: Descriptors,
+        uplink: Option<PacketUplink>,
+        (reach, descriptors): (Reach, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
@@ -137,7 +173,9 @@ impl Worker {
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
-            ports: Ports::new(slice(seat), entropy::bytes(), clock::now()),
+            ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
+            packets: uplink,
+            in_use: Arc::default(),
             outgoing,
             incoming,
             _living: living,
@@ -171,6 +209,8 @@ struct Turns {
     inbox: Inbox,
     outbox: Outbox,
     ports: Ports,
+    packets: Option<PacketUplink>,
+    in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
     /// Closes when the thread ends, however it ends.
@@ -192,7 +232,9 @@ impl Turns {
             }
             let now = clock::now();
             for event in events.iter().filter(|event| event.token() != COMMAND) {
-                if let Some(Some(room)) = self.rooms.get_mut(Place::room_of(event.token())) {
+                if event.token() == UPLINK {
+                    self.packets.iter_mut().for_each(PacketUplink::handle_ready);
+                } else if let Some(Some(room)) = self.rooms.get_mut(Place::room_of(event.token())) {
                     room.handle_event(event, now);
                 }
             }
@@ -209,18 +251,23 @@ impl Turns {
         Some(deadline.saturating_duration_since(now))
     }
 
-    /// Takes what was handed over, and lets each room take its portion; whether something is left over.
+    /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
+    /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
-        let mut left_over = incoming.take(|slot, parcel| {
-            if let Some(Some(room)) = rooms.get_mut(slot) {
-                room.take_parcel(parcel, &mut desk);
+        let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let mut left_over = incoming.take(|slot, parcel| match (parcel, rooms.get_mut(slot)) {
+            (_, Some(Some(room))) => room.take_parcel(parcel, &mut desk),
+            (Parcel::Arrival { packet, offload }, _) if slot == arrivals::UNPLACED => {
+                arrivals::take_over(packet, offload, rooms, &mut desk);
             }
+            (Parcel::Arrival { .. } | Parcel::Crossing { .. } | Parcel::Datagram { .. }, _) => {}
         });
+        left_over |= arrivals::take(rooms, &mut desk);
         for room in rooms.iter_mut().flatten() {
             left_over |= room.turn(&mut desk);
         }
+        left_over |= arrivals::turn_back(rooms, &mut desk);
         outgoing.wake();
         left_over
     }
@@ -238,19 +285,57 @@ impl Turns {
                     let rooms = self.rooms.iter().flatten();
                     let _ = answer.send(rooms.flat_map(|room| room.figures(account.as_ref(), now)).collect());
                 }
-                Command::Stop => return false,
+                Command::Firewall { firewall, answer } => {
+                    self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
+                    let _ = answer.send(Vec::new());
+                }
+                Command::Table(table) => {
+                    if let Some(packets) = &mut self.packets {
+                        packets.apply(table);
+                    }
+                }
+                Command::InUse(in_use) => self.keep_off(in_use),
+                Command::Stop => {
+                    let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
+                    debug!("The kernel did not take {lost} packets");
+                    return false;
+                }
             }
         }
         true
     }
 
+    fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
+        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        for room in rooms.iter_mut().flatten() {
+            call(room, &mut desk);
+        }
+    }
+
+    /// Gives no port away that a program of the host uses (RFC 4787, REQ-3; port shadowing).
+    fn keep_off(&mut self, in_use: Arc<InUse>) {
+        let range = self.ports.range();
+        let kinds = [(protocol::TCP, &self.in_use.tcp, &in_use.tcp), (protocol::UDP, &self.in_use.udp, &in_use.udp)];
+        for (protocol, before, after) in kinds {
+            for port in range.clone() {
+                match (before.contains(port), after.contains(port)) {
+                    (false, true) => drop(self.ports.reserve(None, protocol, port)),
+                    (true, false) => self.ports.unreserve(None, protocol, port),
+                    _ => {}
+                }
+            }
+        }
+        self.in_use = in_use;
+    }
+
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
+        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
-            (Deed::Open(wanted, door), _) => self.open(slot, &wanted, door, now),
+            (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
                 Ok(())
@@ -264,30 +349,30 @@ impl Turns {
                 room.remove_account(account, &mut desk);
                 Ok(())
             }
+            (Deed::Forward(forwards), Some(room)) => {
+                room.set_forwards(forwards, &mut desk);
+                Ok(())
+            }
+            (Deed::Leave(exit), Some(room)) => {
+                room.set_exit(exit, &mut desk);
+                Ok(())
+            }
             // one that does not run has a fault already
-            (Deed::Change(..) | Deed::Set(_) | Deed::Remove(_), None) => Ok(()),
+            (Deed::Change(..) | Deed::Set(_) | Deed::Remove(_) | Deed::Forward(_) | Deed::Leave(_), None) => Ok(()),
         };
         done.err().map(|error| Fault { slot, why: error.to_string() })
     }
 
-    fn open(&mut self, slot: usize, wanted: &IntendedServer, door: Door, now: Instant) -> io::Result<()> {
+    fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, outgoing, now };
-        let room = Room::open(wanted, place, door, self.reach.clone(), &self.descriptors, &mut desk)?;
+        let Self { inbox, outbox, ports, packets, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
         self.rooms[slot] = Some(room);
         Ok(())
     }
-}
-
-/// The external ports that are a worker's: an equal slice of those below the servers' listen ports.
-fn slice(seat: Seat) -> std::ops::RangeInclusive<u16> {
-    let (first, last) = (*limits::NAT_PORTS.start(), *limits::NAT_PORTS.end());
-    let size = (last - first).div_ceil(u16::from(seat.of.max(1)));
-    let begin = first + size * u16::from(seat.worker);
-    begin..=last.min(begin.saturating_add(size - 1))
 }

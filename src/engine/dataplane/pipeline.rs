@@ -23,12 +23,12 @@ use super::greet::Arrival;
 use super::link::room::Room;
 use super::shape::Direction;
 use super::verdict::DropReason;
-use super::waybill::{Next, Tally, Waybill, check_hops, take_hop};
+use super::waybill::{Next, Tally, Waybill, check_hops};
 use super::{Dataplane, account, icmp, nat};
 use crate::engine::outbox::Endpoint;
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::tcp::Tcp;
-use crate::engine::wire::{FlowKey, Ip, protocol};
+use crate::engine::wire::{FlowKey, Ip, ip::take_hop, protocol};
 
 impl Dataplane {
     /// Takes a datagram from the door. What follows from it is in the outbox or has gone on by `around`, at the latest

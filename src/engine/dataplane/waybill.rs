@@ -127,14 +127,3 @@ pub(super) fn check_hops(packet: &[u8]) -> Result<(), DropReason> {
     };
     if left <= 1 { Err(DropReason::TimeExceeded) } else { Ok(()) }
 }
-
-/// Takes one hop from what has more than one left.
-pub(super) fn take_hop(packet: &mut [u8]) {
-    if let Ok(mut view) = Ipv4::new(&mut *packet) {
-        let left = view.ttl();
-        view.set_ttl(left.saturating_sub(1));
-    } else if let Ok(mut view) = Ipv6::new(packet) {
-        let left = view.hop_limit();
-        view.set_hop_limit(left.saturating_sub(1));
-    }
-}

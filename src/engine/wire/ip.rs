@@ -125,3 +125,14 @@ pub fn write_header(
     }
     Some(header)
 }
+
+/// Takes one hop from what has more than one left.
+pub fn take_hop(packet: &mut [u8]) {
+    if let Ok(mut view) = Ipv4::new(&mut *packet) {
+        let left = view.ttl();
+        view.set_ttl(left.saturating_sub(1));
+    } else if let Ok(mut view) = Ipv6::new(packet) {
+        let left = view.hop_limit();
+        view.set_hop_limit(left.saturating_sub(1));
+    }
+}

@@ -247,15 +247,24 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 /// The address from which this host would reach the internet, without sending anything: the kernel only looks up a
 /// route for the documentation address.
 pub fn outward_address() -> Option<IpAddr> {
+    outward_address_of(false).or_else(|| outward_address_of(true))
+}
+
+/// The same of one version.
+pub fn outward_address_of(v6: bool) -> Option<IpAddr> {
     let probe = |bind: SocketAddr, to: SocketAddr| -> Option<IpAddr> {
         let socket = UdpSocket::bind(bind).ok()?;
         socket.connect(to).ok()?;
         let address = socket.local_addr().ok()?.ip();
         (!address.is_loopback() && !address.is_unspecified()).then_some(address)
     };
-    probe((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(1, 1, 1, 1), 53).into()).or_else(|| {
-        probe((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111), 53).into())
-    })
+    if v6 {
+        return probe(
+            (Ipv6Addr::UNSPECIFIED, 0).into(),
+            (Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 0, 0x1111), 53).into(),
+        );
+    }
+    probe((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(1, 1, 1, 1), 53).into())
 }
 
 #[cfg(test)]

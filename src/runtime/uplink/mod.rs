@@ -1,9 +1,10 @@
 //! The last door: how peers' packets reach the internet.
 //!
 //! `sockets` needs no privilege: the pure machine `engine::flows` ends the peers' flows, and this room opens ordinary OS
-//! sockets in their name.
+//! sockets in their name. `tun` ([`packets`]) writes whole packets to a TUN device, which the kernel routes.
 
 mod host;
+pub(super) mod packets;
 mod sockets;
 mod table;
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Served {
         let child = Command::new(culvert)
             .arg("--data")
             .arg(data)
-            .args(["serve", "--listen", &listen, "--log", "warn"])
+            .args(["serve", "--listen", &listen, "--log", "warn", "--uplink", "sockets"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

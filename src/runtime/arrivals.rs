@@ -1,0 +1,96 @@
+//! What comes in by the uplink for whole packets: each packet to its room, to another worker, or back to the host.
+
+use super::room::{Desk, Room};
+use super::uplink::packets::Goes;
+use crate::engine::dataplane::around::Parcel;
+use crate::engine::packet::Offload;
+use crate::engine::wire::Ip;
+
+/// Packets that are taken in one turn.
+const AT_ONCE: usize = 128;
+/// The slot of no server: what is handed over so is still to be placed.
+pub(super) const UNPLACED: usize = u16::MAX as usize;
+
+/// Whether a packet may be handed to another worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Handing {
+    /// It came in here.
+    Once,
+    /// It has been handed over already.
+    Never,
+}
+
+/// Takes a bounded number of packets from the uplink; whether some may be left.
+pub(super) fn take(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
+    let Some(packets) = desk.packets.as_deref_mut() else { return false };
+    packets.pass(desk.now);
+    let mut memory = std::mem::take(&mut packets.memory);
+    let mut last = None;
+    for _ in 0..AT_ONCE {
+        let Some((length, offload)) = desk.packets.as_deref_mut().and_then(|packets| packets.read(&mut memory)) else {
+            break;
+        };
+        place(&mut memory[..length], offload, rooms, desk, (Handing::Once, &mut last));
+    }
+    send(last, rooms, desk);
+    let Some(packets) = desk.packets.as_deref_mut() else { return false };
+    packets.memory = memory;
+    packets.is_ready()
+}
+
+/// Takes what clients sent to external addresses to whom it leads; whether there was some.
+pub(super) fn turn_back(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
+    let Some(packets) = desk.packets.as_deref_mut() else { return false };
+    let (mut bytes, turns) = packets.take_turned();
+    let (mut at, mut last) = (0, None);
+    for (length, offload) in &turns {
+        place(&mut bytes[at..at + length], *offload, rooms, desk, (Handing::Once, &mut last));
+        at += length;
+    }
+    send(last, rooms, desk);
+    !turns.is_empty()
+}
+
+/// Takes a packet that another worker handed over to its room.
+pub(super) fn take_over(packet: &[u8], offload: Offload, rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {
+    let mut last = None;
+    place(&mut packet.to_vec(), offload, rooms, desk, (Handing::Never, &mut last));
+    send(last, rooms, desk);
+}
+
+/// Takes a packet to its room. What waits in the outbox goes by the door of one room, so it is sent before another's.
+fn place(
+    packet: &mut [u8],
+    offload: Offload,
+    rooms: &mut [Option<Room>],
+    desk: &mut Desk<'_>,
+    (handing, last): (Handing, &mut Option<usize>),
+) {
+    let Some(packets) = desk.packets.as_deref_mut() else { return };
+    if Ip::new(&packet[..]).is_ok_and(|ip| ip.transport().fragment) {
+        if let Some(mut whole) = packets.gather(packet) {
+            place(&mut whole, Offload::NONE, rooms, desk, (handing, last));
+        }
+        return;
+    }
+    match packets.place(packet, desk.ports) {
+        Goes::To(slot) => {
+            if *last != Some(slot) {
+                send(last.replace(slot), rooms, desk);
+            }
+            if let Some(Some(room)) = rooms.get_mut(slot) {
+                room.take_arrival(packet, offload, desk);
+            }
+        }
+        Goes::Elsewhere(worker) if handing == Handing::Once => {
+            desk.outgoing.hand(worker, UNPLACED, Parcel::Arrival { packet, offload });
+        }
+        Goes::Elsewhere(_) | Goes::Back => packets.write(packet, offload),
+    }
+}
+
+fn send(slot: Option<usize>, rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {
+    if let Some(Some(room)) = slot.and_then(|slot| rooms.get_mut(slot)) {
+        room.send(desk);
+    }
+}

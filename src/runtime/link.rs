@@ -1,0 +1,138 @@
+//! What carries a room's packets to the outside, and the ways out of its road.
+
+use std::time::Instant;
+
+use mio::event::{Event, Source as _};
+use mio::{Interest, Registry, Token};
+
+use super::os::door::{Door, Sent};
+use super::os::tun::Queue;
+use super::parcels::Outgoing;
+use super::uplink::SocketsUplink;
+use super::uplink::packets::{self, PacketUplink};
+use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
+use crate::engine::outbox::Outbox;
+use crate::engine::packet::{Offload, Owner};
+
+/// What carries a room's packets to the outside.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// Ordinary sockets, the room's own.
+    Flows(Box<SocketsUplink>),
+    /// The worker's queue of the uplink, and the room's queue of the server's own device.
+    Packets(Device),
+}
+
+/// A server's own device, by which the host reaches its clients.
+#[derive(Debug)]
+pub(super) struct Device {
+    queue: Queue,
+    /// Whether it may hold packets: set by an event, cleared when it had none left.
+    ready: bool,
+}
+
+impl Device {
+    /// Takes a queue, and has readiness told under this token.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn new(mut queue: Queue, registry: &Registry, token: Token) -> std::io::Result<Self> {
+        queue.register(registry, token, Interest::READABLE)?;
+        Ok(Self { queue, ready: true })
+    }
+
+    /// Takes one packet of the host's into `memory`: its length and what it is.
+    pub(super) fn read(&mut self, memory: &mut [u8]) -> Option<(usize, Offload)> {
+        if !self.ready {
+            return None;
+        }
+        if let Ok(Some((header, length))) = self.queue.read(memory) {
+            return Some((length, packets::offload_of(&header)));
+        }
+        self.ready = false;
+        None
+    }
+
+    /// Whether it may hold packets.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
+    }
+}
+
+impl Link {
+    /// Notes that one of its sockets is ready.
+    pub(super) fn handle_event(&mut self, event: &Event, now: Instant) {
+        match self {
+            Self::Flows(uplink) => {
+                let readable = event.is_readable() || event.is_read_closed();
+                let writable = event.is_writable() || event.is_write_closed();
+                uplink.handle_event(event.token(), readable, writable, event.is_error(), now);
+            }
+            Self::Packets(device) => device.ready = true,
+        }
+    }
+
+    /// Ends what an account has open.
+    pub(super) fn drop_owner(&mut self, owner: Owner) {
+        if let Self::Flows(uplink) = self {
+            uplink.drop_owner(owner);
+        }
+    }
+
+    /// When something is due without a socket being ready.
+    pub(super) fn poll_deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Flows(uplink) => uplink.poll_deadline(),
+            Self::Packets(_) => None,
+        }
+    }
+}
+
+/// Where packets go that leave a room's road.
+pub(super) struct Exits<'a> {
+    pub(super) door: &'a Door,
+    /// Absent for packets on their way down, which come from it.
+    pub(super) link: Option<&'a mut Link>,
+    pub(super) packets: Option<&'a mut PacketUplink>,
+    pub(super) outgoing: &'a mut Outgoing,
+    pub(super) slot: usize,
+    pub(super) now: Instant,
+}
+
+impl Beyond for Exits<'_> {
+    fn outward(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) {
+        match (&mut self.link, &mut self.packets) {
+            (Some(Link::Flows(uplink)), _) => uplink.handle_packet(owner, packet, self.now),
+            (_, Some(packets)) => packets.send(packet, offload),
+            (Some(Link::Packets(_)) | None, None) => {}
+        }
+    }
+
+    fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
+        self.outgoing.hand(worker, self.slot, parcel)
+    }
+
+    fn host(&mut self, packet: &mut [u8], offload: Offload) {
+        if let Some(Link::Packets(device)) = &mut self.link {
+            packets::write(&device.queue, packet, offload);
+        }
+    }
+
+    fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {
+        self.packets.as_mut().map_or(Standing::Outside, |packets| packets.standing(protocol, to))
+    }
+
+    fn make_room(&mut self, outbox: &mut Outbox) {
+        flush(self.door, outbox);
+    }
+}
+
+/// Sends what waits. What the kernel does not take is lost, as on any full link.
+pub(super) fn flush(door: &Door, outbox: &mut Outbox) {
+    for batch in outbox.batches() {
+        if door.send(&batch) == Sent::Full {
+            break;
+        }
+    }
+    outbox.clear();
+}
