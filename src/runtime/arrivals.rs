@@ -10,6 +10,8 @@ use crate::engine::wire::Ip;
 const AT_ONCE: usize = 128;
 /// The slot of no server: what is handed over so is still to be placed.
 pub(super) const UNPLACED: usize = u16::MAX as usize;
+/// The same for a copy of what the host has.
+pub(super) const HEARD: usize = UNPLACED - 1;
 
 /// Whether a packet may be handed to another worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,10 @@ enum Handing {
     Once,
     /// It has been handed over already.
     Never,
+    /// It is a copy of what the host has, and came in here.
+    Heard,
+    /// It is such a copy, and has been handed over already.
+    HeardNever,
 }
 
 /// Takes a bounded number of packets from the uplink; whether some may be left.
@@ -31,6 +37,13 @@ pub(super) fn take(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
             break;
         };
         place(&mut memory[..length], offload, rooms, desk, (Handing::Once, &mut last));
+    }
+    for _ in 0..AT_ONCE {
+        let Some(length) = desk.packets.as_deref_mut().and_then(|packets| packets.read_error(&mut memory)) else {
+            break;
+        };
+        // the host has its own copy: nothing of it is handed back
+        place(&mut memory[..length], Offload::NONE, rooms, desk, (Handing::Heard, &mut last));
     }
     send(last, rooms, desk);
     let Some(packets) = desk.packets.as_deref_mut() else { return false };
@@ -51,10 +64,16 @@ pub(super) fn turn_back(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool
     !turns.is_empty()
 }
 
-/// Takes a packet that another worker handed over to its room.
-pub(super) fn take_over(packet: &[u8], offload: Offload, rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {
+/// Takes a packet that another worker handed over, under one of the slots of no server, to its room.
+pub(super) fn take_over(slot: usize, parcel: Parcel<'_>, rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {
+    let Parcel::Arrival { packet, offload } = parcel else { return };
+    let handing = match slot {
+        UNPLACED => Handing::Never,
+        HEARD => Handing::HeardNever,
+        _ => return,
+    };
     let mut last = None;
-    place(&mut packet.to_vec(), offload, rooms, desk, (Handing::Never, &mut last));
+    place(&mut packet.to_vec(), offload, rooms, desk, (handing, &mut last));
     send(last, rooms, desk);
 }
 
@@ -82,10 +101,15 @@ fn place(
                 room.take_arrival(packet, offload, desk);
             }
         }
-        Goes::Elsewhere(worker) if handing == Handing::Once => {
-            desk.outgoing.hand(worker, UNPLACED, Parcel::Arrival { packet, offload });
+        Goes::Elsewhere(worker) if matches!(handing, Handing::Once | Handing::Heard) => {
+            let slot = if handing == Handing::Once { UNPLACED } else { HEARD };
+            desk.outgoing.hand(worker, slot, Parcel::Arrival { packet, offload });
         }
-        Goes::Elsewhere(_) | Goes::Back => packets.write(packet, offload),
+        Goes::Elsewhere(_) | Goes::Back if matches!(handing, Handing::Once | Handing::Never) => {
+            packets.write(packet, offload);
+        }
+        // the host has it already
+        Goes::Elsewhere(_) | Goes::Back => {}
     }
 }
 

@@ -25,6 +25,7 @@ const HEAD: usize = 48;
 const DATAGRAM: u8 = 0;
 const CROSSING: u8 = 1;
 const ARRIVAL: u8 = 2;
+const FROM_HOST: u8 = 3;
 
 /// The rings to every other worker.
 #[derive(Debug)]
@@ -148,6 +149,7 @@ fn head(server: usize, parcel: Parcel<'_>) -> ([u8; HEAD], &[u8]) {
         }
         Parcel::Crossing { packet, offload } => (CROSSING, offload, packet),
         Parcel::Arrival { packet, offload } => (ARRIVAL, offload, packet),
+        Parcel::FromHost { packet, offload } => (FROM_HOST, offload, packet),
     };
     head[0] = kind;
     head[1] = u8::from(offload.partial_checksum);
@@ -185,6 +187,7 @@ fn parcel<'p>(head: &[u8; HEAD], bytes: &'p [u8]) -> (usize, Parcel<'p>) {
     let parcel = match head[0] {
         DATAGRAM => Parcel::Datagram { from: read_endpoint(head), bytes },
         CROSSING => Parcel::Crossing { packet: bytes, offload },
+        FROM_HOST => Parcel::FromHost { packet: bytes, offload },
         _ => Parcel::Arrival { packet: bytes, offload },
     };
     (usize::from(u16::from_le_bytes([head[2], head[3]])), parcel)
@@ -215,6 +218,7 @@ mod tests {
                 Parcel::Datagram { from, bytes: &bytes },
                 Parcel::Crossing { packet: &bytes, offload },
                 Parcel::Arrival { packet: &bytes, offload },
+                Parcel::FromHost { packet: &bytes, offload },
             ];
             for parcel in sent {
                 assert!(outgoing.hand(1, round, parcel));

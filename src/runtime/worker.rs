@@ -30,7 +30,6 @@ use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
-use crate::engine::dataplane::around::Parcel;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
@@ -46,6 +45,8 @@ const EVENTS: usize = 1_024;
 const COMMAND: Token = Token(usize::MAX);
 /// The token of the uplink for whole packets.
 const UPLINK: Token = Token(usize::MAX - 1);
+/// The token of what the host hears of ICMP.
+const UPLINK_ERRORS: Token = Token(usize::MAX - 2);
 /// Sealed datagrams kept until a room's turn ends, in bytes.
 const OUTBOX: usize = 1 << 19;
 
@@ -145,9 +146,13 @@ impl Worker {
         let start = |(number, ((poll, ends), waker)): (u8, ((Poll, _), _))| {
             let seat = Seat { server: 0, worker: number, of: count };
             let packets = match queues.as_mut().and_then(Iterator::next) {
-                Some(queue) => {
-                    Some(PacketUplink::new(queue, (poll.registry(), UPLINK), seat, reach.clone(), clock::now())?)
-                }
+                Some(queue) => Some(PacketUplink::new(
+                    queue,
+                    (poll.registry(), [UPLINK, UPLINK_ERRORS]),
+                    seat,
+                    reach.clone(),
+                    clock::now(),
+                )?),
                 None => None,
             };
             Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
@@ -232,7 +237,7 @@ impl Turns {
             }
             let now = clock::now();
             for event in events.iter().filter(|event| event.token() != COMMAND) {
-                if event.token() == UPLINK {
+                if [UPLINK, UPLINK_ERRORS].contains(&event.token()) {
                     self.packets.iter_mut().for_each(PacketUplink::handle_ready);
                 } else if let Some(Some(room)) = self.rooms.get_mut(Place::room_of(event.token())) {
                     room.handle_event(event, now);
@@ -256,12 +261,9 @@ impl Turns {
     fn turn(&mut self, now: Instant) -> bool {
         let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
-        let mut left_over = incoming.take(|slot, parcel| match (parcel, rooms.get_mut(slot)) {
-            (_, Some(Some(room))) => room.take_parcel(parcel, &mut desk),
-            (Parcel::Arrival { packet, offload }, _) if slot == arrivals::UNPLACED => {
-                arrivals::take_over(packet, offload, rooms, &mut desk);
-            }
-            (Parcel::Arrival { .. } | Parcel::Crossing { .. } | Parcel::Datagram { .. }, _) => {}
+        let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
+            Some(Some(room)) => room.take_parcel(parcel, &mut desk),
+            Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
         });
         left_over |= arrivals::take(rooms, &mut desk);
         for room in rooms.iter_mut().flatten() {

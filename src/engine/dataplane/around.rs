@@ -73,6 +73,13 @@ pub enum Parcel<'a> {
         /// What it is.
         offload: Offload,
     },
+    /// A packet of the host for a client who lives there.
+    FromHost {
+        /// The packet.
+        packet: &'a [u8],
+        /// What it is.
+        offload: Offload,
+    },
     /// A packet from outside for a client who lives there, as it came in.
     Arrival {
         /// The packet.

@@ -62,7 +62,7 @@ impl Dataplane {
 
     /// Takes a packet of the host for a client.
     pub fn handle_host(&mut self, packet: &mut [u8], offload: Offload, around: &mut Around<'_>, now: Instant) {
-        let outcome = self.take_output(packet, offload, around, now);
+        let outcome = self.take_output(packet, offload, Arrival::ByDoor, around, now);
         self.settle(outcome);
     }
 
@@ -71,15 +71,22 @@ impl Dataplane {
         let outcome = match parcel {
             Parcel::Datagram { from, bytes } => self.up(from, bytes, Arrival::HandedOver, around, now),
             Parcel::Crossing { packet, offload } | Parcel::Arrival { packet, offload } => {
-                let mut memory = std::mem::take(&mut self.scratch);
-                memory[..packet.len()].copy_from_slice(packet);
-                let outcome = self.arrive(&mut memory[..packet.len()], offload, Arrival::HandedOver, around, now);
-                self.scratch = memory;
-                outcome
+                self.with_copy(packet, |plane, packet| plane.arrive(packet, offload, Arrival::HandedOver, around, now))
             }
+            Parcel::FromHost { packet, offload } => self.with_copy(packet, |plane, packet| {
+                plane.take_output(packet, offload, Arrival::HandedOver, around, now)
+            }),
         };
         self.settle(outcome);
         self.handle_batch_end(around, now);
+    }
+
+    fn with_copy<T>(&mut self, packet: &[u8], call: impl FnOnce(&mut Self, &mut [u8]) -> T) -> T {
+        let mut memory = std::mem::take(&mut self.scratch);
+        memory[..packet.len()].copy_from_slice(packet);
+        let outcome = call(self, &mut memory[..packet.len()]);
+        self.scratch = memory;
+        outcome
     }
 
     /// The one place where an end for a reason is counted.
@@ -367,6 +374,7 @@ impl Dataplane {
         &mut self,
         packet: &mut [u8],
         offload: Offload,
+        arrival: Arrival,
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
@@ -374,8 +382,10 @@ impl Dataplane {
         let target = self.peers.at_address(&self.plan, ip.destination());
         let Some(owner) = target else {
             let key = self.away.at_address(&self.plan, ip.destination()).ok_or(DropReason::NobodyThere)?;
-            let parcel = Parcel::Arrival { packet, offload };
-            let taken = around.beyond.elsewhere(self.seat.home(key), parcel);
+            if arrival == Arrival::HandedOver {
+                return Err(DropReason::NobodyThere);
+            }
+            let taken = around.beyond.elsewhere(self.seat.home(key), Parcel::FromHost { packet, offload });
             return if taken { Ok(()) } else { Err(DropReason::HandOverFull) };
         };
         let mut bill = Waybill::new(offload).next(Next::Down);

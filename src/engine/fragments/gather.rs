@@ -251,6 +251,11 @@ impl Pending {
     fn seal(mut self, key: &Key) -> Option<Vec<u8>> {
         let payload = self.packet.len() - ip::header_len(key.source);
         ip::write_header(&mut self.packet, key.source, key.destination, key.protocol, self.ttl, payload)?;
+        if key.source.is_ipv4() {
+            // it may be cut again, under the name that its sender gave it
+            let identification = u16::try_from(key.identification & 0xffff).unwrap_or_default();
+            ipv4::name(&mut self.packet, identification, 0);
+        }
         Some(self.packet)
     }
 }
@@ -281,7 +286,10 @@ mod tests {
         let load: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).expect("a byte")).collect();
         let mut buffer = vec![0; 70_000];
         let length = udp::write_packet(&mut buffer[8..], source, destination, 64, &load).expect("fits");
-        let whole = buffer[8..8 + length].to_vec();
+        let mut whole = buffer[8..8 + length].to_vec();
+        if !v6 {
+            ipv4::name(&mut whole, u16::try_from(identification & 0xffff).expect("16 bits"), 0);
+        }
         let mut pieces = Vec::new();
         split::split(&mut buffer[..8 + length], 1_280, identification, |piece| pieces.push(piece.to_vec()));
         (whole, pieces)

@@ -167,6 +167,16 @@ pub(super) fn write_header(
     put16(header, 10, sum);
 }
 
+/// Writes another identification, flags and fragment offset into a header of 20 bytes, and its checksum anew.
+pub fn name(packet: &mut [u8], identification: u16, flags: u16) {
+    let header = &mut packet[..HEADER];
+    put16(header, 4, identification);
+    put16(header, 6, flags);
+    put16(header, 10, 0);
+    let sum = checksum::of(header);
+    put16(header, 10, sum);
+}
+
 fn address(bytes: &[u8], at: usize) -> Ipv4Addr {
     Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3])
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use mio::event::Source as _;
 use mio::{Interest, Registry, Token};
+use tracing::warn;
 
 use super::host::Host;
 use crate::domain::limits;
@@ -26,6 +27,7 @@ use crate::engine::wire::ip::take_hop;
 use crate::engine::wire::tcp::Tcp;
 use crate::engine::wire::{FlowKey, Ip, protocol, udp};
 use crate::runtime::os::entropy;
+use crate::runtime::os::icmp6::Icmp6;
 use crate::runtime::os::tun::{PACKET_MAX, Queue};
 use crate::runtime::os::vnet::{Header, Kind, Segments, Unfinished};
 
@@ -61,6 +63,9 @@ pub(in crate::runtime) enum Goes {
 pub(in crate::runtime) struct PacketUplink {
     queue: Queue,
     ready: bool,
+    /// What the host hears of ICMP over IPv6; the first worker's.
+    errors: Option<Icmp6>,
+    errors_ready: bool,
     seat: Seat,
     table: Arc<Table>,
     reach: Reach,
@@ -82,15 +87,18 @@ impl PacketUplink {
     /// The operating system's.
     pub(in crate::runtime) fn new(
         mut queue: Queue,
-        (registry, token): (&Registry, Token),
+        (registry, tokens): (&Registry, [Token; 2]),
         seat: Seat,
         reach: Reach,
         now: Instant,
     ) -> std::io::Result<Self> {
-        queue.register(registry, token, Interest::READABLE)?;
+        queue.register(registry, tokens[0], Interest::READABLE)?;
+        let errors = if seat.worker == 0 { open_errors(registry, tokens[1]) } else { None };
         Ok(Self {
             queue,
             ready: true,
+            errors,
+            errors_ready: true,
             seat,
             table: Arc::default(),
             reach,
@@ -109,14 +117,25 @@ impl PacketUplink {
         self.table = table;
     }
 
-    /// The device has something to read.
+    /// The device, or the host's ICMP, has something to read.
     pub(in crate::runtime) fn handle_ready(&mut self) {
         self.ready = true;
+        self.errors_ready = self.errors.is_some();
+    }
+
+    /// Takes one ICMP message over IPv6 that the host heard: its length.
+    pub(in crate::runtime) fn read_error(&mut self, memory: &mut [u8]) -> Option<usize> {
+        if !self.errors_ready {
+            return None;
+        }
+        let read = self.errors.as_ref().and_then(|errors| errors.read(memory).ok().flatten());
+        self.errors_ready = read.is_some();
+        read
     }
 
     /// Whether something may be there to be read.
     pub(in crate::runtime) fn is_ready(&self) -> bool {
-        self.ready || !self.turns.is_empty()
+        self.ready || self.errors_ready || !self.turns.is_empty()
     }
 
     /// Notes the time; gives up fragments that have waited too long.
@@ -225,6 +244,21 @@ impl PacketUplink {
 
     fn leads_in_or_pings(&self, key: &FlowKey) -> bool {
         self.table.externals.contains(&key.destination.ip()) && limits::NAT_PORTS.contains(&key.destination.port())
+    }
+}
+
+/// Over IPv6 no rule steers ICMP, so it is heard beside the host.
+fn open_errors(registry: &Registry, token: Token) -> Option<Icmp6> {
+    let opened = Icmp6::open().and_then(|mut errors| {
+        errors.register(registry, token, Interest::READABLE)?;
+        Ok(errors)
+    });
+    match opened {
+        Ok(errors) => Some(errors),
+        Err(error) => {
+            warn!("Clients get no answers to pings over IPv6, and no errors: a raw socket needs CAP_NET_RAW ({error})");
+            None
+        }
     }
 }
 

@@ -143,7 +143,9 @@ impl Beyond for Outside {
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
         let handed = match parcel {
             Parcel::Datagram { from, bytes } => Handed::Datagram(from, bytes.to_vec()),
-            Parcel::Crossing { packet, .. } | Parcel::Arrival { packet, .. } => Handed::Packet(packet.to_vec()),
+            Parcel::Crossing { packet, .. } | Parcel::Arrival { packet, .. } | Parcel::FromHost { packet, .. } => {
+                Handed::Packet(packet.to_vec())
+            }
         };
         self.elsewhere.push((worker, handed));
         true
