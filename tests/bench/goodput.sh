@@ -56,12 +56,7 @@ measure_load() { # NAME CLIENT DIRECTION STREAMS
 
 # Prints the rows of the table: medians, and Culvert's share of the chain's.
 goodput_rows() {
-    awk -F'\t' -v least=$LEAST_BYTES '
-    function median(list, count, i, j, t) {
-        for (i = 2; i <= count; i++)
-            for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
-        return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
-    }
+    awk -F'\t' -v least=$LEAST_BYTES "$AWK_FIGURES"'
     function goodput(key, i, list) {
         for (i = 1; i <= n[key]; i++) list[i] = rate[key, i] / 1e9
         return n[key] ? median(list, n[key]) : -1
@@ -70,12 +65,6 @@ goodput_rows() {
     function cost(key, i, list, count) {
         for (i = 1; i <= n[key]; i++) if (bytes[key, i] >= least) list[++count] = seconds[key, i] / bytes[key, i] * 1e9
         return count ? median(list, count) : -1
-    }
-    function shown(value) { return value < 0 ? "–" : sprintf("%.2f", value) }
-    function verdict(value, bar, lower) {
-        if (value < 0) return "not measured"
-        if (lower ? value <= bar : value >= bar) return "met"
-        return lower ? sprintf("%.2f × the bar", value / bar) : sprintf("%.0f %% of the bar", 100 * value / bar)
     }
     function row(label, ours, theirs, other, share, bar, judged) {
         printf "tcp\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", label, shown(ours), shown(theirs), shown(other), shown(share), bar, judged

@@ -1,6 +1,21 @@
 #!/bin/bash
-# The table. Sourced by tests/bench/run. A row: section, figure, measured, bar, verdict; tabs between. Rows of the section
-# tcp have the peers between: section, figure, Culvert, slirp4netns chain, pasta chain, ratio, bar, verdict.
+# The table. Sourced by tests/bench/run. A row: section, figure, measured, bar, verdict; tabs between. Rows of the sections
+# with peers have their columns in place of the measured one.
+
+# What the programs that make rows of samples share; -1 stands for what was not measured.
+AWK_FIGURES='
+    function median(list, count, i, j, t) {
+        for (i = 2; i <= count; i++)
+            for (j = i; j > 1 && list[j] < list[j - 1]; j--) { t = list[j]; list[j] = list[j - 1]; list[j - 1] = t }
+        return count % 2 ? list[(count + 1) / 2] : (list[count / 2] + list[count / 2 + 1]) / 2
+    }
+    function shown(value) { return value < 0 ? "–" : sprintf("%.2f", value) }
+    function verdict(value, bar, lower) {
+        if (value < 0) return "not measured"
+        if (lower ? value <= bar : value >= bar) return "met"
+        return lower ? sprintf("%.2f × the bar", value / bar) : sprintf("%.0f %% of the bar", 100 * value / bar)
+    }
+'
 
 print_table() { # ROWS
     awk -F'\t' '
@@ -8,17 +23,20 @@ print_table() { # ROWS
         title["tcp"] = "TCP through the tunnel, without privilege"
         title["engine"] = "In process"
         title["process"] = "The running process"
+        title["fast-road"] = "The fast road"
+        title["shaper"] = "The shaper"
+        head["tcp"] = "Culvert | wireguard-go + slirp4netns | wireguard-go + pasta | Culvert to slirp4netns chain | bar"
+        head["fast-road"] = "Culvert (tun) | wireguard-go | boringtun-cli | gotatun-cli | Culvert to gotatun | bar"
+        head["shaper"] = "Culvert (tun) | wireguard-go + tc | bar"
     }
     $1 != section {
         section = $1
         printf "\n## %s\n\n", title[section]
-        if (section == "tcp") {
-            print "| | Culvert | wireguard-go + slirp4netns | wireguard-go + pasta | Culvert to slirp4netns chain | bar | |"
-            print "|---|---|---|---|---|---|---|"
-        } else {
-            print "| | measured | bar | |"
-            print "|---|---|---|---|"
-        }
+        columns = section in head ? head[section] : "measured | bar"
+        print "| | " columns " | |"
+        line = "|---|---|"
+        for (i = gsub(/\|/, "|", columns); i >= 0; i--) line = line "---|"
+        print line
     }
     {
         line = "|"
@@ -48,6 +66,14 @@ one run and are what the bars speak of.
   slirp4netns (or pasta). CPU seconds are those of all the server's processes for a gigabyte of payload; medians of three
   runs in turn. A dash: too little came through to say. Debian's wireguard-go as the client saturates its own core near
   0.9 Gbit/s of download, whatever the server could do; the batching client is the bench's own and does not.
+- **The fast road**: the same three namespaces; the servers have a TUN and the right to administer their network. The peers
+  forward and translate with the kernel (iptables SNAT), Culvert by itself. The server's processes and its interfaces'
+  receive work are on core 1. *Core s/GB* is what that whole core was busy for a gigabyte of TCP payload, less what it
+  does when nothing is sent. Datagrams are sent in bursts at a rate that is searched; a figure is the highest of which less
+  than 1 % was lost. The client is the batching one.
+- **The shaper**: TCP streams at a rate that is set for the account (the peer: at the tunnel's and the uplink's interface),
+  counted for five seconds, two seconds after they began. Added latency is the median ping beside such a stream, less that
+  without it.
 TEXT
         echo
         echo "Machine: $(machine)."

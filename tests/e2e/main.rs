@@ -1,4 +1,5 @@
-//! Real peers: Culvert as nobody without a capability, Debian's WireGuard as its client, in network namespaces.
+//! Real peers: Culvert as nobody, without a capability or with `CAP_NET_ADMIN` for its TUN, Debian's WireGuard as its
+//! client, in network namespaces.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 #![expect(clippy::print_stderr, reason = "what a program said is shown when a test fails")]
 #![expect(clippy::disallowed_methods, reason = "the ban is on the product: a rig runs programs and reads the clock")]
@@ -6,9 +7,12 @@
 
 mod accounts;
 mod bare;
+mod host;
 mod lifecycle;
 mod moves;
+mod nat;
 mod reach;
 mod rig;
 mod servers;
+mod shaping;
 mod traffic;

@@ -147,6 +147,8 @@ pub(super) fn wanted(wish: &Wish, memory: &Memory, settings: &impl Settings) -> 
     }
     if [false, true].into_iter().any(|v6| wish.forwards(v6) && wish.shared(v6).next().is_some()) {
         wanted.push(Setting { key: RESERVED.into(), aim: Aim::Ports(wish.ports.clone()), drags: Vec::new() });
+        // a packet whose socket was found before it was routed cannot be forwarded, and so could not be handed back
+        wanted.push(value("net/ipv4/ip_early_demux".into(), "0"));
     }
     // what no kernel of this kind has cannot be wanted
     wanted.retain(|setting| settings.read(&setting.key).is_ok());

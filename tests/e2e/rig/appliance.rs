@@ -1,4 +1,4 @@
-//! Culvert itself, run as nobody with an empty capability set.
+//! Culvert itself, run as nobody: with an empty capability set, or with `CAP_NET_ADMIN` alone where it is to have a TUN.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use serde_json::Value;
 
 use super::namespace::{Namespace, finish};
@@ -20,6 +21,15 @@ const NOBODY: u32 = 65_534;
 /// Where its API listens.
 const LISTEN: &str = "127.0.0.1:8098";
 
+/// How packets leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uplink {
+    /// By ordinary sockets: no capability at all.
+    Sockets,
+    /// By a TUN and our own NAT: `CAP_NET_ADMIN`, and a `/dev/net/tun` that nobody may open.
+    Tun,
+}
+
 /// An appliance with its data folder. It runs between [`Appliance::serve`] and [`Appliance::stop`].
 pub struct Appliance<'a> {
     host: &'a Namespace,
@@ -28,6 +38,7 @@ pub struct Appliance<'a> {
     folder: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
     hash: String,
+    uplink: Uplink,
 }
 
 impl<'a> Appliance<'a> {
@@ -38,10 +49,32 @@ impl<'a> Appliance<'a> {
 
     /// Starts one with settings beyond the defaults, as variables of the environment.
     pub fn start_with(world: &'a World, settings: &[(&'static str, &str)]) -> Self {
+        Self::prepare(world, settings).started()
+    }
+
+    /// Starts one on this uplink, with settings beyond the defaults.
+    pub fn start_on(world: &'a World, uplink: Uplink, settings: &[(&'static str, &str)]) -> Self {
         let mut appliance = Self::prepare(world, settings);
-        appliance.serve();
-        appliance.cli("access add e2e --ip 127.0.0.1").trim().clone_into(&mut appliance.hash);
-        appliance
+        appliance.uplink = uplink;
+        let name = match uplink {
+            Uplink::Sockets => "sockets",
+            Uplink::Tun => "tun",
+        };
+        appliance.settings.push(("CULVERT_UPLINK", name.to_owned()));
+        if uplink == Uplink::Tun {
+            let tun = appliance.tun();
+            let device = makedev(10, 200);
+            mknod(&tun, SFlag::S_IFCHR, Mode::from_bits_truncate(0o666), device).unwrap();
+            // whatever the umask says
+            fs::set_permissions(&tun, fs::Permissions::from_mode(0o666)).unwrap();
+        }
+        appliance.started()
+    }
+
+    fn started(mut self) -> Self {
+        self.serve();
+        self.cli("access add e2e --ip 127.0.0.1").trim().clone_into(&mut self.hash);
+        self
     }
 
     /// Lays out a data folder and the program where nobody may read them, and starts nothing.
@@ -55,7 +88,7 @@ impl<'a> Appliance<'a> {
         chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
         let mut all = vec![("CULVERT_EXTERNAL_IP", SERVER.to_owned())];
         all.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
-        Self { host: &world.server, folder, settings: all, program: None, hash: String::new() }
+        Self { host: &world.server, folder, settings: all, program: None, hash: String::new(), uplink: Uplink::Sockets }
     }
 
     /// The data folder.
@@ -63,11 +96,27 @@ impl<'a> Appliance<'a> {
         self.folder.path().join("state")
     }
 
-    /// The program with these words after `--data DIR`, as nobody, with no capability and no way to one.
+    /// A TUN device that everyone may open, as on most hosts.
+    fn tun(&self) -> PathBuf {
+        self.folder.path().join("tun")
+    }
+
+    /// The program with these words after `--data DIR`, as nobody, with no capability or the one that its uplink needs,
+    /// and no way to more.
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = self.host.command("setpriv");
+        let (mut command, capabilities) = match self.uplink {
+            Uplink::Sockets => (self.host.command("setpriv"), "-all"),
+            Uplink::Tun => {
+                // `ip netns exec` has made a mount namespace of its own, so the host's device stays as it is
+                let mut command = self.host.command("sh");
+                command.args(["-c", "mount --bind \"$0\" /dev/net/tun && exec setpriv \"$@\""]).arg(self.tun());
+                (command, "-all,+net_admin,+net_raw")
+            }
+        };
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--pdeathsig=KILL"]);
-        command.args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]);
+        for set in ["bounding-set", "inh-caps", "ambient-caps"] {
+            command.arg(format!("--{set}={capabilities}"));
+        }
         command.arg(self.folder.path().join("culvert")).arg("--data").arg(self.state()).args(words);
         command.current_dir(self.folder.path()).env_clear().envs(self.settings.iter().map(|(key, value)| (key, value)));
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("RUST_BACKTRACE", "1");

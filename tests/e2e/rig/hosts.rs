@@ -1,7 +1,8 @@
-//! What answers in the internet: HTTP on 80, TCP and UDP echo on 7, resets on 9, DNS on 53; and traps, which ought to stay empty.
+//! What answers in the internet: HTTP on 80, TCP and UDP echo on 7, who asks on 8, resets on 9, DNS on 53; and traps,
+//! which ought to stay empty.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -23,12 +24,30 @@ pub fn start(host: &Namespace) {
     host.enter(|| {
         serve(listen(80), http::answer);
         serve(listen(7), echo);
+        serve(listen(8), tell_who);
         serve(listen(9), reset);
         // a socket an address: one for all would answer from another address than the one that was asked
         for address in [HOST, HOST_V6, PRIVATE] {
             answer(UdpSocket::bind((address, 7)).unwrap(), <[u8]>::to_vec);
             answer(UdpSocket::bind((address, 53)).unwrap(), resolve);
+            tell_who_by_udp(UdpSocket::bind((address, 8)).unwrap());
         }
+    });
+}
+
+/// Starts the TCP services in `host`, on all its addresses.
+pub fn start_tcp(host: &Namespace) {
+    host.enter(|| {
+        serve(listen(80), http::answer);
+        serve(listen(7), echo);
+    });
+}
+
+/// Starts something that says one word on a TCP and a UDP port of every address of `host`.
+pub fn say(host: &Namespace, port: u16, word: &'static str) {
+    host.enter(|| {
+        serve(listen(port), move |mut stream| stream.write_all(word.as_bytes()));
+        answer(UdpSocket::bind(("::", port)).unwrap(), move |_| word.into());
     });
 }
 
@@ -81,6 +100,20 @@ fn answer(socket: UdpSocket, reply: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) 
         let mut datagram = vec![0; 65_536];
         while let Ok((length, from)) = socket.recv_from(&mut datagram) {
             let _ = socket.send_to(&reply(&datagram[..length]), from);
+        }
+    });
+}
+
+/// Tells a client where it seems to come from.
+fn tell_who(mut stream: TcpStream) -> io::Result<()> {
+    let from = stream.peer_addr()?;
+    write!(stream, "{}", SocketAddr::new(from.ip().to_canonical(), from.port()))
+}
+
+fn tell_who_by_udp(socket: UdpSocket) {
+    thread::spawn(move || {
+        while let Ok((_, from)) = socket.recv_from(&mut [0; 64]) {
+            let _ = socket.send_to(SocketAddr::new(from.ip().to_canonical(), from.port()).to_string().as_bytes(), from);
         }
     });
 }

@@ -26,5 +26,30 @@ pub fn until<T>(bound: Duration, what: &str, mut look: impl FnMut() -> Option<T>
     }
 }
 
+/// Makes a test of each function for each uplink: `sockets::NAME` and `tun::NAME`.
+macro_rules! on_both_uplinks {
+    ($($test:ident)*) => {
+        mod sockets {
+            $(
+                #[test]
+                #[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+                fn $test() {
+                    super::$test(crate::rig::appliance::Uplink::Sockets);
+                }
+            )*
+        }
+        mod tun {
+            $(
+                #[test]
+                #[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+                fn $test() {
+                    super::$test(crate::rig::appliance::Uplink::Tun);
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_uplinks;
+
 /// How long a step may take that has no bound of its own: generous, for a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);

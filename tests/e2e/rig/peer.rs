@@ -1,7 +1,7 @@
 //! A real WireGuard client: Debian's `wireguard-go`, set up with `wg` from the file that the appliance prints.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::process::{self, Command};
@@ -201,6 +201,19 @@ impl Peer {
         let length = socket.recv(&mut answer)?;
         answer.truncate(length);
         Ok(answer)
+    }
+
+    /// Where the internet sees this client by TCP.
+    pub fn seen_by_tcp(&self, host: &str) -> SocketAddr {
+        let mut text = String::new();
+        self.connect_to(host, 8).unwrap().read_to_string(&mut text).unwrap();
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// Where the internet sees this client by UDP.
+    pub fn seen_by_udp(&self, host: &str) -> SocketAddr {
+        let text = self.ask(host, 8, b"who am I?", PATIENCE).unwrap();
+        String::from_utf8_lossy(&text).parse().unwrap()
     }
 
     /// Sends so many pings through the tunnel; returns how many were answered.

@@ -71,6 +71,36 @@ impl World {
         self.server.sysctl("net/ipv4/ping_group_range", "0 2147483647");
     }
 
+    /// Makes a host in the internet behind a link that carries 1,300 bytes at most, in the midst of the way.
+    pub fn far(&self) -> Far {
+        let (router, host) = (Namespace::new("router"), Namespace::new("far"));
+        Namespace::cable(&self.internet, "narrow", &router, "narrow");
+        Namespace::cable(&router, "wide", &host, "eth0");
+        for (host, interface, addresses) in [
+            (&self.internet, "narrow", ["192.0.2.129/30", "2001:db8:2::1/64"]),
+            (&router, "narrow", ["192.0.2.130/30", "2001:db8:2::2/64"]),
+            (&router, "wide", ["192.0.2.161/28", "2001:db8:3::1/64"]),
+            (&host, "eth0", ["192.0.2.162/28", "2001:db8:3::80/64"]),
+        ] {
+            for address in addresses {
+                host.address(interface, address);
+            }
+        }
+        for end in [&self.internet, &router] {
+            end.ip("link set narrow mtu 1300");
+            end.sysctl("net/ipv4/ip_forward", "1");
+            end.sysctl("net/ipv6/conf/all/forwarding", "1");
+        }
+        self.internet.ip("route add 192.0.2.160/28 via 192.0.2.130");
+        self.internet.ip("-6 route add 2001:db8:3::/64 via 2001:db8:2::2");
+        router.ip("route add default via 192.0.2.129");
+        router.ip("-6 route add default via 2001:db8:2::1");
+        host.ip("route add default via 192.0.2.161");
+        host.ip("-6 route add default via 2001:db8:3::1");
+        hosts::start_tcp(&host);
+        Far { _hosts: [router, host], addresses: ["192.0.2.162", "2001:db8:3::80"] }
+    }
+
     /// Makes a place for one more client: a host with a cable to the server, that reaches nothing but the server.
     pub fn place(&self) -> Place {
         let number = self.places.replace(self.places.get() + 1);
@@ -85,6 +115,13 @@ impl World {
         place.route_to_the_server();
         place
     }
+}
+
+/// A host behind a narrow link, with TCP echo and HTTP.
+pub struct Far {
+    _hosts: [Namespace; 2],
+    /// Its addresses.
+    pub addresses: [&'static str; 2],
 }
 
 /// Where a client lives.
