@@ -65,7 +65,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let claim = Claim::take(config.listen).map_err(unusable)?;
     let listen = claim.address();
 
-    let store = open_store(&config.data).await.map_err(unusable)?;
+    let store = open_store(&config.data, listen.port()).await.map_err(unusable)?;
     let runtime = Runtime::start(&runtime_settings(&config), store.follow()).map_err(unusable)?;
     let reached_by = addresses(&config, &runtime);
     let http_settings = http::server::Settings {
@@ -109,10 +109,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
 }
 
 /// Opens the store. A process that was killed, or a command on the folder, lets go of it within moments.
-async fn open_store(data: &Path) -> Result<Store, store::Error> {
+async fn open_store(data: &Path, api_port: u16) -> Result<Store, store::Error> {
     let mut waited = Duration::ZERO;
     loop {
-        match Store::open(data) {
+        match Store::open_at(data, api_port) {
             Err(store::Error::Held { .. }) if waited < HELD_BOUND => tokio::time::sleep(LOOK_AGAIN).await,
             opened => return opened,
         }
@@ -137,7 +137,8 @@ fn offline(command: &Command, config: &Config, opened: &OnceCell<Store>) -> Resu
         let folder = config.data.display();
         return Err(Offline::Unusable(format!("there is no Culvert in `{folder}`: name its folder with --data")));
     }
-    let store = Store::open(&config.data).map_err(|error| match error {
+    let port = config.listen.map_or(limits::API_PORT, |listen| listen.port());
+    let store = Store::open_at(&config.data, port).map_err(|error| match error {
         store::Error::Held { .. } => Offline::Busy(error.to_string()),
         store::Error::Newer { .. }
         | store::Error::Unusable { .. }
@@ -145,7 +146,6 @@ fn offline(command: &Command, config: &Config, opened: &OnceCell<Store>) -> Resu
         | store::Error::Write { .. }
         | store::Error::Closed => Offline::Unusable(error.to_string()),
     })?;
-    let port = config.listen.map_or(limits::API_PORT, |listen| listen.port());
     let store = opened.get_or_init(|| store).clone();
     Ok(http::local_router(Services::new(store, Runtime::detached(), service_settings(config, port))))
 }

@@ -108,6 +108,8 @@ fn server() -> Server {
         internal_traffic: true,
         ikev2: false,
         disable_nat: false,
+        limit_download: Mbps::UNLIMITED,
+        limit_upload: Mbps::UNLIMITED,
     }
 }
 

@@ -55,6 +55,8 @@ fn server(name: &str, listen_port: u16) -> Server {
         internal_traffic: true,
         ikev2: false,
         disable_nat: false,
+        limit_download: Mbps::UNLIMITED,
+        limit_upload: Mbps::UNLIMITED,
     }
 }
 

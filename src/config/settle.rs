@@ -180,7 +180,7 @@ mod tests {
             ("listen", "\"8098\"", "8098"),
             ("listen", "\"localhost:8098\"", "localhost:8098"),
             ("data", "\"\"", ""),
-            ("uplink", "\"tun\"", "tun"),
+            ("uplink", "\"tap\"", "tap"),
             ("uplink", "\"Auto\"", "Auto"),
             ("log", "\"verbose\"", "verbose"),
             ("log", "\"info,a=loud\"", "info,a=loud"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,23 @@ pub struct AccessBook {
     pub entries: BTreeMap<String, AccessEntry>,
     /// The panel's users, by name.
     pub users: BTreeMap<String, PanelUser>,
+}
+
+/// The TCP connection by which a request came; IPv4 addresses in IPv6 clothes are undressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The other end.
+    pub from: SocketAddr,
+    /// Our end.
+    pub to: SocketAddr,
+}
+
+impl Way {
+    /// The way between two ends of a socket.
+    pub fn new(from: SocketAddr, to: SocketAddr) -> Self {
+        let plain = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
+        Self { from: plain(from), to: plain(to) }
+    }
 }
 
 /// Who asked for something; goes into the log line of each write.

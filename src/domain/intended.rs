@@ -77,6 +77,19 @@ impl Intended {
         Arc::make_mut(&mut server.accounts).remove(name)
     }
 
+    /// Puts a port forward into the server of this name, or in the place of the one of its port; returns that one. Does
+    /// nothing where there is no such server.
+    pub fn insert_forward(&mut self, server: &ServerName, forward: PortForward) -> Option<PortForward> {
+        let server = self.servers.get_mut(server)?;
+        Arc::make_mut(&mut server.forwards).insert(forward.outer, forward)
+    }
+
+    /// Takes the port forward of this port out of the server of this name.
+    pub fn remove_forward(&mut self, server: &ServerName, outer: OuterPort) -> Option<PortForward> {
+        let server = self.servers.get_mut(server)?;
+        Arc::make_mut(&mut server.forwards).remove(&outer)
+    }
+
     /// Every account, by server and then by name.
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.servers.values().flat_map(|server| server.accounts.values())

@@ -98,3 +98,7 @@ pub const PANEL_PASSWORD_LENGTH: usize = 20;
 pub const ACCESS_LABEL_FIRST: &str = "first_start";
 /// The shortest span between two records of an access hash's last use, in seconds.
 pub const LAST_LOGIN_GRAIN: i64 = 60;
+/// The most firewall rules, the one that keeps the API reachable not counted.
+pub const FILTER_RULES_MAX: usize = 16_384;
+/// The most port forwards of a server.
+pub const PORT_FORWARDS_MAX: usize = 1_024;

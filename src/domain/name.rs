@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::firewall::SYSTEM_RULE;
 use super::limits;
 use super::refusal::Refusal;
 
-/// Whether `text` is one to [`limits::NAME_LENGTH`] letters, digits, `_` and `-`.
-fn well_formed(text: &str) -> bool {
+/// Whether `text` is one to [`limits::NAME_LENGTH`] letters, digits and signs of `signs`.
+fn well_formed(text: &str, signs: &str) -> bool {
     (1..=limits::NAME_LENGTH).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && text.chars().all(|sign| sign.is_ascii_alphanumeric() || signs.contains(sign))
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $refusal:expr, $reserved:expr) => {
+    ($(#[$doc:meta])* $type:ident, $signs:literal, $refusal:expr, $reserved:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -28,7 +29,7 @@ macro_rules! name {
             /// The contract's refusal for a malformed or reserved name.
             pub fn parse(text: &str) -> Result<Self, Refusal> {
                 let reserved: &[&str] = $reserved;
-                if !well_formed(text) || reserved.contains(&text) {
+                if !well_formed(text, $signs) || reserved.contains(&text) {
                     return Err($refusal);
                 }
                 Ok(Self(text.into()))
@@ -75,21 +76,28 @@ macro_rules! name {
 
 name!(
     /// A server's name; `info` and `online` are paths of the API and therefore no names.
-    ServerName, Refusal::NameMalformed, &["info", "online"]
+    ServerName, "_-", Refusal::NameMalformed, &["info", "online"]
 );
 name!(
     /// An account's name, unique over all servers.
-    AccountName, Refusal::NameMalformed, &[]
+    AccountName, "_-", Refusal::NameMalformed, &[]
 );
 name!(
     /// The name with which an account logs in by IKEv2, unique over all servers.
-    Username, Refusal::UsernameMalformed, &[]
+    Username, "_-", Refusal::UsernameMalformed, &[]
 );
 
 name!(
-    /// A firewall rule's name.
-    RuleName, Refusal::RuleNameMalformed, &[]
+    /// A firewall rule's name, which has no `-`.
+    RuleName, "_", Refusal::RuleNameMalformed, &[]
 );
+
+impl RuleName {
+    /// The name of the rule that keeps the API reachable.
+    pub fn system() -> Self {
+        Self(SYSTEM_RULE.into())
+    }
+}
 
 /// The name of a server's network interface: `wg` and a number of at most five digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -140,6 +148,14 @@ mod tests {
         let long = "a".repeat(limits::NAME_LENGTH + 1);
         for name in ["", "a b", "a/b", "ä", "a\n[Peer]", "a.b", long.as_str()] {
             assert_eq!(AccountName::parse(name), Err(Refusal::NameMalformed), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn takes_no_dash_in_the_name_of_a_rule() {
+        assert_eq!(RuleName::parse("system_PUQVPNCP"), Ok(RuleName::system()));
+        for name in ["", "a-b", "a b", "ä"] {
+            assert_eq!(RuleName::parse(name), Err(Refusal::RuleNameMalformed), "{name:?}");
         }
     }
 

@@ -9,6 +9,7 @@ use super::field;
 use super::intended::{Intended, IntendedServer};
 use super::limits;
 use super::name::{InterfaceName, ServerName};
+use super::port_forward;
 use super::server::Server;
 
 /// The lowest number from `first` that is not among `taken`.
@@ -95,7 +96,8 @@ pub(super) fn server_number(among: &Intended, wanted: Wanted) -> Option<u16> {
             !(wanted.interface && server.interface == InterfaceName::numbered((*number).into())
                 || wanted.port && server.listen_port == limits::LISTEN_PORT_FIRST + number
                 || wanted.address && overlaps(server.address, address))
-        }) && !(wanted.name && among.servers.contains_key(default_name(*number).as_str()))
+        }) && !(wanted.port && port_forward::is_udp_forwarded(among, limits::LISTEN_PORT_FIRST + number))
+            && !(wanted.name && among.servers.contains_key(default_name(*number).as_str()))
     };
     (1..=u16::MAX - limits::LISTEN_PORT_FIRST).find(free)
 }

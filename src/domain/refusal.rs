@@ -85,6 +85,71 @@ pub enum Refusal {
     /// A firewall rule's name that is malformed.
     #[error("Wrong rule name. Must be letters and numbers only")]
     RuleNameMalformed,
+    /// Another firewall rule has this name.
+    #[error("A rule with the same name already exists")]
+    RuleNameTaken,
+    /// A chain that is none of the three.
+    #[error("Not correct Chain")]
+    ChainMalformed,
+    /// A rule's destination that is no network.
+    #[error("Destination IP must be in CIDR format")]
+    DestinationMalformed,
+    /// A rule's source that is no network.
+    #[error("Source IP must be in CIDR format")]
+    SourceMalformed,
+    /// No firewall rule has this name.
+    #[error("No rule found with given name")]
+    RuleNotFound,
+    /// The rule that keeps the API reachable is to go.
+    #[error("You cannot delete this rule. ONLY name=system_PUQVPNCP")]
+    RuleIsSystem,
+    /// A policy of INPUT that is neither of the two.
+    #[error("Wrong parameter: INPUT policy, should be: ACCEPT or DROP")]
+    PolicyInputMalformed,
+    /// A policy of FORWARD that is neither of the two.
+    #[error("Wrong parameter: FORWARD policy, should be: ACCEPT or DROP")]
+    PolicyForwardMalformed,
+    /// A policy of OUTPUT that is neither of the two.
+    #[error("Wrong parameter: OUTPUT policy, should be: ACCEPT or DROP")]
+    PolicyOutputMalformed,
+
+    /// A port forward of a protocol without ports.
+    #[error("Protocol must be tcp or udp")]
+    ForwardProtocolMalformed,
+    /// A port to be forwarded that is none.
+    #[error("DST port must be within 1-65535")]
+    ForwardPortMalformed,
+    /// The port is forwarded already, or is the API's.
+    #[error("DST port and protocol are already enabled")]
+    ForwardTaken,
+    /// A server listens on the port that is to be forwarded.
+    #[error("DstPort cannot be ListenPort")]
+    ForwardIsListenPort,
+    /// A client's port that is none.
+    #[error("To port must be within 1-65535")]
+    ForwardToPortMalformed,
+    /// The client is no account of the server.
+    #[error("Entered incorrect peer")]
+    ForwardPeerUnknown,
+    /// The server forwards no such port.
+    #[error("There is no such port forwarding")]
+    ForwardNotFound,
+    /// A path that names no protocol with ports.
+    #[error("Incorrect protocol parameter (tcp|udp)")]
+    ForwardPathProtocol,
+    /// A path that names no port.
+    #[error("Incorrect dst_port parameter")]
+    ForwardPathPort,
+
+    /// Beyond the contract: as many firewall rules as there may be.
+    #[error("Firewall rule limit exceeded")]
+    RulesExceeded,
+    /// Beyond the contract: a change of the firewall that would close the API to whoever asks for it.
+    #[error("This would close the API to your own address")]
+    LocksOut,
+    /// Beyond the contract: as many port forwards as a server may have.
+    #[error("Port forwarding limit exceeded")]
+    ForwardsExceeded,
     /// Beyond the contract: a field whose value has no text of its own there.
     #[error("Incorrect value {field} (should be {rule})")]
     FieldMalformed {

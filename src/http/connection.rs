@@ -19,6 +19,7 @@ use tracing::debug;
 
 use super::address::Remote;
 use super::stall::Unstalled;
+use crate::domain::access::Way;
 use crate::domain::limits;
 
 /// What every connection of a listener is served with.
@@ -32,7 +33,7 @@ pub(super) struct Desk {
 
 impl Desk {
     /// Serves a connection that speaks TLS.
-    pub(super) async fn serve_tls<S>(mut self, stream: S, remote: Remote, tls: Arc<ServerConfig>)
+    pub(super) async fn serve_tls<S>(mut self, stream: S, way: Way, tls: Arc<ServerConfig>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -43,9 +44,9 @@ impl Desk {
             () = stopped(&mut self.stop) => return,
         };
         match shaken {
-            Ok(Ok(stream)) => self.serve(stream, Some(remote)).await,
-            Ok(Err(cause)) => debug!("No TLS with `{}`: {cause}", remote.0),
-            Err(_) => debug!("No TLS with `{}` in time", remote.0),
+            Ok(Ok(stream)) => self.serve(stream, Some(way)).await,
+            Ok(Err(cause)) => debug!("No TLS with `{}`: {cause}", way.from.ip()),
+            Err(_) => debug!("No TLS with `{}` in time", way.from.ip()),
         }
     }
 
@@ -54,12 +55,13 @@ impl Desk {
         self.serve(Unstalled::new(stream, limits::STALL_TIME), None).await;
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, remote: Option<Remote>) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut self, stream: S, way: Option<Way>) {
         let router = self.router;
         let answer = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
-            if let Some(remote) = remote {
-                request.extensions_mut().insert(remote);
+            if let Some(way) = way {
+                request.extensions_mut().insert(Remote::new(way.from.ip()));
+                request.extensions_mut().insert(way);
             }
             // a router is ready at all times
             router.clone().call(request)
@@ -181,7 +183,8 @@ mod tests {
         let (_client, ours) = tokio::io::duplex(4096);
         let begun = Instant::now();
 
-        desk.serve_tls(ours, Remote::new([127, 0, 0, 1].into()), files.load().unwrap()).await;
+        let end = std::net::SocketAddr::from(([127, 0, 0, 1], 8098));
+        desk.serve_tls(ours, Way::new(end, end), files.load().unwrap()).await;
 
         assert_eq!(begun.elapsed(), limits::HANDSHAKE_TIME);
     }

@@ -8,6 +8,7 @@ mod api;
 mod body;
 mod caller;
 mod connection;
+mod doorkeeper;
 mod envelope;
 mod error;
 mod form;

@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, servers, system};
+use super::api::{access, accounts, firewall, port_forwards, servers, system};
 use super::landing;
 use crate::services::Services;
 
@@ -55,6 +55,12 @@ pub fn table() -> Vec<Route> {
         put("wireguard_edit", Key, "/api/v1/wireguard/{name}", servers::edit),
         delete("wireguard_delete", Key, "/api/v1/wireguard/{name}", servers::delete),
         get("wireguard_peers", Key, "/api/v1/wireguard/{name}/peers", servers::peers),
+        get("port_forward_list", Key, "/api/v1/wireguard/{name}/port_forward", port_forwards::list).also("/api/v1/wireguard/{name}/port_forwarding"),
+        post("port_forward_add", Key, "/api/v1/wireguard/{name}/port_forwarding", port_forwards::add).also("/api/v1/wireguard/{name}/port_forward"),
+        delete("port_forward_delete", Key, "/api/v1/wireguard/{name}/port_forwarding/{dst_port}/{protocol}", port_forwards::delete).also("/api/v1/wireguard/{name}/port_forward/{dst_port}/{protocol}"),
+        get("server_nat_rules", Key, "/api/v1/wireguard/{name}/firewall_nat_rules", servers::nat_rules),
+        get("server_filter_rules", Key, "/api/v1/wireguard/{name}/firewall_filter_rules", servers::filter_rules),
+        get("server_traffic_control", Key, "/api/v1/wireguard/{name}/traffic_control", servers::traffic_control),
         get("server_dump", Key, "/api/v1/wireguard/{name}/dump", servers::dump),
         get("server_available_ips", Key, "/api/v1/wireguard/{name}/available_ips", servers::available_ips),
         put_or_get("server_set_bandwidth", Key, "/api/v1/wireguard/{name}/set_bandwidth", servers::set_bandwidth),
@@ -66,7 +72,20 @@ pub fn table() -> Vec<Route> {
         delete("account_delete", Key, "/api/v1/account/{name}", accounts::delete),
         get("account_config_text", Key, "/api/v1/account/{name}/config_text", accounts::config_text),
         get("account_config_qr", Key, "/api/v1/account/{name}/config_qr", accounts::config_qr),
+        get("account_mangle_rules", Key, "/api/v1/account/{name}/firewall_mangle_rules", accounts::mangle_rules),
+        get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
         get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
+        get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
+
+        get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
+        get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),
+        put("firewall_conf_edit", Key, "/api/v1/firewall/conf", firewall::edit_conf),
+        get("firewall_filter_list", Key, "/api/v1/firewall/rules/filter", firewall::rules),
+        // one place in the tree, so one name in the path: of an end of the list, and of a rule
+        post("firewall_filter_add", Key, "/api/v1/firewall/rules/filter/{name}", firewall::add_rule),
+        delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
+        get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
+        get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
 
         get("local_status", Operator, "/local/v1/status", system::appliance),
         get("local_access_list", Operator, "/local/v1/access", access::list),

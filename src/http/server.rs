@@ -17,14 +17,15 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
-use super::address::Remote;
 use super::connection::{Desk, stopped};
+use super::doorkeeper::Doorkeeper;
 use super::local_socket::{self, LocalSocket};
 use super::places::Places;
 use super::tls::{self, CertificateFiles};
 use super::{local_router, router};
+use crate::domain::access::Way;
 use crate::domain::limits;
-use crate::services::Services;
+use crate::services::{Firewall, Services};
 
 /// How long to wait where the system has no room for another connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -147,31 +148,39 @@ impl Server {
         let Self { claim: Claim { listener, .. }, tls, local, proxies } = self;
         let (end, stopping) = watch::channel(false);
         let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
+        let firewall = services.firewall.clone();
         let operator = Desk { router: local_router(services), stop: stopping };
         let ended = async {
             stop.await;
             end.send_replace(true);
         };
-        tokio::join!(ended, serve_world(listener, tls, world), serve_operator(local, operator));
+        tokio::join!(ended, serve_world(listener, tls, firewall, world), serve_operator(local, operator));
     }
 }
 
-async fn serve_world(listener: TcpListener, tls: Arc<ServerConfig>, desk: Desk) {
+async fn serve_world(listener: TcpListener, tls: Arc<ServerConfig>, firewall: Firewall, desk: Desk) {
     let mut stop = desk.stop.clone();
+    let mut doorkeeper = Doorkeeper::default();
     let places = Places::default();
     let mut connections = JoinSet::new();
     while let Some(accepted) = next(listener.accept(), &mut connections, &mut stop).await {
         let Some((stream, from)) = accepted else { continue };
-        let remote = Remote::new(from.ip());
-        let Some(place) = places.take(remote.0) else {
-            debug!("No place left for a connection from `{}`", remote.0);
+        // one that is gone already has no end here
+        let Ok(to) = stream.local_addr() else { continue };
+        let way = Way::new(from, to);
+        if !doorkeeper.admits(&firewall.current(), &way) {
+            debug!("The firewall takes no connection from `{}`", way.from.ip());
+            continue;
+        }
+        let Some(place) = places.take(way.from.ip()) else {
+            debug!("No place left for a connection from `{}`", way.from.ip());
             continue;
         };
         let (desk, tls) = (desk.clone(), tls.clone());
         connections.spawn(async move {
             let _place = place;
             send_at_once(&stream);
-            desk.serve_tls(stream, remote, tls).await;
+            desk.serve_tls(stream, way, tls).await;
         });
     }
     drop(listener);

@@ -15,6 +15,10 @@ pub const ACCOUNT: &str = "account";
 pub const ENABLED: &str = "enabled";
 /// A server's name.
 pub const SERVER: &str = "server";
+/// A firewall rule's name.
+pub const RULE: &str = "rule";
+/// A port forward, as in `53_udp`.
+pub const FORWARD: &str = "forward";
 /// The port on which a server listens.
 pub const PORT: &str = "port";
 /// A commit of the store.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::kernel::Kernel;
+use super::os::clock;
 use super::os::door::Door;
 use super::os::ports;
 use super::os::tun::{Queue, Tun};
@@ -22,6 +23,7 @@ use crate::domain::intended::{Intended, IntendedServer, Revision};
 use crate::domain::name::ServerName;
 use crate::domain::server::Server;
 use crate::engine::dataplane::exit::Exit;
+use crate::engine::dataplane::shape::ServerLimit;
 use crate::observe::fields;
 
 /// How long until a server that could not be brought up is tried again.
@@ -152,9 +154,17 @@ impl Conductor {
                 let devices = self.open_device(&wanted.server).map_err(|why| fault(why, false))?;
                 let exit = self.kernel.as_ref().map_or(Exit::Flows, |kernel| kernel.exit(&wanted.server));
                 self.exits.insert(name.clone(), exit);
+                let limit = Arc::new(ServerLimit::new(clock::now()));
                 let open = |(door, device)| {
                     let firewall = Arc::clone(&intended.firewall);
-                    Deed::Open(Box::new(Opening { wanted: wanted.clone(), door, device, firewall, exit }))
+                    Deed::Open(Box::new(Opening {
+                        wanted: wanted.clone(),
+                        door,
+                        device,
+                        firewall,
+                        exit,
+                        limit: Arc::clone(&limit),
+                    }))
                 };
                 tell(doors.into_iter().zip(devices).map(open).collect());
             }

@@ -9,6 +9,7 @@ mod kernel;
 mod link;
 pub mod os;
 mod parcels;
+mod question;
 pub mod reconcile;
 mod room;
 mod share;

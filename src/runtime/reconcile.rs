@@ -155,6 +155,8 @@ mod tests {
             internal_traffic: false,
             ikev2: false,
             disable_nat: false,
+            limit_download: Mbps::UNLIMITED,
+            limit_upload: Mbps::UNLIMITED,
         }
     }
 

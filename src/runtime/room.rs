@@ -28,6 +28,7 @@ use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
+use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::flows::Limits;
 use crate::engine::flows::reach::Reach;
@@ -95,6 +96,8 @@ pub(super) struct Opening {
     pub(super) firewall: Arc<Firewall>,
     /// How its clients' packets leave.
     pub(super) exit: Exit,
+    /// What holds the server's own limit, for all workers together.
+    pub(super) limit: Arc<ServerLimit>,
 }
 
 /// A running server, as far as its clients live at this worker.
@@ -122,7 +125,7 @@ impl Room {
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
     ) -> io::Result<Self> {
-        let Opening { wanted, mut door, device, firewall, exit } = opening;
+        let Opening { wanted, mut door, device, firewall, exit, limit } = opening;
         let server = Arc::clone(&wanted.server);
         door.register(&place.registry, place.token(0), Interest::READABLE)?;
         let mut share = descriptors.join();
@@ -134,7 +137,8 @@ impl Room {
             let settings = flow_settings(&server, &reach, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
-        let machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
+        let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
+        machine.share_limit(limit, desk.now);
         let mut opened = Self { place, door, door_ready: true, plane: machine, link, reach, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
@@ -304,6 +308,11 @@ impl Room {
     /// When something is due without a socket being ready.
     pub(super) fn poll_deadline(&self) -> Option<Instant> {
         [self.plane.poll_deadline(), self.link.poll_deadline()].into_iter().flatten().min()
+    }
+
+    /// The machine, for those who read its figures.
+    pub(super) fn plane(&self) -> &Dataplane {
+        &self.plane
     }
 
     /// The figures of one account, or of all that have spoken.

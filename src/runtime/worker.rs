@@ -21,6 +21,7 @@ use super::os::ports::InUse;
 use super::os::tun::Queue;
 use super::os::{clock, entropy};
 use super::parcels::{self, Incoming, Outgoing};
+use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
 use super::uplink::packets::{self, PacketUplink, Table};
@@ -78,6 +79,8 @@ pub(super) enum Command {
     Table(Arc<Table>),
     /// The ports that programs of the host use, which no client's packets leave by.
     InUse(Arc<InUse>),
+    /// Answers.
+    Ask(Question),
     /// Ends the thread with all its tunnels.
     Stop,
 }
@@ -296,6 +299,7 @@ impl Turns {
                         packets.apply(table);
                     }
                 }
+                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
                 Command::Stop => {
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);

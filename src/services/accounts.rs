@@ -9,7 +9,7 @@ use super::servers::endpoint_shown;
 use super::{Caller, Error, Ground, qr};
 use crate::domain::account::{Account, AccountDraft, AccountSeed};
 use crate::domain::client_config;
-use crate::domain::figures::{AccountDump, AccountFigures};
+use crate::domain::figures::{AccountDump, AccountFigures, AccountTraffic, Connection};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::observe::fields;
@@ -20,6 +20,19 @@ use crate::store::Change;
 #[derive(Debug, Clone)]
 pub struct Accounts {
     ground: Ground,
+}
+
+/// What an account's client has done, with what is needed to print it.
+#[derive(Debug, Clone)]
+pub struct AccountReport {
+    /// The account.
+    pub account: Arc<Account>,
+    /// Its server.
+    pub server: Arc<Server>,
+    /// The uplink's name.
+    pub uplink: &'static str,
+    /// The figures.
+    pub traffic: AccountTraffic,
 }
 
 impl Accounts {
@@ -129,6 +142,27 @@ impl Accounts {
         Ok(dump_of(&account, &server, figures.as_ref(), clock::timestamp()))
     }
 
+    /// What an account's client has done.
+    ///
+    /// # Errors
+    /// `AccountNotFound`.
+    pub async fn traffic(&self, name: &str) -> Result<AccountReport, Error> {
+        let (account, server) = self.find(name)?;
+        let traffic = self.ground.runtime.account_traffic(&account.name).await;
+        Ok(AccountReport { account, server, uplink: self.ground.runtime.uplink().name, traffic })
+    }
+
+    /// The flows of an account that are open now, oldest first.
+    ///
+    /// # Errors
+    /// `AccountNotFound`.
+    pub async fn connections(&self, name: &str) -> Result<Vec<Connection>, Error> {
+        let (account, _) = self.find(name)?;
+        let mut connections = self.ground.runtime.connections(&account.name).await;
+        connections.sort_by_key(|connection| std::cmp::Reverse(connection.age));
+        Ok(connections)
+    }
+
     /// An account with its server, both of one revision.
     fn find(&self, name: &str) -> Result<(Arc<Account>, Arc<Server>), Error> {
         let intended = self.ground.store.intended();
@@ -193,7 +227,9 @@ mod tests {
             endpoint: "[2001:db8::1]:47471".parse().ok(),
             handshake_age: Some(Duration::from_secs(10)),
             received: 1,
+            received_packets: 1,
             sent: 2,
+            sent_packets: 1,
         };
         let dump = dump_of(account, &server, Some(&figures), Timestamp::from_second(1_800_000_010).unwrap());
         assert_eq!(dump.allowed_ips, "10.0.0.2/32,fd00::2/128");

@@ -2,9 +2,11 @@
 
 pub mod access;
 pub mod accounts;
+pub mod firewall;
 pub mod first_start;
 #[cfg(test)]
 mod measured;
+pub mod port_forwards;
 mod qr;
 pub mod servers;
 pub mod system;
@@ -18,10 +20,12 @@ use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
-pub use crate::domain::access::Caller;
+pub use crate::domain::access::{Caller, Way};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
@@ -70,6 +74,10 @@ pub struct Services {
     pub servers: Servers,
     /// Accounts.
     pub accounts: Accounts,
+    /// Port forwards.
+    pub forwards: PortForwards,
+    /// The firewall.
+    pub firewall: Firewall,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -83,6 +91,8 @@ impl Services {
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
+            forwards: PortForwards::new(ground.clone()),
+            firewall: Firewall::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground),
         }

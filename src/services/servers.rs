@@ -9,7 +9,7 @@ use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::account::{Account, rate_or};
-use crate::domain::figures::{AccountFigures, OnlinePeer, ServerDump};
+use crate::domain::figures::{AccountFigures, OnlinePeer, ServerDump, ServerTraffic};
 use crate::domain::intended::IntendedServer;
 use crate::domain::limits;
 use crate::domain::pool;
@@ -23,6 +23,19 @@ use crate::store::Change;
 #[derive(Debug, Clone)]
 pub struct Servers {
     pub(super) ground: Ground,
+}
+
+/// What a server's clients have done, with what is needed to print it.
+#[derive(Debug, Clone)]
+pub struct ServerReport {
+    /// The server.
+    pub server: Arc<Server>,
+    /// Whether its clients reach one another: by its own switch and by the firewall's.
+    pub lets_internal_traffic: bool,
+    /// The uplink's name.
+    pub uplink: &'static str,
+    /// The figures.
+    pub traffic: ServerTraffic,
 }
 
 impl Servers {
@@ -162,6 +175,21 @@ impl Servers {
         figures.into_iter().filter_map(peer).collect()
     }
 
+    /// What a server's clients have done.
+    ///
+    /// # Errors
+    /// `ServerNotFound`.
+    pub async fn traffic(&self, name: &str) -> Result<ServerReport, Error> {
+        let server = self.detail(name)?;
+        let firewall = self.ground.store.intended().firewall.clone();
+        Ok(ServerReport {
+            traffic: self.ground.runtime.server_traffic(&server.name).await,
+            lets_internal_traffic: server.internal_traffic && firewall.settings.internal_traffic,
+            uplink: self.ground.runtime.uplink().name,
+            server,
+        })
+    }
+
     fn find(&self, name: &str) -> Result<IntendedServer, Error> {
         self.ground.store.intended().server(name).cloned().ok_or(Error::Refused(Refusal::ServerNotFound))
     }
@@ -201,7 +229,9 @@ mod tests {
             endpoint: "[::ffff:79.184.218.180]:47471".parse().ok(),
             handshake_age: age.map(Duration::from_secs),
             received: 3892,
+            received_packets: 1,
             sent: 2972,
+            sent_packets: 1,
         }
     }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, ServerName};
+use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 
@@ -16,6 +18,9 @@ pub(super) struct State {
     pub(super) intended: Intended,
     /// Who may call.
     pub(super) access: AccessBook,
+    /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
+    /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
+    pub(super) places: Arc<Vec<i64>>,
 }
 
 /// One record that is written or taken away.
@@ -25,6 +30,11 @@ pub(super) enum Step {
     NoServer(ServerName),
     Account(Arc<Account>),
     NoAccount(AccountName),
+    Firewall(FirewallSettings),
+    Rule(i64, FilterRule),
+    NoRule(RuleName),
+    Forward(ServerName, PortForward),
+    NoForward(ServerName, OuterPort),
     Access(AccessEntry),
     NoAccess(String),
     PanelUser(PanelUser),
@@ -32,6 +42,33 @@ pub(super) enum Step {
 }
 
 impl State {
+    /// Puts the rule among the others that keeps the API at this port reachable.
+    pub(super) fn keep_open(&mut self, api_port: u16) {
+        self.place(0, FilterRule::system(api_port));
+    }
+
+    /// Puts a rule into its place.
+    pub(super) fn place(&mut self, place: i64, rule: FilterRule) {
+        let at = self.places.partition_point(|other| *other < place);
+        Arc::make_mut(&mut self.places).insert(at, place);
+        Arc::make_mut(&mut self.intended.firewall).rules.insert(at, rule);
+    }
+
+    /// Takes the rule of this name from its place.
+    fn displace(&mut self, name: &RuleName) -> Option<(i64, FilterRule)> {
+        let at = self.intended.firewall.rules.iter().position(|rule| rule.name == *name)?;
+        let place = Arc::make_mut(&mut self.places).remove(at);
+        Some((place, Arc::make_mut(&mut self.intended.firewall).rules.remove(at)))
+    }
+
+    /// A place beyond all that are taken.
+    fn place_at(&self, end: End) -> i64 {
+        match end {
+            End::Top => self.places.first().map_or(0, |first| *first.min(&0)) - 1,
+            End::Bottom => self.places.last().map_or(0, |last| *last.max(&0)) + 1,
+        }
+    }
+
     /// Takes a step, and returns the one that undoes it.
     fn take(&mut self, step: Step) -> Step {
         let AccessBook { entries, users } = &mut self.access;
@@ -51,6 +88,30 @@ impl State {
             Step::NoAccount(name) => {
                 self.intended.remove_account(name.as_str()).map_or(Step::NoAccount(name), Step::Account)
             }
+            Step::Firewall(settings) => {
+                let firewall = Arc::make_mut(&mut self.intended.firewall);
+                Step::Firewall(std::mem::replace(&mut firewall.settings, settings))
+            }
+            Step::Rule(place, rule) => {
+                let name = rule.name.clone();
+                self.place(place, rule);
+                Step::NoRule(name)
+            }
+            Step::NoRule(name) => match self.displace(&name) {
+                Some((place, rule)) => Step::Rule(place, rule),
+                None => Step::NoRule(name),
+            },
+            Step::Forward(server, forward) => {
+                let outer = forward.outer;
+                match self.intended.insert_forward(&server, forward) {
+                    Some(before) => Step::Forward(server, before),
+                    None => Step::NoForward(server, outer),
+                }
+            }
+            Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
+                Some(removed) => Step::Forward(server, removed),
+                None => Step::NoForward(server, outer),
+            },
             Step::Access(entry) => {
                 let label = entry.label.clone();
                 entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
@@ -68,7 +129,7 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     fn is_intended(&self) -> bool {
-        matches!(self, Self::Server(_) | Self::NoServer(_) | Self::Account(_) | Self::NoAccount(_))
+        !matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_))
     }
 }
 
@@ -129,13 +190,80 @@ impl Change {
         Ok(account)
     }
 
-    /// Removes an account.
+    /// Removes an account, and the port forwards that lead to it.
     ///
     /// # Errors
     /// [`Refusal::AccountNotFound`].
     pub fn remove_account(&mut self, name: &str) -> Result<(), Refusal> {
-        let name = self.state.intended.account(name).ok_or(Refusal::AccountNotFound)?.name.clone();
-        self.step(Step::NoAccount(name));
+        let account = self.state.intended.account(name).ok_or(Refusal::AccountNotFound)?.clone();
+        let server = self.state.intended.server(account.server.as_str()).ok_or(Refusal::ServerNotFound)?;
+        let forwards = server.forwards.values().filter(|forward| forward.to_peer == account.name);
+        let forwarded: Vec<OuterPort> = forwards.map(|forward| forward.outer).collect();
+        for outer in forwarded {
+            self.step(Step::NoForward(account.server.clone(), outer));
+        }
+        self.step(Step::NoAccount(account.name.clone()));
+        Ok(())
+    }
+
+    /// Stores the firewall's settings.
+    pub fn put_firewall(&mut self, settings: FirewallSettings) {
+        self.step(Step::Firewall(settings));
+    }
+
+    /// Stores a new firewall rule before or after all others.
+    ///
+    /// # Errors
+    /// [`Refusal::RuleNameTaken`].
+    pub fn add_rule(&mut self, rule: FilterRule, end: End) -> Result<(), Refusal> {
+        if self.state.intended.firewall.rules.iter().any(|other| other.name == rule.name) {
+            return Err(Refusal::RuleNameTaken);
+        }
+        let place = self.state.place_at(end);
+        self.step(Step::Rule(place, rule));
+        Ok(())
+    }
+
+    /// Removes a firewall rule.
+    ///
+    /// # Errors
+    /// [`Refusal::RuleIsSystem`], [`Refusal::RuleNotFound`].
+    pub fn remove_rule(&mut self, name: &str) -> Result<(), Refusal> {
+        let rule = self.state.intended.firewall.rules.iter().find(|rule| rule.name.as_str() == name);
+        let rule = rule.ok_or(Refusal::RuleNotFound)?;
+        if rule.is_system() {
+            return Err(Refusal::RuleIsSystem);
+        }
+        let name = rule.name.clone();
+        self.step(Step::NoRule(name));
+        Ok(())
+    }
+
+    /// Stores a port forward of a server; one of its port is replaced.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerNotFound`], [`Refusal::ForwardPeerUnknown`] where it leads to no account of the server.
+    pub fn put_forward(&mut self, server: &str, forward: PortForward) -> Result<(), Refusal> {
+        let server = self.state.intended.server(server).ok_or(Refusal::ServerNotFound)?;
+        if !server.accounts.contains_key(&forward.to_peer) {
+            return Err(Refusal::ForwardPeerUnknown);
+        }
+        let name = server.server.name.clone();
+        self.step(Step::Forward(name, forward));
+        Ok(())
+    }
+
+    /// Removes a port forward of a server.
+    ///
+    /// # Errors
+    /// [`Refusal::ServerNotFound`], [`Refusal::ForwardNotFound`].
+    pub fn remove_forward(&mut self, server: &str, outer: OuterPort) -> Result<(), Refusal> {
+        let server = self.state.intended.server(server).ok_or(Refusal::ServerNotFound)?;
+        if !server.forwards.contains_key(&outer) {
+            return Err(Refusal::ForwardNotFound);
+        }
+        let name = server.server.name.clone();
+        self.step(Step::NoForward(name, outer));
         Ok(())
     }
 
@@ -199,16 +327,49 @@ impl Change {
 mod tests {
     use super::*;
     use crate::domain::fixture::{account_of, account_seed, house};
+    use crate::domain::port_forward::Transport;
 
     fn shown(change: &Change) -> String {
         format!("{:?}", change.state)
     }
 
+    /// A change of the house, with the API at its port.
+    fn change() -> Change {
+        let mut state = State { intended: house(), ..State::default() };
+        state.keep_open(8098);
+        Change::new(state)
+    }
+
+    fn rule(name: &str) -> FilterRule {
+        FilterRule { name: RuleName::parse(name).unwrap(), ..FilterRule::system(23) }
+    }
+
+    fn names(change: &Change) -> Vec<&str> {
+        change.intended().firewall.rules.iter().map(|rule| rule.name.as_str()).collect()
+    }
+
+    fn forward(port: u16, to_peer: &str) -> PortForward {
+        let outer = OuterPort { port, protocol: Transport::Tcp };
+        PortForward { outer, to_peer: AccountName::parse(to_peer).unwrap(), to_port: 80 }
+    }
+
     #[test]
     fn undoes_every_kind_of_step() {
-        let mut change = Change::new(State { intended: house(), access: AccessBook::default() });
+        let mut change = change();
+        change.add_rule(rule("first"), End::Bottom).unwrap();
+        change.put_forward("Default_1", forward(80, "peer_1")).unwrap();
         let before = shown(&change);
         let mark = change.mark();
+
+        change.put_firewall(FirewallSettings { ip_forward: false, ..FirewallSettings::default() });
+        for (name, end) in [("top", End::Top), ("bottom", End::Bottom), ("above", End::Top)] {
+            change.add_rule(rule(name), end).unwrap();
+        }
+        change.remove_rule("first").unwrap();
+        change.remove_rule("top").unwrap();
+        change.put_forward("Default_1", forward(81, "peer_1")).unwrap();
+        change.put_forward("Default_1", PortForward { to_port: 7, ..forward(80, "peer_1") }).unwrap();
+        change.remove_forward("Default_1", forward(81, "peer_1").outer).unwrap();
 
         let account = account_of("Default_2").settle(change.intended(), 9, &account_seed(7)).unwrap();
         change.put_account(account.clone()).unwrap();
@@ -222,12 +383,49 @@ mod tests {
 
         change.back_to(mark);
         assert_eq!(shown(&change), before);
-        assert!(change.steps().is_empty());
+        assert_eq!(change.steps().len(), mark);
+    }
+
+    #[test]
+    fn keeps_rules_in_their_order_around_the_one_that_keeps_the_api_reachable() {
+        let mut change = change();
+        for (name, end) in [("c", End::Bottom), ("b", End::Top), ("d", End::Bottom), ("a", End::Top)] {
+            change.add_rule(rule(name), end).unwrap();
+        }
+        assert_eq!(names(&change), ["a", "b", "system_PUQVPNCP", "c", "d"]);
+        change.remove_rule("c").unwrap();
+        change.remove_rule("a").unwrap();
+        change.add_rule(rule("e"), End::Top).unwrap();
+        change.add_rule(rule("f"), End::Bottom).unwrap();
+        assert_eq!(names(&change), ["e", "b", "system_PUQVPNCP", "d", "f"]);
+
+        assert_eq!(change.remove_rule("system_PUQVPNCP"), Err(Refusal::RuleIsSystem));
+        assert_eq!(change.remove_rule("a"), Err(Refusal::RuleNotFound));
+        assert_eq!(change.add_rule(rule("b"), End::Top), Err(Refusal::RuleNameTaken));
+    }
+
+    #[test]
+    fn takes_forwards_away_with_their_account_alone() {
+        let mut change = change();
+        let other = account_of("Default_1").settle(change.intended(), 9, &account_seed(7)).unwrap();
+        let other = change.put_account(other).unwrap().name.to_string();
+        for (port, to_peer) in [(80, "peer_1"), (81, other.as_str()), (82, "peer_1")] {
+            change.put_forward("Default_1", forward(port, to_peer)).unwrap();
+        }
+        assert_eq!(change.put_forward("Default_2", forward(83, "peer_1")), Err(Refusal::ForwardPeerUnknown));
+
+        change.remove_account("peer_1").unwrap();
+
+        let left: Vec<String> =
+            change.intended().server("Default_1").unwrap().forwards.keys().map(OuterPort::to_string).collect();
+        assert_eq!(left, ["81_tcp"]);
+        assert_eq!(change.remove_forward("Default_1", forward(80, "x").outer), Err(Refusal::ForwardNotFound));
+        assert_eq!(change.remove_forward("nobody", forward(80, "x").outer), Err(Refusal::ServerNotFound));
     }
 
     #[test]
     fn removes_no_server_that_has_accounts() {
-        let mut change = Change::new(State { intended: house(), access: AccessBook::default() });
+        let mut change = change();
         assert_eq!(change.remove_server("Default_1"), Err(Refusal::ServerHasPeers));
         assert_eq!(change.remove_server("Default_9"), Err(Refusal::ServerNotFound));
     }

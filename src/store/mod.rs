@@ -21,6 +21,7 @@ pub use self::change::Change;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::intended::{Intended, Revision};
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
@@ -102,13 +103,26 @@ impl Store {
         file::is_in(dir)
     }
 
-    /// Opens the store in `dir`, and makes folder (0700) and file (0600) where they do not exist.
+    /// [`Self::open_at`], for an API at its usual port.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_at(dir, limits::API_PORT)
+    }
+
+    /// Opens the store in `dir`, and makes folder (0700) and file (0600) where they do not exist. The rule that keeps the
+    /// API at `api_port` reachable is among the firewall's as long as the store is open, and in no file.
     ///
     /// # Errors
     /// Every [`Error`] but `Write` and `Closed`; nothing was touched then.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
+    pub fn open_at(dir: &Path, api_port: u16) -> Result<Self, Error> {
         let dir = dir.to_owned();
-        Self::start(Box::new(move || file::open(&dir)))
+        Self::start(Box::new(move || {
+            let (database, mut state) = file::open(&dir)?;
+            state.keep_open(api_port);
+            Ok((database, state))
+        }))
     }
 
     /// Opens the file by `opener` and starts the thread that owns it.
@@ -118,7 +132,7 @@ impl Store {
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, fault: fault.clone() };
+        let published = Published { intended, access, places: state.places, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);

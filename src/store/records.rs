@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::record::{Nothing, Record};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::{Account, Password};
+use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
 use crate::domain::key::{PrivateKey, PublicKey};
-use crate::domain::name::{AccountName, InterfaceName, ServerName, Username};
+use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, Username};
+use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
 
@@ -30,7 +32,7 @@ macro_rules! first_version {
     )*};
 }
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1);
+first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -84,8 +86,35 @@ impl From<&Server> for ServerV1 {
     }
 }
 
-impl From<ServerV1> for Server {
-    fn from(record: ServerV1) -> Self {
+/// A server, with the limits of all its clients together.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ServerV2 {
+    first: ServerV1,
+    limit_download: Mbps,
+    limit_upload: Mbps,
+}
+
+impl Record for ServerV2 {
+    const VERSION: u8 = 2;
+    type Previous = ServerV1;
+}
+
+impl From<ServerV1> for ServerV2 {
+    fn from(first: ServerV1) -> Self {
+        Self { first, limit_download: Mbps::UNLIMITED, limit_upload: Mbps::UNLIMITED }
+    }
+}
+
+impl From<&Server> for ServerV2 {
+    fn from(server: &Server) -> Self {
+        let Server { limit_download, limit_upload, .. } = *server;
+        Self { first: server.into(), limit_download, limit_upload }
+    }
+}
+
+impl From<ServerV2> for Server {
+    fn from(record: ServerV2) -> Self {
+        let ServerV2 { first: record, limit_download, limit_upload } = record;
         let ([dns_1, dns_2], [dns_1_ipv6, dns_2_ipv6]) = (record.dns, record.dns_ipv6);
         Self {
             name: record.name,
@@ -110,6 +139,8 @@ impl From<ServerV1> for Server {
             internal_traffic: record.internal_traffic,
             ikev2: record.ikev2,
             disable_nat: record.disable_nat,
+            limit_download,
+            limit_upload,
         }
     }
 }
@@ -235,6 +266,107 @@ impl TryFrom<PanelUserV1> for PanelUser {
     }
 }
 
+/// The firewall's settings.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FirewallV1 {
+    internal_traffic: bool,
+    ip_forward: bool,
+    policy_input: Action,
+    policy_forward: Action,
+    policy_output: Action,
+}
+
+impl From<&FirewallSettings> for FirewallV1 {
+    fn from(settings: &FirewallSettings) -> Self {
+        let FirewallSettings { internal_traffic, ip_forward, policy_input, policy_forward, policy_output } = *settings;
+        Self { internal_traffic, ip_forward, policy_input, policy_forward, policy_output }
+    }
+}
+
+impl From<FirewallV1> for FirewallSettings {
+    fn from(record: FirewallV1) -> Self {
+        let FirewallV1 { internal_traffic, ip_forward, policy_input, policy_forward, policy_output } = record;
+        Self { internal_traffic, ip_forward, policy_input, policy_forward, policy_output }
+    }
+}
+
+/// A firewall rule, and its place among the others: below 0 before the rule that keeps the API reachable, above 0 after.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FilterRuleV1 {
+    place: i64,
+    name: RuleName,
+    action: Action,
+    chain: Chain,
+    protocol: RuleProtocol,
+    source: IpNet,
+    source_port: u16,
+    destination: IpNet,
+    destination_port: u16,
+}
+
+impl FilterRuleV1 {
+    /// `rule` at `place`.
+    pub(super) fn new(place: i64, rule: &FilterRule) -> Self {
+        Self {
+            place,
+            name: rule.name.clone(),
+            action: rule.action,
+            chain: rule.chain,
+            protocol: rule.protocol,
+            source: rule.source,
+            source_port: rule.source_port,
+            destination: rule.destination,
+            destination_port: rule.destination_port,
+        }
+    }
+}
+
+impl From<FilterRuleV1> for (i64, FilterRule) {
+    fn from(record: FilterRuleV1) -> Self {
+        let rule = FilterRule {
+            name: record.name,
+            action: record.action,
+            chain: record.chain,
+            protocol: record.protocol,
+            source: record.source,
+            source_port: record.source_port,
+            destination: record.destination,
+            destination_port: record.destination_port,
+        };
+        (record.place, rule)
+    }
+}
+
+/// A port forward of a server.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PortForwardV1 {
+    server: ServerName,
+    port: u16,
+    protocol: Transport,
+    to_peer: AccountName,
+    to_port: u16,
+}
+
+impl PortForwardV1 {
+    /// `forward` of `server`.
+    pub(super) fn new(server: &ServerName, forward: &PortForward) -> Self {
+        Self {
+            server: server.clone(),
+            port: forward.outer.port,
+            protocol: forward.outer.protocol,
+            to_peer: forward.to_peer.clone(),
+            to_port: forward.to_port,
+        }
+    }
+}
+
+impl From<PortForwardV1> for (ServerName, PortForward) {
+    fn from(record: PortForwardV1) -> Self {
+        let outer = OuterPort { port: record.port, protocol: record.protocol };
+        (record.server, PortForward { outer, to_peer: record.to_peer, to_port: record.to_port })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::record::{decode, encode};
@@ -245,8 +377,8 @@ mod tests {
     fn brings_back_servers_and_accounts_as_they_were() {
         let house = house();
         let server = house.server("Default_1").unwrap().server.as_ref();
-        let bytes = encode(&ServerV1::from(server)).unwrap();
-        assert_eq!(&Server::from(decode::<ServerV1>(&bytes).unwrap()), server);
+        let bytes = encode(&ServerV2::from(server)).unwrap();
+        assert_eq!(&Server::from(decode::<ServerV2>(&bytes).unwrap()), server);
 
         let account = house.account("peer_1").unwrap().as_ref();
         let bytes = encode(&AccountV1::from(account)).unwrap();
@@ -265,6 +397,38 @@ mod tests {
         };
         let bytes = encode(&AccessV1::from(&entry)).unwrap();
         assert_eq!(AccessEntry::try_from(decode::<AccessV1>(&bytes).unwrap()).unwrap(), entry);
+    }
+
+    #[test]
+    fn brings_back_a_server_that_version_1_wrote_without_limits() {
+        let house = house();
+        let server = house.server("Default_1").unwrap().server.as_ref();
+        let limited = Server { limit_upload: Mbps::new(7).unwrap(), ..server.clone() };
+        let bytes = encode(&ServerV2::from(&limited)).unwrap();
+        assert_eq!(Server::from(decode::<ServerV2>(&bytes).unwrap()), limited);
+        let bytes = encode(&ServerV1::from(&limited)).unwrap();
+        assert_eq!(&Server::from(decode::<ServerV2>(&bytes).unwrap()), server);
+    }
+
+    /// As with an account: a release writes these bytes, so this text never changes.
+    #[test]
+    fn writes_version_1_of_a_rule_a_forward_and_the_settings_as_ever() {
+        let rule = FilterRule { action: Action::Drop, chain: Chain::Forward, ..FilterRule::system(80) };
+        let bytes = encode(&FilterRuleV1::new(-1, &rule)).unwrap();
+        assert_eq!(bytes, b"\x01\x01\x0fsystem_PUQVPNCP\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x50");
+        assert_eq!(<(i64, FilterRule)>::from(decode::<FilterRuleV1>(&bytes).unwrap()), (-1, rule));
+
+        let outer = OuterPort { port: 53, protocol: Transport::Udp };
+        let forward = PortForward { outer, to_peer: AccountName::parse("b").unwrap(), to_port: 5 };
+        let server = ServerName::parse("a").unwrap();
+        let bytes = encode(&PortForwardV1::new(&server, &forward)).unwrap();
+        assert_eq!(bytes, b"\x01\x01a\x35\x01\x01b\x05");
+        assert_eq!(<(ServerName, PortForward)>::from(decode::<PortForwardV1>(&bytes).unwrap()), (server, forward));
+
+        let settings = FirewallSettings { policy_output: Action::Drop, ..FirewallSettings::default() };
+        let bytes = encode(&FirewallV1::from(&settings)).unwrap();
+        assert_eq!(bytes, b"\x01\x01\x01\0\0\x01");
+        assert_eq!(FirewallSettings::from(decode::<FirewallV1>(&bytes).unwrap()), settings);
     }
 
     /// What version 1 looks like on disk: a release has written it, so this text never changes.

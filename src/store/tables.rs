@@ -6,10 +6,13 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, PanelUserV1, ServerV1};
+use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::intended::Revision;
+use crate::domain::name::ServerName;
+use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
@@ -18,13 +21,22 @@ const SERVERS: Records = TableDefinition::new("servers");
 const ACCOUNTS: Records = TableDefinition::new("accounts");
 const ACCESS: Records = TableDefinition::new("access");
 const PANEL_USERS: Records = TableDefinition::new("panel_users");
+/// One record, at [`SETTINGS_KEY`].
+const FIREWALL: Records = TableDefinition::new("firewall");
+const FILTER_RULES: Records = TableDefinition::new("filter_rules");
+const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// Every table of records.
+const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
 const FORMAT_KEY: &str = "format";
 const REVISION_KEY: &str = "revision";
-/// The latest format of the whole that is known here: it grows when a table changes its meaning, not with a record.
-pub(super) const FORMAT: u64 = 1;
+const SETTINGS_KEY: &str = "settings";
+/// The latest format of the whole that is known here: it grows when a table changes its meaning, or when there is one
+/// without which nothing may run, not with a record. Format 1 had no firewall and no port forwards; the first commit
+/// makes it 2, so that no program runs on it that would leave them out.
+pub(super) const FORMAT: u64 = 2;
 
 /// Why a file cannot be read.
 #[derive(Debug)]
@@ -46,7 +58,7 @@ impl<E: Into<redb::Error>> From<E> for Unreadable {
 /// Makes every table in an empty database.
 pub(super) fn lay_out(database: &Database) -> Result<(), Box<redb::Error>> {
     let transaction = begin(database)?;
-    for table in [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS] {
+    for table in ALL {
         transaction.open_table(table).map_err(boxed)?;
     }
     transaction.open_table(COUNTERS).map_err(boxed)?.insert(FORMAT_KEY, FORMAT).map_err(boxed)?;
@@ -59,7 +71,11 @@ pub(super) fn commit(database: &Database, steps: &[Step], revision: Revision) ->
     for step in steps {
         write(&transaction, step)?;
     }
-    transaction.open_table(COUNTERS).map_err(boxed)?.insert(REVISION_KEY, revision.0).map_err(boxed)?;
+    {
+        let mut counters = transaction.open_table(COUNTERS).map_err(boxed)?;
+        counters.insert(REVISION_KEY, revision.0).map_err(boxed)?;
+        counters.insert(FORMAT_KEY, FORMAT).map_err(boxed)?;
+    }
     transaction.commit().map_err(boxed)
 }
 
@@ -72,15 +88,28 @@ fn begin(database: &Database) -> Result<WriteTransaction, Box<redb::Error>> {
 
 fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Error>> {
     match step {
-        Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV1::from(server.as_ref())),
+        Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV1::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
+        Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
+        Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
+        Step::Forward(server, forward) => {
+            let record = PortForwardV1::new(server, forward);
+            put(transaction, PORT_FORWARDS, &forward_key(server, forward.outer), &record)
+        }
+        Step::NoForward(server, outer) => take(transaction, PORT_FORWARDS, &forward_key(server, *outer)),
         Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
     }
+}
+
+/// A port forward's key: no server's name has a `/`.
+fn forward_key(server: &ServerName, outer: OuterPort) -> String {
+    format!("{server}/{outer}")
 }
 
 fn put<R: Record>(
@@ -116,12 +145,13 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     let mut state = State::default();
     state.intended.revision = Revision(counter(REVISION_KEY)?.unwrap_or(0));
     load_tunnels(&transaction, &mut state)?;
+    load_firewall(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
     Ok(state)
 }
 
 fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
-    each(transaction, SERVERS, |record: ServerV1| {
+    each(transaction, SERVERS, |record: ServerV2| {
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
@@ -131,6 +161,32 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         // one name in memory for all accounts of a server
         account.server = server.server.name.clone();
         state.intended.insert_account(Arc::new(account)).map_err(|_| "its server is missing")?;
+        Ok(())
+    })
+}
+
+fn load_firewall(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    each(transaction, FIREWALL, |record: FirewallV1| {
+        Arc::make_mut(&mut state.intended.firewall).settings = FirewallSettings::from(record);
+        Ok(())
+    })?;
+    let mut rules: Vec<(i64, FilterRule)> = Vec::new();
+    each(transaction, FILTER_RULES, |record: FilterRuleV1| {
+        rules.push(record.into());
+        Ok(())
+    })?;
+    // in order, so that each goes to the end
+    rules.sort_by_key(|(place, _)| *place);
+    for (place, rule) in rules {
+        state.place(place, rule);
+    }
+    each(transaction, PORT_FORWARDS, |record: PortForwardV1| {
+        let (name, forward) = record.into();
+        let server = state.intended.server(name.as_str()).ok_or("its server is missing")?;
+        let account = server.accounts.get(&forward.to_peer).ok_or("its account is missing")?;
+        // one name in memory for all that belongs to an account
+        let forward = PortForward { to_peer: account.name.clone(), ..forward };
+        state.intended.insert_forward(&name, forward);
         Ok(())
     })
 }
@@ -155,7 +211,13 @@ fn each<R: Record>(
     mut place: impl FnMut(R) -> Result<(), &'static str>,
 ) -> Result<(), Unreadable> {
     use redb::TableHandle as _;
-    for row in transaction.open_table(table)?.iter()? {
+    let rows = match transaction.open_table(table) {
+        Ok(rows) => rows,
+        // an older file lacks it: the first write makes it
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for row in rows.iter()? {
         let (key, bytes) = row?;
         let damaged = |why: &str| Unreadable::Damaged(format!("{} `{}`: {why}", table.name(), key.value()));
         let record = record::decode(bytes.value()).map_err(|error| match error {

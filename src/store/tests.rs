@@ -9,7 +9,10 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::domain::account::Account;
+use crate::domain::firewall::{Action, End, FilterRule, FirewallSettings};
 use crate::domain::fixture::{account_of, account_seed, host};
+use crate::domain::name::{AccountName, RuleName};
+use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::server::{ServerDraft, ServerSeed};
 
 /// Adds the server `Default_1`.
@@ -60,6 +63,87 @@ async fn gives_the_same_after_it_is_opened_again() {
     let store = Store::open(dir.path()).unwrap();
     assert_eq!(shown(&store.intended()), shown(&before));
     assert_eq!(before.revision, Revision(11));
+}
+
+/// A rule of this name, at either end.
+async fn add_rule(store: &Store, name: &str, end: End) {
+    let rule = FilterRule { name: RuleName::parse(name).unwrap(), ..FilterRule::system(23) };
+    store.write(move |change| change.add_rule(rule, end)).await.unwrap();
+}
+
+fn rules(store: &Store) -> Vec<String> {
+    store.intended().firewall.rules.iter().map(|rule| format!("{}:{}", rule.name, rule.destination_port)).collect()
+}
+
+#[tokio::test]
+async fn gives_the_same_firewall_after_it_is_opened_again_with_the_api_at_another_port() {
+    let dir = folder();
+    let store = Store::open_at(dir.path(), 8098).unwrap();
+    for (name, end) in [("c", End::Bottom), ("b", End::Top), ("d", End::Bottom), ("a", End::Top)] {
+        add_rule(&store, name, end).await;
+    }
+    store.write(|change| change.remove_rule("c")).await.unwrap();
+    let settings = FirewallSettings { policy_forward: Action::Drop, ..FirewallSettings::default() };
+    let put = move |change: &mut Change| {
+        change.put_firewall(settings);
+        Ok(())
+    };
+    store.write(put).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = Store::open_at(dir.path(), 9000).unwrap();
+    assert_eq!(rules(&store), ["a:23", "b:23", "system_PUQVPNCP:9000", "d:23"]);
+    assert_eq!(store.intended().firewall.settings, settings);
+    add_rule(&store, "e", End::Top).await;
+    assert_eq!(rules(&store)[..2], ["e:23", "a:23"]);
+}
+
+#[tokio::test]
+async fn gives_the_same_port_forwards_after_it_is_opened_again() {
+    let dir = folder();
+    let store = Store::open(dir.path()).unwrap();
+    add_server(&store).await.unwrap();
+    for _ in 0..2 {
+        add_account(&store).await.unwrap();
+    }
+    for (port, protocol, to_peer) in
+        [(80, Transport::Tcp, "peer_1"), (80, Transport::Udp, "peer_2"), (81, Transport::Tcp, "peer_2")]
+    {
+        let to_peer = AccountName::parse(to_peer).unwrap();
+        let forward = PortForward { outer: OuterPort { port, protocol }, to_peer, to_port: 8080 };
+        store.write(move |change| change.put_forward("Default_1", forward)).await.unwrap();
+    }
+    store.write(|change| change.remove_account("peer_1")).await.unwrap();
+    let before = store.intended();
+    assert_eq!(before.server("Default_1").unwrap().forwards.len(), 2);
+    store.close().await.unwrap();
+
+    assert_eq!(shown(&Store::open(dir.path()).unwrap().intended()), shown(&before));
+}
+
+#[tokio::test]
+async fn opens_a_file_that_was_written_before_there_was_a_firewall() {
+    let dir = folder();
+    drop(Store::open(dir.path()).unwrap());
+    let counters = TableDefinition::<&str, u64>::new("counters");
+    let database = redb::Database::open(file_of(&dir)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for table in ["firewall", "filter_rules", "port_forwards"] {
+        assert!(transaction.delete_table(TableDefinition::<&str, &[u8]>::new(table)).unwrap());
+    }
+    transaction.open_table(counters).unwrap().insert("format", 1).unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = Store::open(dir.path()).unwrap();
+    assert_eq!(rules(&store), ["system_PUQVPNCP:8098"]);
+    add_rule(&store, "a", End::Top).await;
+    store.close().await.unwrap();
+
+    assert_eq!(rules(&Store::open(dir.path()).unwrap()), ["a:23", "system_PUQVPNCP:8098"]);
+    let database = redb::Database::open(file_of(&dir)).unwrap();
+    let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+    assert_eq!(transaction.open_table(counters).unwrap().get("format").unwrap().unwrap().value(), 2);
 }
 
 #[tokio::test]
@@ -159,14 +243,14 @@ fn refuses_a_file_of_a_newer_format_and_leaves_it_as_it_is() {
     drop(Store::open(dir.path()).unwrap());
     let database = redb::Database::open(file_of(&dir)).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(TableDefinition::<&str, u64>::new("counters")).unwrap().insert("format", 2).unwrap();
+    transaction.open_table(TableDefinition::<&str, u64>::new("counters")).unwrap().insert("format", 3).unwrap();
     transaction.commit().unwrap();
     drop(database);
     let before = fs::read(file_of(&dir)).unwrap();
 
     let error = Store::open(dir.path()).unwrap_err();
 
-    assert!(matches!(error, Error::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, Error::Newer { found: 3, known: 2, .. }), "{error}");
     assert_eq!(fs::read(file_of(&dir)).unwrap(), before);
 }
 

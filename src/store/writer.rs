@@ -83,12 +83,18 @@ where
 pub(super) struct Published {
     pub(super) intended: watch::Sender<Arc<Intended>>,
     pub(super) access: watch::Sender<Arc<AccessBook>>,
+    /// What only the file knows: where in it each firewall rule stands.
+    pub(super) places: Arc<Vec<i64>>,
     pub(super) fault: Arc<Mutex<Option<String>>>,
 }
 
 impl Published {
     fn state(&self) -> State {
-        State { intended: self.intended.borrow().as_ref().clone(), access: self.access.borrow().as_ref().clone() }
+        State {
+            intended: self.intended.borrow().as_ref().clone(),
+            access: self.access.borrow().as_ref().clone(),
+            places: self.places.clone(),
+        }
     }
 
     fn set_fault(&self, fault: Option<String>) {
@@ -192,7 +198,8 @@ impl Writer {
     }
 
     /// Makes `state` what everybody sees.
-    fn publish(&self, state: State) {
+    fn publish(&mut self, state: State) {
+        self.published.places = state.places;
         if self.published.intended.borrow().revision != state.intended.revision {
             self.published.intended.send_replace(Arc::new(state.intended));
         }

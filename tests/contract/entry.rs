@@ -39,6 +39,11 @@ pub(crate) fn named(id: &str) -> Entry {
     entries().into_iter().find(|entry| entry.id == id).unwrap_or_else(|| panic!("the contract has no `{id}`"))
 }
 
+/// One place in a path has one name in the table, whatever the contract calls what stands there.
+fn parameters(path: &str) -> String {
+    path.replace("{top|end}", "{name}").replace("{rule_name}", "{name}")
+}
+
 fn entry(entry: &Value) -> Entry {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     let methods = [("get", Method::GET), ("post", Method::POST), ("put", Method::PUT), ("delete", Method::DELETE)];
@@ -47,8 +52,8 @@ fn entry(entry: &Value) -> Entry {
     Entry {
         id: text("id").unwrap(),
         method,
-        path,
-        aliases: text("also").into_iter().collect(),
+        path: parameters(&path),
+        aliases: text("also").iter().map(|path| parameters(path)).collect(),
         also_get: entry.get("also_get").is_some(),
         success: entry["success"].clone(),
         errors: errors.into_iter().flatten().map(|error| error.as_str().unwrap().to_owned()).collect(),

@@ -29,7 +29,30 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("account_config_text", ("account/peer_1/config_text", "")),
     ("account_config_qr", ("account/peer_1/config_qr", "")),
     ("account_dump", ("account/peer_1/dump", "")),
+    ("port_forward_list", ("wireguard/Default_1/port_forward", "")),
+    (
+        "port_forward_add",
+        ("wireguard/Default_1/port_forwarding", "dst_port=23&protocol=udp&to_peer=peer_1&to_port=325"),
+    ),
+    ("port_forward_delete", ("wireguard/Default_1/port_forwarding/123/tcp", "")),
+    ("server_nat_rules", ("wireguard/Default_1/firewall_nat_rules", "")),
+    ("server_filter_rules", ("wireguard/Default_1/firewall_filter_rules", "")),
+    ("server_traffic_control", ("wireguard/Default_1/traffic_control", "")),
+    ("account_mangle_rules", ("account/peer_1/firewall_mangle_rules", "")),
+    ("account_traffic_control", ("account/peer_1/traffic_control", "")),
+    ("firewall_info", ("firewall/info", "")),
+    ("firewall_conf", ("firewall/conf", "")),
+    ("firewall_conf_edit", ("firewall/conf", "ip_forward=1&internal_traffic=1&policy_forward=ACCEPT")),
+    ("firewall_filter_list", ("firewall/rules/filter", "")),
+    ("firewall_filter_add", ("firewall/rules/filter/top", RULE)),
+    ("firewall_filter_delete", ("firewall/rules/filter/TEST", "")),
+    ("firewall_nat_list", ("firewall/rules/nat", "")),
+    ("firewall_mangle_list", ("firewall/rules/mangle", "")),
 ];
+
+/// A rule that can be.
+const RULE: &str =
+    "name=web&action=ACCEPT&chain=FORWARD&protocol=TCP&s_ip=10.0.0.0/24&s_port=0&d_ip=0.0.0.0/0&d_port=443";
 
 const NO_SERVER: &str = "Wireguard server not found";
 const NO_ACCOUNT: &str = "Account not found";
@@ -94,7 +117,89 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ("account_config_text", NO_ACCOUNT, ("account/nobody/config_text", "")),
     ("account_config_qr", NO_ACCOUNT, ("account/nobody/config_qr", "")),
     ("account_dump", NO_ACCOUNT, ("account/nobody/dump", "")),
+    ("port_forward_list", NO_SERVER, ("wireguard/nobody/port_forward", "")),
+    (
+        "port_forward_add",
+        NO_SERVER,
+        ("wireguard/nobody/port_forwarding", "dst_port=23&protocol=udp&to_peer=peer_1&to_port=325"),
+    ),
+    (
+        "port_forward_add",
+        "Protocol must be tcp or udp",
+        (FORWARDS, "dst_port=23&protocol=icmp&to_peer=peer_1&to_port=1"),
+    ),
+    (
+        "port_forward_add",
+        "DST port must be within 1-65535",
+        (FORWARDS, "dst_port=65536&protocol=udp&to_peer=peer_1&to_port=1"),
+    ),
+    (
+        "port_forward_add",
+        "DST port and protocol are already enabled",
+        (FORWARDS, "dst_port=123&protocol=tcp&to_peer=peer_1&to_port=1"),
+    ),
+    (
+        "port_forward_add",
+        "DstPort cannot be ListenPort",
+        (FORWARDS, "dst_port=51821&protocol=udp&to_peer=peer_1&to_port=1"),
+    ),
+    (
+        "port_forward_add",
+        "To port must be within 1-65535",
+        (FORWARDS, "dst_port=23&protocol=udp&to_peer=peer_1&to_port=0"),
+    ),
+    ("port_forward_add", "Entered incorrect peer", (FORWARDS, "dst_port=23&protocol=udp&to_peer=nobody&to_port=1")),
+    ("port_forward_delete", NO_SERVER, ("wireguard/nobody/port_forwarding/123/tcp", "")),
+    ("port_forward_delete", "There is no such port forwarding", ("wireguard/Default_1/port_forwarding/123/udp", "")),
+    (
+        "port_forward_delete",
+        "Incorrect protocol parameter (tcp|udp)",
+        ("wireguard/Default_1/port_forwarding/123/icmp", ""),
+    ),
+    ("port_forward_delete", "Incorrect dst_port parameter", ("wireguard/Default_1/port_forwarding/x/tcp", "")),
+    ("server_nat_rules", NO_SERVER, ("wireguard/nobody/firewall_nat_rules", "")),
+    ("server_filter_rules", NO_SERVER, ("wireguard/nobody/firewall_filter_rules", "")),
+    ("server_traffic_control", NO_SERVER, ("wireguard/nobody/traffic_control", "")),
+    ("account_mangle_rules", NO_ACCOUNT, ("account/nobody/firewall_mangle_rules", "")),
+    ("account_traffic_control", NO_ACCOUNT, ("account/nobody/traffic_control", "")),
+    (
+        "firewall_conf_edit",
+        "Wrong parameter: INPUT policy, should be: ACCEPT or DROP",
+        ("firewall/conf", "policy_input=REJECT"),
+    ),
+    (
+        "firewall_conf_edit",
+        "Wrong parameter: FORWARD policy, should be: ACCEPT or DROP",
+        ("firewall/conf", "policy_forward=REJECT"),
+    ),
+    (
+        "firewall_conf_edit",
+        "Wrong parameter: OUTPUT policy, should be: ACCEPT or DROP",
+        ("firewall/conf", "policy_output=REJECT"),
+    ),
+    ("firewall_filter_add", "Wrong rule name. Must be letters and numbers only", (RULES, "name=a-b")),
+    ("firewall_filter_add", "A rule with the same name already exists", (RULES, "name=TEST")),
+    ("firewall_filter_add", "Not correct Chain", (RULES, "name=web&action=DROP&chain=POSTROUTING")),
+    (
+        "firewall_filter_add",
+        "Destination IP must be in CIDR format",
+        (RULES, "name=web&action=DROP&chain=INPUT&protocol=TCP&d_ip=10.0.0.0/33"),
+    ),
+    (
+        "firewall_filter_add",
+        "Source IP must be in CIDR format",
+        (RULES, "name=web&action=DROP&chain=INPUT&protocol=TCP&d_ip=10.0.0.0/8&s_ip=x"),
+    ),
+    ("firewall_filter_delete", "No rule found with given name", ("firewall/rules/filter/nobody", "")),
+    (
+        "firewall_filter_delete",
+        "You cannot delete this rule. ONLY name=system_PUQVPNCP",
+        ("firewall/rules/filter/system_PUQVPNCP", ""),
+    ),
 ];
+
+const FORWARDS: &str = "wireguard/Default_1/port_forwarding";
+const RULES: &str = "firewall/rules/filter/end";
 
 /// Texts that are reached in a world of their own; each has its own test.
 pub(crate) const ELSEWHERE: &[(&str, &str)] =
@@ -104,4 +209,5 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] =
 pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[
     ("wireguard_add", NO_SERVER, "it names no server that exists; check and write are one transaction"),
     ("account_add", NO_ACCOUNT, "it names no account that exists; check and write are one transaction"),
+    ("port_forward_add", "ListenPort processing error", "a server's listen port is a number, not text to be processed"),
 ];

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use serde_yaml_ng::Value as Example;
 
-/// Keys beyond the examples, each documented where its view is defined: of a server, then of an account.
-const ADDITIONS: [&str; 9] = [
+/// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
+/// firewall rule.
+const ADDITIONS: [&str; 13] = [
     "address_ipv6",
     "allowed_ips",
     "disable_nat",
@@ -12,12 +13,16 @@ const ADDITIONS: [&str; 9] = [
     "dns_2_ipv6",
     "endpoint",
     "ipv6",
+    "limit_download",
+    "limit_upload",
     "mtu",
     "allowed_IPs_ipv6",
+    "bytes",
+    "packets",
 ];
 
 /// Answers that are objects keyed by a name: the example's one member stands for each of theirs.
-const KEYED_BY_NAME: [&str; 2] = ["wireguard_list", "wireguard_peers"];
+const KEYED_BY_NAME: [&str; 3] = ["wireguard_list", "wireguard_peers", "port_forward_list"];
 
 /// Answers of which a world without tunnels has no member; their members are compared beside the code.
 const EMPTY_AT_REST: [&str; 1] = ["wireguard_online"];

@@ -78,6 +78,7 @@ fn a_drop_rule_cuts_new_connections_and_those_that_are_open(uplink: Uplink) {
 
 fn a_rule_may_name_one_client_and_one_host(uplink: Uplink) {
     let world = World::new();
+    world.allow_ping();
     let appliance = Appliance::start_on(&world, uplink, &[]);
     let (first, second) = (appliance.peer(&world, "peer_1"), appliance.add_peer(&world, "second"));
 

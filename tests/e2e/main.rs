@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bare;
+mod firewall;
 mod host;
 mod lifecycle;
 mod moves;

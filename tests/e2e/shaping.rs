@@ -14,6 +14,7 @@ on_both_uplinks! {
     an_accounts_rate_holds_each_way
     a_changed_rate_applies_at_once_and_leaves_the_session_alone
     the_rate_of_one_account_is_not_that_of_another
+    an_open_flow_is_listed
 }
 
 /// The payload of a full segment, and the bytes of IP that hold it.
@@ -114,4 +115,22 @@ fn the_rate_of_one_account_is_not_that_of_another(uplink: Uplink) {
         took(HOST_V6).max(other.join().unwrap())
     });
     assert!(together > alone.mul_f64(1.5), "{alone:?} alone, {together:?} together");
+}
+
+fn an_open_flow_is_listed(uplink: Uplink) {
+    let world = World::new();
+    let appliance = Appliance::start_on(&world, uplink, &[]);
+    let (peer, other) = (appliance.peer(&world, "peer_1"), appliance.add_peer(&world, "other"));
+    let stream = peer.connect_to(HOST, 80).unwrap();
+    let own = stream.local_addr().unwrap().port().to_string();
+    let listed = |account: &str| appliance.api("GET", &format!("account/{account}/connections"), "").to_string();
+
+    let text = until(PATIENCE, "the flow in the list", || {
+        let text = listed("peer_1");
+        (text.contains(HOST) && text.contains(&own)).then_some(text)
+    });
+    assert!(text.contains(peer.address()) && text.to_lowercase().contains("tcp"), "{text}");
+    assert!(!listed("other").contains(&own));
+    assert_ne!(appliance.call("GET", "account/nobody/connections", "")["status"], "success");
+    drop((stream, other));
 }

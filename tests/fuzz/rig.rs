@@ -79,6 +79,8 @@ fn server() -> Server {
         internal_traffic: false,
         ikev2: false,
         disable_nat: false,
+        limit_download: Mbps::UNLIMITED,
+        limit_upload: Mbps::UNLIMITED,
     }
 }
 

@@ -101,6 +101,10 @@ impl World {
         self.post("/api/v1/wireguard", "name=spare").await.success();
         self.post("/api/v1/account", "wg_name=Default_1").await.success();
         self.post("/api/v1/account", "wg_name=Default_1").await.success();
+        let forward = "dst_port=123&protocol=tcp&to_peer=peer_1&to_port=444";
+        self.post("/api/v1/wireguard/Default_1/port_forwarding", forward).await.success();
+        let rule = "name=TEST&action=DROP&chain=INPUT&protocol=TCP&s_ip=0.0.0.0/0&s_port=0&d_ip=0.0.0.0/0&d_port=23";
+        self.post("/api/v1/firewall/rules/filter/end", rule).await.success();
     }
 
     /// A request with the valid hash, from [`HOME`].

@@ -60,6 +60,10 @@ pub struct Server {
     pub ikev2: bool,
     /// Whether its clients' packets leave with their own source address.
     pub disable_nat: bool,
+    /// The limit of all its clients together, towards them.
+    pub limit_download: Mbps,
+    /// The limit of all its clients together, from them.
+    pub limit_upload: Mbps,
 }
 
 /// What somebody asks of a server: the contract's form as it came, field by field, nothing judged yet.
@@ -112,6 +116,10 @@ pub struct ServerDraft {
     pub ikev2: Option<String>,
     /// A flag; beyond the contract.
     pub disable_nat: Option<String>,
+    /// 0 to 10000 Mbit/s; beyond the contract.
+    pub limit_download: Option<String>,
+    /// 0 to 10000 Mbit/s; beyond the contract.
+    pub limit_upload: Option<String>,
 }
 
 impl fmt::Debug for ServerDraft {

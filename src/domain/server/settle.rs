@@ -11,6 +11,7 @@ use crate::domain::key::{PrivateKey, PublicKey};
 use crate::domain::limits;
 use crate::domain::name::{InterfaceName, ServerName};
 use crate::domain::pool::{self, Wanted};
+use crate::domain::port_forward;
 use crate::domain::rate::Mbps;
 use crate::domain::refusal::Refusal;
 
@@ -72,6 +73,8 @@ impl ServerDraft {
             internal_traffic: false,
             ikev2: false,
             disable_nat: false,
+            limit_download: Mbps::UNLIMITED,
+            limit_upload: Mbps::UNLIMITED,
         };
         self.settle_networks(&mut server, among, None)?;
         self.settle_clients(&mut server)?;
@@ -81,8 +84,9 @@ impl ServerDraft {
     /// `current` with what the draft names; name, interface and keys are checked and stay.
     ///
     /// # Errors
-    /// The contract's refusal of the first field that cannot be, and [`Refusal::SubnetTaken`] for a network in which the
-    /// server's accounts have no place.
+    /// The contract's refusal of the first field that cannot be, [`Refusal::SubnetTaken`] for a network in which the
+    /// server's accounts have no place, and [`Refusal::PortTaken`] for an external address of which another server
+    /// forwards a port that this one forwards.
     pub fn amend(&self, current: &IntendedServer, among: &Intended) -> Result<Server, Refusal> {
         let own = &current.server.name;
         self.check_identity(among, Some(own))?;
@@ -93,6 +97,9 @@ impl ServerDraft {
         }
         self.settle_networks(&mut server, among, Some(own))?;
         self.settle_clients(&mut server)?;
+        if takes_a_forwarded_port(&server, current, among) {
+            return Err(Refusal::PortTaken);
+        }
         if holds_accounts(&server, current) { Ok(server) } else { Err(Refusal::SubnetTaken) }
     }
 
@@ -135,7 +142,8 @@ impl ServerDraft {
             .and_then(|port| u16::try_from(port).ok())
             .filter(|port| *port >= limits::LISTEN_PORT_FIRST)
             .ok_or(Refusal::PortMalformed)?;
-        let taken = others(among, own).any(|other| other.listen_port == port);
+        let taken =
+            others(among, own).any(|other| other.listen_port == port) || port_forward::is_udp_forwarded(among, port);
         if taken { Err(Refusal::PortTaken) } else { Ok(Some(port)) }
     }
 
@@ -229,6 +237,8 @@ impl ServerDraft {
         for (name, draft, settled) in [
             ("b_download", &self.b_download, &mut server.b_download),
             ("b_upload", &self.b_upload, &mut server.b_upload),
+            ("limit_download", &self.limit_download, &mut server.limit_download),
+            ("limit_upload", &self.limit_upload, &mut server.limit_upload),
         ] {
             if let Some(text) = given(draft.as_ref()) {
                 *settled = field::rate(name, text)?;
@@ -268,6 +278,13 @@ fn holds_accounts(server: &Server, current: &IntendedServer) -> bool {
     })
 }
 
+/// Whether `current` forwards a port that another server forwards at the external address that `server` would have.
+fn takes_a_forwarded_port(server: &Server, current: &IntendedServer, among: &Intended) -> bool {
+    let others = || among.servers.values().filter(|other| other.server.name != server.name);
+    let taken = |outer| port_forward::is_forwarded_at(others(), server.external_ip, outer);
+    server.external_ip != current.server.external_ip && current.forwards.keys().copied().any(taken)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +318,8 @@ mod tests {
             "b_upload" => &mut draft.b_upload,
             "ikev2" => &mut draft.ikev2,
             "disable_nat" => &mut draft.disable_nat,
+            "limit_download" => &mut draft.limit_download,
+            "limit_upload" => &mut draft.limit_upload,
             _ => panic!("no such field: {field}"),
         };
         *slot = Some(text.into());
@@ -358,6 +377,8 @@ mod tests {
         ("disable_nat", "on", Refusal::FieldMalformed { field: "disable_nat", rule: "1|0" }),
         ("b_download", "10001", Refusal::FieldMalformed { field: "b_download", rule: "0 to 10000" }),
         ("b_upload", "-1", Refusal::FieldMalformed { field: "b_upload", rule: "0 to 10000" }),
+        ("limit_download", "10001", Refusal::FieldMalformed { field: "limit_download", rule: "0 to 10000" }),
+        ("limit_upload", "x", Refusal::FieldMalformed { field: "limit_upload", rule: "0 to 10000" }),
     ];
 
     #[test]

@@ -80,6 +80,9 @@ impl Dataplane {
         let plan = Plan::new(server);
         let other_key = plan.public != self.plan.public;
         self.plan = plan;
+        if let Some(shaper) = &mut self.shaper {
+            shaper.set_server(self.plan.server.limit_download, self.plan.server.limit_upload, now);
+        }
         if other_key {
             self.limiter = FrontLimiter::new(&self.plan.public, seed(self.entropy), now);
             let connected: Vec<Owner> = self.peers.iter().map(|(owner, _)| owner).collect();

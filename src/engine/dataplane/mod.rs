@@ -199,6 +199,13 @@ impl Dataplane {
         self.shaper.as_ref().map(|shaper| shaper.totals())
     }
 
+    /// Shares the server's own limit with its other workers; before there is any account.
+    pub fn share_limit(&mut self, limit: Arc<ServerLimit>, now: Instant) {
+        let mut shaper = Shaper::new(seed(self.entropy), limit);
+        shaper.set_server(self.plan.server.limit_download, self.plan.server.limit_upload, now);
+        self.shaper = Some(Box::new(shaper));
+    }
+
     /// The figures of every account that has spoken since the beginning.
     pub fn figures(&self, now: Instant) -> Vec<AccountFigures> {
         let spoken = self.peers.iter().filter(|(_, peer)| peer.endpoint.is_some());
@@ -224,6 +231,8 @@ fn figures_of(peer: &Peer, now: Instant) -> AccountFigures {
         endpoint: peer.endpoint.map(|endpoint| endpoint.remote),
         handshake_age: peer.last_handshake.map(|at| now.saturating_duration_since(at)),
         received: peer.received,
+        received_packets: peer.received_packets,
         sent: peer.sent,
+        sent_packets: peer.sent_packets,
     }
 }

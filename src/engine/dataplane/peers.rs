@@ -32,8 +32,12 @@ pub struct Peer {
     pub last_handshake: Option<Instant>,
     /// Bytes of inner packets from it.
     pub received: u64,
+    /// How many packets those are.
+    pub received_packets: u64,
     /// Bytes of inner packets to it.
     pub sent: u64,
+    /// How many packets those are.
+    pub sent_packets: u64,
     /// Whether it was connected when it was disabled, so that it is called back when it is enabled.
     pub interrupted: bool,
 }
@@ -164,7 +168,9 @@ impl Peers {
             tunnel: None,
             last_handshake: None,
             received: 0,
+            received_packets: 0,
             sent: 0,
+            sent_packets: 0,
             interrupted: false,
         };
         let owner = self.free.pop().unwrap_or_else(|| {

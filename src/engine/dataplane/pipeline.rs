@@ -173,7 +173,9 @@ impl Dataplane {
         let ip = Ip::new(packet).map_err(|_| DropReason::Malformed)?;
         let peer = self.peers.get_mut(owner).ok_or(DropReason::PeerGone)?;
         account::check_source(&self.plan, &peer.account, ip.source())?;
-        peer.received += Tally::of(&ip, offload).bytes as u64;
+        let tally = Tally::of(&ip, offload);
+        peer.received += tally.bytes as u64;
+        peer.received_packets += u64::from(tally.packets);
         Ok(ip.transport().fragment)
     }
 
@@ -213,7 +215,6 @@ impl Dataplane {
                 if let Some(key) = translated {
                     nat::clamp_mss(packet, bill.offload, self.plan.mtu);
                     nat::translate(packet, bill.offload, &key)?;
-                    self.traffic.count_translated(&key, packet, bill.offload);
                 }
                 self.leave(owner, packet, bill, around, now)
             }
@@ -244,8 +245,12 @@ impl Dataplane {
         if let Some(rule) = flow.rule {
             self.filter.count(rule, tally.packets.into(), tally.bytes as u64);
         }
-        if matches!(flow.way, Way::Across(_)) {
-            self.traffic.internal.add(tally);
+        match flow.way {
+            Way::Across(_) => self.traffic.internal.add(tally),
+            Way::Out | Way::In if flow.is_translated() || !self.exit.takes_packets() => {
+                self.traffic.count_translated(flow.original().source.is_ipv4(), tally);
+            }
+            Way::Out | Way::In | Way::Own => {}
         }
         Ok(flow.way)
     }
@@ -342,7 +347,6 @@ impl Dataplane {
         if let Some(key) = translated {
             nat::clamp_mss(packet, bill.offload, self.plan.mtu);
             nat::translate(packet, bill.offload, &key)?;
-            self.traffic.count_translated(&key, packet, bill.offload);
         }
         self.shape(owner, Direction::Download, packet, bill.of_flow(id).next(Next::Down), around, now)
     }

@@ -1,8 +1,6 @@
 //! What one server's packets amount to, for the API's read-outs.
 
 use super::waybill::Tally;
-use crate::engine::packet::Offload;
-use crate::engine::wire::{FlowKey, Ip};
 
 /// Packets and bytes of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,9 +21,9 @@ impl Sum {
 /// Sums since the machine began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Translated, over IPv4.
+    /// Between clients and the outside in another's name, over IPv4: translated, or carried by the host's own sockets.
     pub translated: Sum,
-    /// Translated, over IPv6.
+    /// The same over IPv6.
     pub translated_v6: Sum,
     /// From client to client.
     pub internal: Sum,
@@ -34,9 +32,8 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn count_translated(&mut self, key: &FlowKey, packet: &[u8], offload: Offload) {
-        let Ok(ip) = Ip::new(packet) else { return };
-        let sum = if key.source.is_ipv4() { &mut self.translated } else { &mut self.translated_v6 };
-        sum.add(Tally::of(&ip, offload));
+    pub(super) fn count_translated(&mut self, is_v4: bool, tally: Tally) {
+        let sum = if is_v4 { &mut self.translated } else { &mut self.translated_v6 };
+        sum.add(tally);
     }
 }

@@ -119,6 +119,8 @@ impl Dataplane {
         let memory = around.outbox.room(Room::needed(length)).ok_or(DropReason::OutboxFull)?;
         let length = tunnel.seal(padded, memory, now)?;
         peer.sent += packet.len() as u64;
+        // an empty one is a keepalive
+        peer.sent_packets += u64::from(!packet.is_empty());
         Ok(length)
     }
 

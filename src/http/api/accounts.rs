@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::{DONE, Named};
+use super::{DONE, Named, text};
 use crate::domain::access::Caller;
 use crate::domain::account::{Account, AccountDraft};
-use crate::domain::figures::AccountDump;
+use crate::domain::figures::{AccountDump, Connection};
 use crate::domain::key::PrivateKey;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
@@ -75,6 +75,24 @@ pub(crate) async fn config_qr_text(State(services): State<Services>, Named(name)
 pub(crate) async fn dump(State(services): State<Services>, Named(name): Named) -> Answer<DumpView> {
     let dump = services.accounts.dump(&name).await?;
     Ok(Success(dump.into()))
+}
+
+/// Shows what an account's mark has counted, in the manner of `iptables`.
+pub(crate) async fn mangle_rules(State(services): State<Services>, Named(name): Named) -> Answer<String> {
+    let report = services.accounts.traffic(&name).await?;
+    Ok(Success(text::mark_rules(&report.account, &report.traffic)))
+}
+
+/// Shows what an account's shaper does, in the manner of `tc -s class`.
+pub(crate) async fn traffic_control(State(services): State<Services>, Named(name): Named) -> Answer<String> {
+    let report = services.accounts.traffic(&name).await?;
+    Ok(Success(text::account_lanes(&report.account, &report.server, report.uplink, &report.traffic)))
+}
+
+/// Lists an account's open flows, oldest first.
+pub(crate) async fn connections(State(services): State<Services>, Named(name): Named) -> Answer<Vec<ConnectionView>> {
+    let connections = services.accounts.connections(&name).await?;
+    Ok(Success(connections.iter().map(ConnectionView::from).collect()))
 }
 
 fn draft(fields: &Fields) -> AccountDraft {
@@ -159,5 +177,77 @@ impl From<AccountDump> for DumpView {
             transfer_rx: dump.transfer_rx,
             transfer_tx: dump.transfer_tx,
         }
+    }
+}
+
+/// An open flow, wholly beyond the contract.
+#[derive(Serialize)]
+pub(crate) struct ConnectionView {
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, or the protocol's number as text.
+    protocol: String,
+    /// Who opened it: address and port.
+    source: String,
+    /// What for.
+    destination: String,
+    /// Where answers come from.
+    reply_source: String,
+    /// Where answers go to before they are translated back.
+    reply_destination: String,
+    state: &'static str,
+    /// Seconds since it was opened.
+    age: u64,
+    /// From who opened it.
+    packets_up: u64,
+    bytes_up: u64,
+    /// To who opened it.
+    packets_down: u64,
+    bytes_down: u64,
+}
+
+impl From<&Connection> for ConnectionView {
+    fn from(connection: &Connection) -> Self {
+        Self {
+            protocol: text::protocol(connection.protocol),
+            source: connection.source.to_string(),
+            destination: connection.destination.to_string(),
+            reply_source: connection.reply_source.to_string(),
+            reply_destination: connection.reply_destination.to_string(),
+            state: connection.state,
+            age: connection.age.as_secs(),
+            packets_up: connection.up.packets,
+            bytes_up: connection.up.bytes,
+            packets_down: connection.down.packets,
+            bytes_down: connection.down.bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::figures::Counter;
+
+    #[test]
+    fn shows_an_open_flow_with_both_tuples() {
+        let connection = Connection {
+            protocol: 6,
+            source: "10.0.0.2:51000".parse().unwrap(),
+            destination: "198.51.100.1:443".parse().unwrap(),
+            reply_source: "198.51.100.1:443".parse().unwrap(),
+            reply_destination: "192.0.2.1:20000".parse().unwrap(),
+            state: "established",
+            age: Duration::from_millis(61_900),
+            up: Counter { packets: 1, bytes: 2 },
+            down: Counter { packets: 3, bytes: 4 },
+        };
+
+        let shown = serde_json::to_string(&ConnectionView::from(&connection)).unwrap();
+
+        assert_eq!(
+            shown,
+            r#"{"protocol":"tcp","source":"10.0.0.2:51000","destination":"198.51.100.1:443","reply_source":"198.51.100.1:443","reply_destination":"192.0.2.1:20000","state":"established","age":61,"packets_up":1,"bytes_up":2,"packets_down":3,"bytes_down":4}"#
+        );
     }
 }

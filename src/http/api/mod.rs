@@ -2,11 +2,15 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod firewall;
+pub(super) mod port_forwards;
 pub(super) mod servers;
 pub(super) mod system;
+mod text;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 
 use super::error::Problem;
 use crate::domain::refusal::Refusal;
@@ -14,15 +18,16 @@ use crate::domain::refusal::Refusal;
 /// What a write answers that has nothing to show.
 const DONE: &str = "success";
 
-/// The name in a request's path, unescaped. Whether something has this name is the service's business.
-pub(crate) struct Named(String);
+/// The name in a request's path, unescaped, or all the names where there are several. Whether something has this name is
+/// the service's business.
+pub(crate) struct Named<T = String>(T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         // only a path that is no text fails, and such a path names nothing
-        let name = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Refusal::PathUnknown)?;
+        let name = Path::<T>::from_request_parts(parts, state).await.map_err(|_| Refusal::PathUnknown)?;
         Ok(Self(name.0))
     }
 }

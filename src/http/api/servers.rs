@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::accounts::AccountView;
-use super::{DONE, Named};
+use super::{DONE, Named, text};
 use crate::domain::access::Caller;
 use crate::domain::figures::OnlinePeer;
 use crate::domain::server::{Server, ServerDraft};
@@ -87,6 +87,24 @@ pub(crate) async fn set_bandwidth(
     Ok(Success(""))
 }
 
+/// Shows what a server translates, in the manner of `iptables`.
+pub(crate) async fn nat_rules(State(services): State<Services>, Named(name): Named) -> Answer<String> {
+    let report = services.servers.traffic(&name).await?;
+    Ok(Success(text::nat_rules(&report.server, &report.traffic)))
+}
+
+/// Shows what passes between a server's clients, in the manner of `iptables`.
+pub(crate) async fn filter_rules(State(services): State<Services>, Named(name): Named) -> Answer<String> {
+    let report = services.servers.traffic(&name).await?;
+    Ok(Success(text::filter_rules(&report.server, report.lets_internal_traffic, &report.traffic)))
+}
+
+/// Shows what a server's shaper does, in the manner of `tc -s qdisc`.
+pub(crate) async fn traffic_control(State(services): State<Services>, Named(name): Named) -> Answer<String> {
+    let report = services.servers.traffic(&name).await?;
+    Ok(Success(text::server_lanes(&report.server, report.uplink, &report.traffic)))
+}
+
 /// Lists the accounts that are connected now.
 pub(crate) async fn online(State(services): State<Services>) -> Answer<Vec<OnlineView>> {
     let online = services.servers.online().await;
@@ -117,6 +135,8 @@ fn draft(fields: &Fields) -> ServerDraft {
         b_upload: fields.text("b_upload"),
         ikev2: fields.text("ikev2"),
         disable_nat: fields.text("disable_nat"),
+        limit_download: fields.text("limit_download"),
+        limit_upload: fields.text("limit_upload"),
     }
 }
 
@@ -147,6 +167,10 @@ pub(crate) struct ServerView {
     /// Beyond the examples: whether clients get IPv6 addresses too.
     ipv6: bool,
     keep_alive: u32,
+    /// Beyond the contract: Mbit/s towards all its clients together, "0" for no limit.
+    limit_download: String,
+    /// Beyond the contract: Mbit/s from all its clients together, "0" for no limit.
+    limit_upload: String,
     listen_port: String,
     /// Beyond the examples: the largest inner packet, in bytes.
     mtu: u16,
@@ -176,6 +200,8 @@ impl From<&Server> for ServerView {
             internal_traffic: server.internal_traffic,
             ipv6: server.ipv6,
             keep_alive: server.keep_alive,
+            limit_download: server.limit_download.to_string(),
+            limit_upload: server.limit_upload.to_string(),
             listen_port: server.listen_port.to_string(),
             mtu: server.mtu,
             name: server.name.to_string(),

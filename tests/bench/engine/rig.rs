@@ -184,6 +184,8 @@ pub(crate) fn server() -> Server {
         internal_traffic: false,
         ikev2: false,
         disable_nat: false,
+        limit_download: Mbps::UNLIMITED,
+        limit_upload: Mbps::UNLIMITED,
     }
 }
 

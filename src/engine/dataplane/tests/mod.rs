@@ -72,6 +72,8 @@ pub(super) fn server() -> Server {
         internal_traffic: true,
         ikev2: false,
         disable_nat: false,
+        limit_download: Mbps::UNLIMITED,
+        limit_upload: Mbps::UNLIMITED,
     }
 }
 

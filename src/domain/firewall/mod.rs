@@ -2,13 +2,30 @@
 //!
 //! It is stateful: a rule judges the packet that opens a flow, and the flow's answers pass with it. A rule that changes
 //! judges the flows that are open again.
+//!
+//! One rule is not the operator's: [`SYSTEM_RULE`] accepts everybody at the API's port. It stands between the rules that
+//! were added at the top and those that were added at the end, and is never stored. What is added at the end, and every
+//! policy, therefore leaves the API open; who wants to close it to some addresses says so at the top. A change that
+//! would close the API to the very connection by which it is asked for is refused ([`Firewall::locks_out`]).
+
+mod judge;
+mod printed;
+mod settle;
+
+use std::fmt;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
+pub use self::printed::{MarkRow, NatRow, mark_rows, nat_row};
+pub use self::settle::{End, FilterRuleDraft, FirewallDraft};
 use super::name::RuleName;
 
+/// The name of the rule that keeps the API reachable.
+pub const SYSTEM_RULE: &str = "system_PUQVPNCP";
+
 /// What happens to a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// It goes on.
     Accept,
@@ -17,7 +34,7 @@ pub enum Action {
 }
 
 /// Where a packet comes from and goes to, seen from the appliance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Chain {
     /// To the appliance itself: its addresses inside the tunnels, its API.
     Input,
@@ -27,8 +44,8 @@ pub enum Chain {
     Output,
 }
 
-/// What a rule says of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a rule says of the protocol; of a packet, what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RuleProtocol {
     /// TCP.
     Tcp,
@@ -36,9 +53,38 @@ pub enum RuleProtocol {
     Udp,
     /// ICMP of either version.
     Icmp,
-    /// Whatever it is.
+    /// Whatever it is; with a port, TCP and UDP alone. Of a packet: none of the others.
     Any,
 }
+
+/// The words of the contract for values that are one of a few.
+macro_rules! words {
+    ($type:ident { $($value:ident = $word:literal),* }) => {
+        impl $type {
+            /// The contract's word for it.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word,)*
+                }
+            }
+
+            /// Reads the contract's word, in any letter case.
+            pub fn parse(text: &str) -> Option<Self> {
+                [$(Self::$value),*].into_iter().find(|value| value.word().eq_ignore_ascii_case(text))
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words!(Action { Accept = "ACCEPT", Drop = "DROP" });
+words!(Chain { Input = "INPUT", Forward = "FORWARD", Output = "OUTPUT" });
+words!(RuleProtocol { Tcp = "TCP", Udp = "UDP", Icmp = "ICMP", Any = "ANY" });
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +143,16 @@ impl FirewallSettings {
             Chain::Forward => self.policy_forward,
             Chain::Output => self.policy_output,
         }
+    }
+}
+
+impl fmt::Display for FirewallSettings {
+    /// For people: `INPUT ACCEPT, FORWARD DROP, OUTPUT ACCEPT, ip_forward on, internal_traffic off`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [input, forward, output] = [Chain::Input, Chain::Forward, Chain::Output].map(|chain| self.policy(chain));
+        let [ip_forward, internal] = [self.ip_forward, self.internal_traffic].map(|on| if on { "on" } else { "off" });
+        write!(f, "INPUT {input}, FORWARD {forward}, OUTPUT {output}, ")?;
+        write!(f, "ip_forward {ip_forward}, internal_traffic {internal}")
     }
 }
 

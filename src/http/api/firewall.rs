@@ -1,0 +1,223 @@
+//! `firewall_*`.
+
+use axum::Extension;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::{DONE, Named};
+use crate::domain::access::{Caller, Way};
+use crate::domain::figures::Counter;
+use crate::domain::firewall::{End, FilterRule, FilterRuleDraft, FirewallDraft, FirewallSettings, MarkRow, NatRow};
+use crate::http::envelope::{Answer, Success};
+use crate::http::form::Fields;
+use crate::services::Services;
+use crate::services::firewall::FirewallVersions;
+
+/// What the contract writes for every address.
+const EVERY: &str = "0.0.0.0/0";
+
+/// Shows what filters, translates and shapes here.
+pub(crate) async fn info(State(services): State<Services>) -> Answer<VersionsView> {
+    Ok(Success(services.firewall.versions().into()))
+}
+
+/// Shows the settings.
+pub(crate) async fn conf(State(services): State<Services>) -> Answer<ConfView> {
+    Ok(Success(services.firewall.settings().into()))
+}
+
+/// Changes what the form names of the settings.
+pub(crate) async fn edit_conf(
+    State(services): State<Services>,
+    caller: Caller,
+    fields: Fields,
+) -> Answer<&'static str> {
+    let draft = FirewallDraft {
+        internal_traffic: fields.text("internal_traffic"),
+        ip_forward: fields.text("ip_forward"),
+        policy_input: fields.text("policy_input"),
+        policy_forward: fields.text("policy_forward"),
+        policy_output: fields.text("policy_output"),
+    };
+    services.firewall.edit(&caller, draft).await?;
+    Ok(Success(DONE))
+}
+
+/// Lists the rules in the order in which they are tried.
+pub(crate) async fn rules(State(services): State<Services>) -> Answer<Vec<RuleView>> {
+    let rules = services.firewall.rules().await;
+    Ok(Success(rules.iter().map(|(rule, counter)| RuleView::new(rule, *counter)).collect()))
+}
+
+/// Adds a rule at the end of the list that the path names.
+pub(crate) async fn add_rule(
+    State(services): State<Services>,
+    caller: Caller,
+    way: Option<Extension<Way>>,
+    Named(end): Named,
+    fields: Fields,
+) -> Answer<&'static str> {
+    let end = End::parse(&end)?;
+    let draft = FilterRuleDraft {
+        name: fields.text("name"),
+        action: fields.text("action"),
+        chain: fields.text("chain"),
+        protocol: fields.text("protocol"),
+        s_ip: fields.text("s_ip"),
+        s_port: fields.text("s_port"),
+        d_ip: fields.text("d_ip"),
+        d_port: fields.text("d_port"),
+    };
+    services.firewall.add(&caller, way.map(|way| way.0), end, draft).await?;
+    Ok(Success(DONE))
+}
+
+/// Deletes a rule.
+pub(crate) async fn delete_rule(
+    State(services): State<Services>,
+    caller: Caller,
+    way: Option<Extension<Way>>,
+    Named(name): Named,
+) -> Answer<&'static str> {
+    services.firewall.remove(&caller, way.map(|way| way.0), &name).await?;
+    Ok(Success(DONE))
+}
+
+/// Lists the translations of the servers.
+pub(crate) async fn nat_rows(State(services): State<Services>) -> Answer<Vec<NatView>> {
+    Ok(Success(services.firewall.nat_rows().into_iter().map(NatView::from).collect()))
+}
+
+/// Lists the marks of the accounts.
+pub(crate) async fn mark_rows(State(services): State<Services>) -> Answer<Vec<MarkView>> {
+    Ok(Success(services.firewall.mark_rows().into_iter().map(MarkView::from).collect()))
+}
+
+/// The contract's `firewall_info`, whose names are those of Debian's packages.
+#[derive(Serialize)]
+pub(crate) struct VersionsView {
+    ip_forward: &'static str,
+    iproute2: String,
+    iptables: String,
+}
+
+impl From<FirewallVersions> for VersionsView {
+    fn from(versions: FirewallVersions) -> Self {
+        Self {
+            ip_forward: if versions.ip_forward { "yes" } else { "no" },
+            iproute2: versions.iproute2,
+            iptables: versions.iptables,
+        }
+    }
+}
+
+/// The contract's `firewall_conf`.
+#[derive(Serialize)]
+pub(crate) struct ConfView {
+    internal_traffic: bool,
+    ip_forward: bool,
+    policy_forward: &'static str,
+    policy_input: &'static str,
+    policy_output: &'static str,
+}
+
+impl From<FirewallSettings> for ConfView {
+    fn from(settings: FirewallSettings) -> Self {
+        Self {
+            internal_traffic: settings.internal_traffic,
+            ip_forward: settings.ip_forward,
+            policy_forward: settings.policy_forward.word(),
+            policy_input: settings.policy_input.word(),
+            policy_output: settings.policy_output.word(),
+        }
+    }
+}
+
+/// A rule as clients read it, its ports as text.
+#[derive(Serialize)]
+pub(crate) struct RuleView {
+    action: &'static str,
+    /// Beyond the contract: bytes of the packets that the rule has decided.
+    bytes: u64,
+    chain: &'static str,
+    d_ip: String,
+    d_port: String,
+    name: String,
+    /// Beyond the contract: how many packets the rule has decided.
+    packets: u64,
+    protocol: &'static str,
+    s_ip: String,
+    s_port: String,
+}
+
+impl RuleView {
+    fn new(rule: &FilterRule, counter: Counter) -> Self {
+        Self {
+            action: rule.action.word(),
+            bytes: counter.bytes,
+            chain: rule.chain.word(),
+            d_ip: rule.destination.to_string(),
+            d_port: rule.destination_port.to_string(),
+            name: rule.name.to_string(),
+            packets: counter.packets,
+            protocol: rule.protocol.word(),
+            s_ip: rule.source.to_string(),
+            s_port: rule.source_port.to_string(),
+        }
+    }
+}
+
+/// A server's translation, in the words of `iptables`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct NatView {
+    action: &'static str,
+    chain: &'static str,
+    #[serde(rename = "d_ip")]
+    destination: &'static str,
+    name: String,
+    #[serde(rename = "s_ip")]
+    source: String,
+    to_source: String,
+}
+
+impl From<NatRow> for NatView {
+    fn from(row: NatRow) -> Self {
+        Self {
+            action: "SNAT",
+            chain: "POSTROUTING",
+            destination: EVERY,
+            name: row.name,
+            source: row.source.to_string(),
+            to_source: row.to_source.to_string(),
+        }
+    }
+}
+
+/// An account's mark in one direction, in the words of `iptables`.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct MarkView {
+    action: &'static str,
+    chain: &'static str,
+    #[serde(rename = "d_ip")]
+    destination: String,
+    name: String,
+    #[serde(rename = "s_ip")]
+    source: String,
+    set_mark: String,
+}
+
+impl From<MarkRow> for MarkView {
+    fn from(row: MarkRow) -> Self {
+        let shown = |client: Option<std::net::Ipv4Addr>| client.map_or_else(|| EVERY.into(), |ip| ip.to_string());
+        Self {
+            action: "MARK",
+            chain: "FORWARD",
+            destination: shown(row.destination),
+            name: row.name,
+            source: shown(row.source),
+            set_mark: row.mark.to_string(),
+        }
+    }
+}
