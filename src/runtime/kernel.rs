@@ -1,13 +1,13 @@
 //! The kernel's part of the uplink for whole packets: what it ought to steer, from what ought to run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv6Net};
 
 use super::os::{addresses, door};
-use super::steering::{Device, Reached, Steering, Wish};
+use super::steering::{Device, Forwarded, Reached, Steering, Wish};
 use super::uplink::packets::Table;
 use crate::domain::firewall::Firewall;
 use crate::domain::intended::IntendedServer;
@@ -80,7 +80,7 @@ impl Kernel {
                         table.externals.insert(external);
                         for outer in forwards.keys() {
                             let to = std::net::SocketAddr::new(external, outer.port);
-                            table.forwards.insert((number(outer.protocol), to), *slot);
+                            table.doors.insert((number(outer.protocol), to), *slot);
                         }
                     }
                     Name::Own => table.networks.push((network, *slot)),
@@ -114,9 +114,30 @@ impl Kernel {
             forwarding: firewall.settings.ip_forward,
             externals: table.externals.iter().map(reached).collect::<BTreeMap<_, _>>(),
             ports: limits::NAT_PORTS,
+            forwards: forwarded(&table),
             servers: servers.iter().map(device).collect(),
         }
     }
+}
+
+/// The forwarded ports beside those of the NAT, which are steered anyway.
+fn forwarded(table: &Table) -> BTreeSet<Forwarded> {
+    let beside = table.doors.keys().filter(|(_, to)| !limits::NAT_PORTS.contains(&to.port()));
+    let mut ports: Vec<(IpAddr, u8, u16)> = beside.map(|(protocol, to)| (to.ip(), *protocol, to.port())).collect();
+    ports.sort_unstable();
+    let mut all: Vec<Forwarded> = Vec::new();
+    for (external, protocol, port) in ports {
+        match all.last_mut() {
+            Some(last)
+                if (last.external, last.protocol) == (external, protocol)
+                    && last.ports.1.checked_add(1) == Some(port) =>
+            {
+                last.ports.1 = port;
+            }
+            _ => all.push(Forwarded { external, protocol, ports: (port, port) }),
+        }
+    }
+    all.into_iter().collect()
 }
 
 const fn number(transport: Transport) -> u8 {

@@ -294,11 +294,7 @@ impl Turns {
                     self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
                     let _ = answer.send(Vec::new());
                 }
-                Command::Table(table) => {
-                    if let Some(packets) = &mut self.packets {
-                        packets.apply(table);
-                    }
-                }
+                Command::Table(table) => self.set_table(&table),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
                 Command::Stop => {
@@ -316,6 +312,18 @@ impl Turns {
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
+        }
+    }
+
+    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own.
+    fn set_table(&mut self, table: &Arc<Table>) {
+        let Some(packets) = &mut self.packets else { return };
+        let before = packets.apply(Arc::clone(table));
+        for (protocol, to) in before.doors.keys().filter(|door| !table.doors.contains_key(door)) {
+            self.ports.unreserve(Some(to.ip()), *protocol, to.port());
+        }
+        for (protocol, to) in table.doors.keys().filter(|door| !before.doors.contains_key(door)) {
+            self.ports.reserve(Some(to.ip()), *protocol, to.port());
         }
     }
 

@@ -88,14 +88,15 @@ fn a_large_body_goes_through_a_forward_both_ways(uplink: Uplink) {
 fn a_neighbour_reaches_a_forward_by_the_external_address(uplink: Uplink) {
     let world = World::new();
     let appliance = Appliance::start_on(&world, uplink, &[]);
-    let peer = appliance.peer(&world, "peer_1");
+    // their tunnels run over IPv6, so that the IPv4 address may go through them, as it does where wg-quick routes by marks
+    appliance.api("PUT", "wireguard/Default_1", &format!("endpoint={SERVER_V6}"));
+    let (peer, neighbour) = (appliance.peer(&world, "peer_1"), appliance.add_peer(&world, "neighbour"));
+    for client in [&peer, &neighbour] {
+        client.place.host.ip(&format!("route replace {SERVER}/32 dev {}", client.tunnel.name()));
+    }
     hosts::say(&peer.place.host, INNER, "client");
     forward(&appliance, "tcp", INNER);
     forward(&appliance, "udp", INNER);
-    // its tunnel runs over IPv6, so that the IPv4 address may go through it
-    appliance.api("PUT", "wireguard/Default_1", &format!("endpoint={SERVER_V6}"));
-    let neighbour = appliance.add_peer(&world, "neighbour");
-    neighbour.place.host.ip(&format!("route replace {SERVER}/32 dev {}", neighbour.tunnel.name()));
     assert_eq!(by_tcp(&neighbour.place.host, SERVER, PATIENCE).unwrap(), "client");
     assert_eq!(by_udp(&neighbour.place.host, SERVER, PATIENCE).unwrap(), "client");
 }

@@ -6,7 +6,7 @@
 //! 1  iif culvert0 goto 5, iif wg28 goto 5      what we write is never steered: handed back, it goes to the host
 //! 2  to EXTERNAL ipproto icmp lookup UPLINK    also the host's own errors about what we wrote (IPv4 alone)
 //! 3  iif lo goto 5                             what the host itself sends
-//! 4  to EXTERNAL ipproto tcp dport RANGE lookup UPLINK, and udp
+//! 4  to EXTERNAL ipproto tcp dport RANGE lookup UPLINK, and udp, and the forwarded ports
 //! 5  lookup local                              moved here from 0
 //! 6  not iif lo lookup CLIENTS                 from outside to clients
 //! ```
@@ -19,7 +19,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::wish::{Device, Found, Reached, Wish};
+use super::wish::{Device, Forwarded, Found, Reached, Wish};
 use crate::runtime::os::netlink::{Action, Address, Link, PROTOCOL, Reverse, Route, Rule};
 
 /// The table that leads everything to the uplink.
@@ -158,6 +158,11 @@ fn rules_of(wish: &Wish, v6: bool) -> Vec<Rule> {
         for carries in [libc::IPPROTO_TCP, libc::IPPROTO_UDP] {
             rules.push(Rule { ports: Some(wish.ports.clone()), ..steer(STEER, carries) });
         }
+        let at = wish.forwards.iter().filter(|forwarded| forwarded.external == external);
+        rules.extend(at.map(|Forwarded { protocol, ports, .. }| Rule {
+            ports: Some(ports.0..=ports.1),
+            ..steer(STEER, libc::c_int::from(*protocol))
+        }));
     }
     if wish.servers.iter().flat_map(|server| &server.addresses).any(|net| net.addr().is_ipv6() == v6) {
         let outside = Rule { input: Some("lo".into()), not: true, ..rule(v6, FROM_OUTSIDE, Action::Table(CLIENTS)) };

@@ -22,7 +22,7 @@ use super::os::sysctl;
 
 pub use self::compare::{CLIENTS, UPLINK};
 pub use self::probe::can_open;
-pub use self::wish::{Device, Found, Reached, Wish};
+pub use self::wish::{Device, Forwarded, Found, Reached, Wish};
 
 /// Something that could not be made so; its text is for people.
 #[derive(Debug, thiserror::Error)]

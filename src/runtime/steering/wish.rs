@@ -19,14 +19,34 @@ pub struct Wish {
     pub externals: BTreeMap<IpAddr, Reached>,
     /// The ports of shared addresses that the NAT maps to.
     pub ports: RangeInclusive<u16>,
+    /// Further ports of shared addresses that lead to clients.
+    pub forwards: BTreeSet<Forwarded>,
     /// A device for each server. Packets from outside to its networks are steered to the uplink, the host's own go to it.
     pub servers: Vec<Device>,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { uplink: None, forwarding: false, externals: BTreeMap::new(), ports: 0..=0, servers: Vec::new() }
+        Self {
+            uplink: None,
+            forwarding: false,
+            externals: BTreeMap::new(),
+            ports: 0..=0,
+            forwards: BTreeSet::new(),
+            servers: Vec::new(),
+        }
     }
+}
+
+/// Ports of an external address that are forwarded, as far as they follow one another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forwarded {
+    /// The address.
+    pub external: IpAddr,
+    /// TCP or UDP.
+    pub protocol: u8,
+    /// The first and the last.
+    pub ports: (u16, u16),
 }
 
 /// A TUN device of ours, which is open already.

@@ -4,7 +4,7 @@
 //! is routed to clients, or for the host itself, to which it is handed back by the same device. What a client sends to one
 //! of the external addresses turns back before it leaves (RFC 4787, REQ-9).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(in crate::runtime) struct Table {
     /// The addresses in whose name clients' packets leave.
     pub(in crate::runtime) externals: BTreeSet<IpAddr>,
     /// The slots of the servers that have forwarded ports.
-    pub(in crate::runtime) forwards: HashMap<(u8, SocketAddr), usize>,
+    pub(in crate::runtime) doors: BTreeMap<(u8, SocketAddr), usize>,
     /// Networks of clients that are reached by their own addresses, with their servers' slots.
     pub(in crate::runtime) networks: Vec<(IpNet, usize)>,
 }
@@ -112,9 +112,9 @@ impl PacketUplink {
         })
     }
 
-    /// From now on this holds.
-    pub(in crate::runtime) fn apply(&mut self, table: Arc<Table>) {
-        self.table = table;
+    /// From now on this holds; what held before.
+    pub(in crate::runtime) fn apply(&mut self, table: Arc<Table>) -> Arc<Table> {
+        std::mem::replace(&mut self.table, table)
     }
 
     /// The device, or the host's ICMP, has something to read.
@@ -198,7 +198,7 @@ impl PacketUplink {
     /// Whether an external address and port may lead to a client.
     fn leads_in(&self, protocol: u8, to: SocketAddr) -> bool {
         let is_mapped = matches!(protocol, protocol::TCP | protocol::UDP) && limits::NAT_PORTS.contains(&to.port());
-        self.table.externals.contains(&to.ip()) && (is_mapped || self.table.forwards.contains_key(&(protocol, to)))
+        self.table.externals.contains(&to.ip()) && (is_mapped || self.table.doors.contains_key(&(protocol, to)))
     }
 
     /// What an address is to clients.
@@ -232,7 +232,7 @@ impl PacketUplink {
             },
             Err(_) => return Goes::Back,
         };
-        if let Some(slot) = self.table.forwards.get(&(key.protocol, key.destination)) {
+        if let Some(slot) = self.table.doors.get(&(key.protocol, key.destination)) {
             return Goes::To(*slot);
         }
         if let Some(slot) = ports.holder(key.protocol, key.destination) {
