@@ -109,6 +109,7 @@ impl Conductor {
         }
         broken.extend(self.carry_out(orders).await);
         self.settle_firewall(wanted).await;
+        self.settle_doors(wanted).await;
         broken.extend(self.settle_kernel(wanted, &broken).await);
         // one that is deleted while it cannot run must not keep its slot
         self.slots.retain(|name, _| wanted.servers.contains_key(name));
@@ -222,6 +223,27 @@ impl Conductor {
         }
     }
 
+    /// Tells every worker what the others forward, so that a client reaches a neighbour by the external address.
+    async fn settle_doors(&self, wanted: &Intended) {
+        let has_any = |intended: &Intended| intended.servers.values().any(|server| !server.forwards.is_empty());
+        if self.kernel.is_some() || !(has_any(wanted) || has_any(&self.running)) {
+            return;
+        }
+        let asked = self.workers.iter().map(|worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::Doors(answer));
+            answered
+        });
+        let mut doors = Vec::new();
+        for answer in asked.collect::<Vec<_>>() {
+            doors.extend(answer.await.unwrap_or_default());
+        }
+        let doors = Arc::new(doors);
+        for worker in self.workers.iter() {
+            worker.tell(Command::AllDoors(Arc::clone(&doors)));
+        }
+    }
+
     /// Has the kernel steer as it ought to, and tells the workers what that means for them.
     async fn settle_kernel(&mut self, wanted: &Intended, broken: &[Broken]) -> Vec<Broken> {
         let Some(kernel) = &mut self.kernel else { return Vec::new() };
@@ -261,13 +283,14 @@ impl Conductor {
     /// all of them.
     async fn carry_out(&self, orders: Vec<Vec<Order>>) -> Vec<Broken> {
         let faults = self.tell(orders).await;
-        let close = || faults.iter().map(|fault| Order { slot: fault.slot, deed: Deed::Close }).collect();
-        if !faults.is_empty() {
+        let ended = || faults.iter().filter(|fault| !fault.goes_on);
+        let close = || ended().map(|fault| Order { slot: fault.slot, deed: Deed::Close }).collect();
+        if ended().next().is_some() {
             self.tell(self.workers.iter().map(|_| close()).collect()).await;
         }
-        let named = |Fault { slot, why }: Fault| {
+        let named = |Fault { slot, why, goes_on }: Fault| {
             let (server, _) = self.slots.iter().find(|(_, at)| **at == slot)?;
-            Some(Broken { server: server.clone(), why, goes_on: false })
+            Some(Broken { server: server.clone(), why, goes_on })
         };
         faults.into_iter().filter_map(named).collect()
     }

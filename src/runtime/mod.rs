@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod conductor;
+mod forwarding;
 mod kernel;
 mod link;
 pub mod os;

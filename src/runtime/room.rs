@@ -8,6 +8,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
 use super::os::entropy;
@@ -109,6 +110,7 @@ pub(super) struct Room {
     door_ready: bool,
     plane: Dataplane,
     link: Link,
+    forwards: Forwards,
     reach: Reach,
     share: Share,
 }
@@ -139,7 +141,8 @@ impl Room {
         };
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
-        let mut opened = Self { place, door, door_ready: true, plane: machine, link, reach, share };
+        let mut opened =
+            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), reach, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -161,22 +164,55 @@ impl Room {
         }
         self.apply(Change::Server(server), desk);
         self.settle_uplink(desk.now);
+        self.settle_forwards(desk.now);
         Ok(())
     }
 
     /// Adds or changes an account.
     pub(super) fn set_account(&mut self, account: Arc<Account>, desk: &mut Desk<'_>) {
         self.apply(Change::Account(account), desk);
+        // who comes or goes may be whom a port leads to; what fails is tried again
+        self.settle_forwards(desk.now);
     }
 
     /// Takes an account away and ends its tunnel.
     pub(super) fn remove_account(&mut self, account: AccountName, desk: &mut Desk<'_>) {
         self.apply(Change::Gone(account), desk);
+        self.settle_forwards(desk.now);
     }
 
-    /// Changes the port forwards.
-    pub(super) fn set_forwards(&mut self, forwards: Arc<BTreeMap<OuterPort, PortForward>>, desk: &mut Desk<'_>) {
+    /// Changes the port forwards; what could not be opened, for people.
+    pub(super) fn set_forwards(
+        &mut self,
+        forwards: Arc<BTreeMap<OuterPort, PortForward>>,
+        desk: &mut Desk<'_>,
+    ) -> Vec<String> {
+        self.forwards.want(Arc::clone(&forwards));
         self.apply(Change::Forwards(forwards), desk);
+        self.settle_forwards(desk.now)
+    }
+
+    /// The ways to the ports that are forwarded here.
+    pub(super) fn doors(&self) -> Vec<uplink::Door> {
+        match &self.link {
+            Link::Flows(uplink) => uplink.doors(),
+            Link::Packets(_) => Vec::new(),
+        }
+    }
+
+    /// Tells what is forwarded elsewhere.
+    pub(super) fn know_doors(&mut self, others: &[uplink::Door], desk: &mut Desk<'_>) {
+        let own = self.doors();
+        let others: Vec<uplink::Door> = others.iter().filter(|door| !own.contains(door)).copied().collect();
+        self.forwards.know(&others);
+        self.settle_forwards(desk.now);
+    }
+
+    fn settle_forwards(&mut self, now: Instant) -> Vec<String> {
+        match &mut self.link {
+            Link::Flows(uplink) => self.forwards.settle(&self.plane, uplink, now),
+            Link::Packets(_) => Vec::new(),
+        }
     }
 
     /// Judges by this firewall from now on.
@@ -219,6 +255,9 @@ impl Room {
     pub(super) fn turn(&mut self, desk: &mut Desk<'_>) -> bool {
         if self.share.has_changed() {
             self.settle_uplink(desk.now);
+        }
+        if self.forwards.poll_deadline().is_some_and(|at| at <= desk.now) {
+            self.settle_forwards(desk.now);
         }
         if self.plane.poll_deadline().is_some_and(|at| at <= desk.now) {
             self.with_around(desk, Dataplane::handle_deadline);
@@ -307,7 +346,8 @@ impl Room {
 
     /// When something is due without a socket being ready.
     pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        [self.plane.poll_deadline(), self.link.poll_deadline()].into_iter().flatten().min()
+        let deadlines = [self.plane.poll_deadline(), self.link.poll_deadline(), self.forwards.poll_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The machine, for those who read its figures.

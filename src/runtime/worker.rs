@@ -15,8 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use tokio::sync::{oneshot, watch};
 use tracing::{debug, error};
 
-use super::arrivals;
-use super::os::door::{Door, Inbox};
+use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
 use super::os::{clock, entropy};
@@ -24,7 +23,9 @@ use super::parcels::{self, Incoming, Outgoing};
 use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
+use super::uplink::Door;
 use super::uplink::packets::{self, PacketUplink, Table};
+use super::{arrivals, os};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;
@@ -75,6 +76,10 @@ pub(super) enum Command {
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
+    /// Tells the ways to forwarded ports.
+    Doors(oneshot::Sender<Vec<Door>>),
+    /// What all workers forward.
+    AllDoors(Arc<Vec<Door>>),
     /// Whose what comes from outside is.
     Table(Arc<Table>),
     /// The ports that programs of the host use, which no client's packets leave by.
@@ -102,7 +107,7 @@ pub(super) enum Deed {
     /// Lets the server go with all its tunnels.
     Close,
     /// Changes it, and its door where that is another.
-    Change(Arc<Server>, Option<Door>),
+    Change(Arc<Server>, Option<os::door::Door>),
     /// Adds or changes an account.
     Set(Arc<Account>),
     /// Takes an account away.
@@ -120,6 +125,8 @@ pub(super) struct Fault {
     pub(super) slot: usize,
     /// Why, for people.
     pub(super) why: String,
+    /// Whether the server goes on without that.
+    pub(super) goes_on: bool,
 }
 
 /// The handle to a worker's thread.
@@ -294,6 +301,10 @@ impl Turns {
                     self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
                     let _ = answer.send(Vec::new());
                 }
+                Command::Doors(answer) => {
+                    let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
+                }
+                Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
                 Command::Table(table) => self.set_table(&table),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
@@ -364,8 +375,8 @@ impl Turns {
                 Ok(())
             }
             (Deed::Forward(forwards), Some(room)) => {
-                room.set_forwards(forwards, &mut desk);
-                Ok(())
+                let why = room.set_forwards(forwards, &mut desk).into_iter().next()?;
+                return Some(Fault { slot, why, goes_on: true });
             }
             (Deed::Leave(exit), Some(room)) => {
                 room.set_exit(exit, &mut desk);
@@ -374,7 +385,7 @@ impl Turns {
             // one that does not run has a fault already
             (Deed::Change(..) | Deed::Set(_) | Deed::Remove(_) | Deed::Forward(_) | Deed::Leave(_), None) => Ok(()),
         };
-        done.err().map(|error| Fault { slot, why: error.to_string() })
+        done.err().map(|error| Fault { slot, why: error.to_string(), goes_on: false })
     }
 
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {

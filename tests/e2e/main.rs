@@ -8,6 +8,7 @@
 mod accounts;
 mod bare;
 mod firewall;
+mod forwards;
 mod host;
 mod lifecycle;
 mod moves;

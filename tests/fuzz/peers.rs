@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use culvert::engine::dataplane::around::Around;
-use culvert::engine::flows::reach::Reach;
+use culvert::engine::flows::reach::{HostAddresses, Reach};
 use culvert::engine::flows::{DATAGRAM_AT, FlowId, Flows, Limits, Request, Settings};
 use culvert::engine::packet::Owner;
 use culvert::engine::wire::icmp::Complaint;
@@ -211,7 +211,8 @@ impl World {
         let Self { rig: Rig { plane, outbox, ports, outside, now, .. }, owners, buffer, flows, .. } = self;
         buffer[DATAGRAM_AT] = *dice.pick(&[0, 129, 3]);
         let room = &mut buffer[..DATAGRAM_AT + length];
-        flows.handle_received(flow, from, room, &mut |owner, packet| {
+        let here = (&mut NoHost as &mut dyn HostAddresses, *now);
+        flows.handle_received(flow, from, room, here, &mut |owner, packet| {
             judge(owners.iter().position(|other| *other == owner).unwrap(), packet);
             plane.handle_down(owner, packet, &mut Around { outbox, ports, beyond: outside }, *now);
         });

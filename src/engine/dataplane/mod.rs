@@ -164,6 +164,11 @@ impl Dataplane {
         self.peers.named(name)
     }
 
+    /// The account in a slot.
+    pub fn account(&self, owner: Owner) -> Option<&Arc<Account>> {
+        self.peers.get(owner).map(|peer| &peer.account)
+    }
+
     /// What was dropped, and why.
     pub fn drops(&self) -> &Drops {
         &self.drops

@@ -17,6 +17,9 @@ pub struct Counters {
     pub stray: u64,
     /// Datagrams from outside that no peer had asked for.
     pub uninvited: u64,
+    /// Connections from outside to a forwarded port from where the peer could not answer them, or not tell them from
+    /// others.
+    pub unanswerable: u64,
     /// Fragments that did not come together.
     pub fragments: u64,
     /// Answers to peers for which there was no room, or that were too many.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Flows;
+use super::reach::HostAddresses;
 use super::table::{End, FlowId};
 use crate::engine::fragments::split::{self, HEADROOM};
 use crate::engine::packet::Owner;
@@ -23,10 +24,11 @@ impl Flows {
         id: FlowId,
         from: SocketAddr,
         buffer: &mut [u8],
+        (host, now): (&mut dyn HostAddresses, Instant),
         down: &mut dyn FnMut(Owner, &mut [u8]),
     ) {
         match self.table.get_mut(id).map(|flow| flow.key.protocol) {
-            Some(protocol::UDP) => self.handle_datagram(id, from, buffer, down),
+            Some(protocol::UDP) => self.handle_datagram(id, from, buffer, (host, now), down),
             Some(_) => self.handle_echo(id, from.ip(), buffer, down),
             None => {}
         }
@@ -38,15 +40,23 @@ impl Flows {
         id: FlowId,
         from: SocketAddr,
         buffer: &mut [u8],
+        (host, now): (&mut dyn HostAddresses, Instant),
         down: &mut dyn FnMut(Owner, &mut [u8]),
     ) {
         let Some(flow) = self.table.get_mut(id) else { return };
         let (owner, to) = (flow.key.owner, flow.key.source);
-        let is_invited = matches!(&flow.end, End::Udp(mapping) if mapping.has_contacted(from.ip()));
-        if !is_invited {
+        let shown = match &flow.end {
+            End::Udp(mapping) => match mapping.doors.shown_of(from) {
+                None if mapping.is_forwarded => self.admit(id, from, host, now),
+                None => mapping.known_as(from),
+                shown => shown,
+            },
+            End::Connecting(_) | End::Tcp(_) | End::Ping(_) | End::Listening | End::Closed => None,
+        };
+        let Some(from) = shown else {
             self.counters.uninvited += 1;
             return;
-        }
+        };
         let packet = &mut buffer[DATAGRAM_AT - udp::headers_len(to) - HEADROOM..];
         let payload = packet.len() - HEADROOM - udp::headers_len(to);
         if let Some(length) = udp::seal_packet(&mut packet[HEADROOM..], from, to, 64, payload) {
@@ -91,14 +101,15 @@ impl Flows {
     ) {
         let Some(flow) = self.table.get_mut(id) else { return };
         let (owner, source, of) = (flow.key.owner, flow.key.source, flow.key.protocol);
-        let is_known = match &flow.end {
-            End::Udp(mapping) => mapping.has_contacted(remote.ip()),
-            End::Ping(mapping) => mapping.has_contacted(remote.ip()),
-            End::Connecting(_) | End::Tcp(_) | End::Closed => false,
+        let shown = match &flow.end {
+            End::Udp(mapping) => mapping.known_as(remote),
+            End::Ping(mapping) => mapping.has_contacted(remote.ip()).then_some(remote),
+            End::Connecting(_) | End::Tcp(_) | End::Listening | End::Closed => None,
         };
-        if !is_known || !self.answers.may_complain(owner, now) {
-            return;
-        }
+        let Some(shown) = shown.filter(|_| self.answers.may_complain(owner, now)) else { return };
+        // on a way round it is this host that complains
+        let reporter = reporter.filter(|_| shown == remote);
+        let remote = shown;
         let sent = &sent[..sent.len().min(QUOTE_MAX)];
         let mut quoted = [0; DATAGRAM_AT + QUOTE_MAX];
         let Some(length) = rebuild(&mut quoted, of, source, remote, sent) else { return };

@@ -8,6 +8,7 @@
 mod answers;
 mod counters;
 mod deadlines;
+pub mod forwards;
 mod inbound;
 mod outbound;
 mod ping;
@@ -31,6 +32,7 @@ use smoltcp::wire::HardwareAddress;
 use self::answers::Answers;
 pub use self::counters::Counters;
 use self::deadlines::Deadlines;
+use self::forwards::Forwards;
 pub use self::inbound::DATAGRAM_AT;
 pub use self::outbound::Request;
 pub use self::settings::{Limits, Settings};
@@ -39,6 +41,7 @@ use self::table::{End, Table};
 use self::tcp::device::{Blank, SUPER_SEGMENT};
 use self::tcp::{Clock, Next, Turn};
 pub use self::tcp::{Moved, Outside};
+use crate::domain::port_forward::Transport;
 use crate::engine::fragments::gather::Fragments;
 use crate::engine::packet::Owner;
 
@@ -54,6 +57,7 @@ pub struct Flows {
     settings: Settings,
     table: Table,
     deadlines: Deadlines,
+    forwards: Forwards,
     fragments: Fragments,
     answers: Answers,
     counters: Counters,
@@ -94,6 +98,7 @@ impl Flows {
             settings,
             table: Table::new(seed),
             deadlines: Deadlines::default(),
+            forwards: Forwards::default(),
             fragments: Fragments::new(seed, timeouts::FRAGMENTS),
             answers: Answers::new(),
             counters: Counters::default(),
@@ -121,11 +126,17 @@ impl Flows {
     fn judge_again(&mut self, reach: &reach::Reach, host: &mut dyn reach::HostAddresses) {
         for id in self.table.ids(|_| true) {
             let Some(flow) = self.table.get_mut(id) else { continue };
-            let is_open = flow.key.destination.is_none_or(|to| reach.judge(to.ip(), host).is_ok());
+            let is_open = match flow.key.destination {
+                // who came in by a forwarded port was not sought by the peer
+                Some(to) if flow.forward.is_none() => {
+                    self.forwards.door(Transport::Tcp, to).is_some() || reach.judge(to.ip(), host).is_ok()
+                }
+                _ => true,
+            };
             match &mut flow.end {
                 End::Udp(mapping) => mapping.retain(|address| reach.judge(*address, host).is_ok()),
                 End::Ping(mapping) => mapping.retain(|address| reach.judge(*address, host).is_ok()),
-                End::Connecting(_) | End::Tcp(_) | End::Closed => {}
+                End::Connecting(_) | End::Tcp(_) | End::Listening | End::Closed => {}
             }
             if !is_open {
                 self.end(id, true);
@@ -133,10 +144,17 @@ impl Flows {
         }
     }
 
-    /// Ends every flow of a peer at once; it hears nothing more of them.
+    /// Ends every flow of a peer at once; it hears nothing more of them. Its forwarded ports stay.
     pub fn drop_owner(&mut self, owner: Owner) {
         for id in self.table.ids(|flow| flow.key.owner == owner) {
-            self.end(id, true);
+            match self.table.get_mut(id) {
+                Some(flow) if flow.is_listener() => {
+                    if let End::Udp(mapping) = &mut flow.end {
+                        mapping.forget();
+                    }
+                }
+                _ => self.end(id, true),
+            }
         }
         self.fragments.drop_owner(owner);
         self.answers.drop_owner(owner);
@@ -156,9 +174,14 @@ impl Flows {
         deadlines.into_iter().flatten().min()
     }
 
-    /// How many flows are open.
+    /// How many flows are open, listeners of forwarded ports left out.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.table.len().saturating_sub(self.forwards.len())
+    }
+
+    /// How many flows of this peer are open.
+    pub fn len_of(&self, owner: Owner) -> usize {
+        self.table.flows_of(owner)
     }
 
     /// Whether none is open.
@@ -177,6 +200,14 @@ impl Flows {
         if !flow.queued && matches!(flow.end, End::Tcp(_)) {
             flow.queued = true;
             self.ready.push_back(id);
+        }
+    }
+
+    /// The OS socket of a TCP flow is broken. A peer that has not answered its call yet is not waited for.
+    pub fn handle_broken(&mut self, id: FlowId) {
+        match self.table.get_mut(id) {
+            Some(flow) if flow.half_open => self.end(id, true),
+            _ => self.handle_ready(id),
         }
     }
 
@@ -213,6 +244,9 @@ impl Flows {
         let mut turn = Turn { interface: &mut self.interface, clock: self.clock, scratch, outside, down, sent: 0 };
         let next = connection.turn(id, flow.key.owner, &mut turn, now);
         let sent = turn.sent;
+        if !connection.is_calling() {
+            self.table.settle(id);
+        }
         match next {
             Next::More => self.handle_ready(id),
             Next::Wait(Some(at)) => self.deadlines.no_later_than(id.slot(), at),
@@ -227,15 +261,15 @@ impl Flows {
         let Some(flow) = self.table.get_mut(id) else { return };
         let expires = match &flow.end {
             End::Tcp(_) => return self.handle_ready(id),
-            End::Closed => return,
-            End::Connecting(_) => now,
+            End::Closed | End::Listening => return,
+            End::Connecting(_) => Some(now),
             End::Udp(mapping) => mapping.expires(),
-            End::Ping(mapping) => mapping.expires(),
+            End::Ping(mapping) => Some(mapping.expires()),
         };
-        if expires > now {
-            self.deadlines.no_later_than(slot, expires);
-        } else {
-            self.end(id, false);
+        match expires {
+            Some(expires) if expires > now => self.deadlines.no_later_than(slot, expires),
+            Some(_) => self.end(id, false),
+            None => {}
         }
     }
 

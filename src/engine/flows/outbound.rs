@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::reach::HostAddresses;
 use super::settings::buffer_len;
-use super::table::{End, FlowId, Key};
+use super::table::{End, FlowId, Key, Opens};
 use super::tcp::{Connection, HeldSyn};
 use super::{Flows, ping, timeouts, udp};
+use crate::domain::port_forward::Transport;
 use crate::engine::packet::Owner;
 use crate::engine::wire::icmp::{self, Complaint, Icmp, Kind};
 use crate::engine::wire::tcp::{self, Tcp};
@@ -125,13 +126,15 @@ impl Flows {
             self.reset(owner, view);
             return Act::Nothing;
         }
-        if !self.may_open(owner, view, true, host, now) {
+        let door = self.forwards.door(Transport::Tcp, to);
+        let may_reach = door.is_some() || self.may_reach(owner, view, host, now);
+        if !may_reach || !self.has_room(owner, view, Opens::Connection, now) {
             return Act::Nothing;
         }
-        let id = self.table.insert(key, End::Connecting(HeldSyn(view.packet().into())));
+        let id = self.table.insert(key, End::Connecting(HeldSyn(view.packet().into())), None);
         self.counters.opened += 1;
         self.deadlines.no_later_than(id.slot(), now + timeouts::TCP_TRANSITORY);
-        Act::Connect(id, to)
+        Act::Connect(id, door.unwrap_or(to))
     }
 
     /// Takes a segment of a flow that exists; `false` if the segment begins another in its place.
@@ -156,7 +159,7 @@ impl Flows {
                 self.handle_ready(id);
             }
             // a SYN again: the first one still waits
-            End::Connecting(_) | End::Udp(_) | End::Ping(_) | End::Closed => {}
+            End::Connecting(_) | End::Udp(_) | End::Ping(_) | End::Listening | End::Closed => {}
         }
         true
     }
@@ -169,13 +172,41 @@ impl Flows {
         let source = SocketAddr::new(view.source(), datagram.source_port());
         let to = SocketAddr::new(view.destination(), datagram.destination_port());
         let key = Key { owner, protocol: protocol::UDP, source, destination: None };
-        let Some(id) = self.mapping(key, view, host, now) else { return Act::Nothing };
-        let Some(End::Udp(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return Act::Nothing };
-        mapping.refresh(to, now);
-        let expires = mapping.expires();
-        self.deadlines.no_later_than(id.slot(), expires);
+        let known = self.forwarded(owner, source, to, now).or_else(|| self.table.find(&key));
+        let Some((id, real)) = self.way_of(known, to, (key, view), host, now) else { return Act::Nothing };
         let begin = view.transport().offset + crate::engine::wire::udp::HEADER;
-        Act::Datagram(id, to, begin..begin + datagram.payload().len())
+        Act::Datagram(id, real, begin..begin + datagram.payload().len())
+    }
+
+    /// By which mapping a datagram leaves, and where to; `None` where it may not go out.
+    fn way_of(
+        &mut self,
+        known: Option<FlowId>,
+        to: SocketAddr,
+        (key, view): (Key, &Ip<&[u8]>),
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Option<(FlowId, SocketAddr)> {
+        let door = self.forwards.door(Transport::Udp, to);
+        let caller = match known.and_then(|id| self.table.get_mut(id)).map(|flow| &flow.end) {
+            Some(End::Udp(mapping)) => mapping.callers.real_of(to, now),
+            _ => None,
+        };
+        let open = door.or(caller);
+        let id = self.mapping(known, (key, view), open.is_some(), host, now)?;
+        let Some(End::Udp(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return None };
+        if let Some(real) = door {
+            mapping.doors.add(udp::Pass { shown: to, real, since: now });
+        }
+        // what is open in spite of `reach` opens no other port of the same address
+        match open {
+            Some(_) => mapping.touch(to.port(), now),
+            None => mapping.refresh(to, now),
+        }
+        if let Some(expires) = mapping.expires() {
+            self.deadlines.no_later_than(id.slot(), expires);
+        }
+        Some((id, open.unwrap_or(to)))
     }
 
     fn handle_ping(&mut self, owner: Owner, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Act {
@@ -189,7 +220,8 @@ impl Flows {
         }
         let source = SocketAddr::new(view.source(), message.identifier());
         let key = Key { owner, protocol: view.transport().protocol, source, destination: None };
-        let Some(id) = self.mapping(key, view, host, now) else { return Act::Nothing };
+        let known = self.table.find(&key);
+        let Some(id) = self.mapping(known, (key, view), false, host, now) else { return Act::Nothing };
         let Some(End::Ping(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return Act::Nothing };
         mapping.refresh(view.destination(), now);
         let expires = mapping.expires();
@@ -197,19 +229,28 @@ impl Flows {
         Act::Echo(id, view.destination(), view.transport().offset..view.transport().end)
     }
 
-    /// The mapping of this key, made if there is none; `None` where the packet may not go out.
-    fn mapping(&mut self, key: Key, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Option<FlowId> {
-        if let Some(id) = self.table.find(&key) {
-            let flow = self.table.get_mut(id)?;
-            let is_known = match &flow.end {
-                End::Udp(mapping) => mapping.has_contacted(view.destination()),
-                End::Ping(mapping) => mapping.has_contacted(view.destination()),
-                End::Connecting(_) | End::Tcp(_) | End::Closed => false,
-            };
-            let may_pass = is_known || self.may_reach(key.owner, view, host, now);
-            return may_pass.then_some(id);
+    /// The mapping of a packet, made of its key if none is known; `None` where the packet may not go out. Where it goes
+    /// is open already, or is judged.
+    fn mapping(
+        &mut self,
+        known: Option<FlowId>,
+        (key, view): (Key, &Ip<&[u8]>),
+        is_open: bool,
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Option<FlowId> {
+        let is_known = match known.and_then(|id| self.table.get_mut(id)).map(|flow| &flow.end) {
+            Some(End::Udp(mapping)) => mapping.has_contacted(view.destination()),
+            Some(End::Ping(mapping)) => mapping.has_contacted(view.destination()),
+            Some(End::Connecting(_) | End::Tcp(_) | End::Listening | End::Closed) | None => false,
+        };
+        if !is_open && !is_known && !self.may_reach(key.owner, view, host, now) {
+            return None;
         }
-        if !self.may_open(key.owner, view, false, host, now) {
+        if known.is_some() {
+            return known;
+        }
+        if !self.has_room(key.owner, view, Opens::Mapping, now) {
             return None;
         }
         self.counters.opened += 1;
@@ -217,21 +258,11 @@ impl Flows {
             protocol::UDP => End::Udp(udp::Mapping::new(now)),
             _ => End::Ping(ping::Mapping::new(now)),
         };
-        Some(self.table.insert(key, end))
+        Some(self.table.insert(key, end, None))
     }
 
-    fn may_open(
-        &mut self,
-        owner: Owner,
-        view: &Ip<&[u8]>,
-        half_open: bool,
-        host: &mut dyn HostAddresses,
-        now: Instant,
-    ) -> bool {
-        if !self.may_reach(owner, view, host, now) {
-            return false;
-        }
-        let has_room = self.table.has_room(owner, half_open, &self.settings.limits);
+    fn has_room(&mut self, owner: Owner, view: &Ip<&[u8]>, opens: Opens, now: Instant) -> bool {
+        let has_room = self.table.has_room(owner, opens, &self.settings.limits);
         if !has_room {
             self.counters.exhausted += 1;
             self.complain(owner, view, Complaint::Prohibited, now);

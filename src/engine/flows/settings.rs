@@ -47,7 +47,7 @@ impl Limits {
     }
 }
 
-/// TCP connections of one peer that the outside has not answered yet.
+/// TCP connections of one peer that the outside has not answered yet, and as many that the peer has not.
 pub(super) const HALF_OPEN_OF_OWNER: usize = 256;
 
 /// How large a TCP connection's buffers are, each way, by how many connections its peer has already.

@@ -7,6 +7,7 @@ use foldhash::fast::FixedState;
 
 use super::settings::{HALF_OPEN_OF_OWNER, Limits};
 use super::{ping, tcp, udp};
+use crate::domain::port_forward::OuterPort;
 use crate::engine::packet::Owner;
 
 /// The name of a flow; one that has ended is never mistaken for another that took its place.
@@ -43,7 +44,29 @@ pub(super) struct Flow {
     pub(super) key: Key,
     /// Whether it stands in the queue of those that have something to do.
     pub(super) queued: bool,
+    /// Whether it is a TCP connection that has not been answered yet.
+    pub(super) half_open: bool,
+    /// The forwarded port that it listens on, or by which it came in.
+    pub(super) forward: Option<OuterPort>,
     pub(super) end: End,
+}
+
+impl Flow {
+    /// Whether it is a listener of a forwarded port.
+    pub(super) const fn is_listener(&self) -> bool {
+        self.forward.is_some() && !matches!(self.end, End::Tcp(_))
+    }
+}
+
+/// What is to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opens {
+    /// A mapping of UDP or pings.
+    Mapping,
+    /// A TCP connection of the peer's.
+    Connection,
+    /// A TCP connection to the peer, by a forwarded port.
+    Call,
 }
 
 /// What our end of a flow is.
@@ -57,6 +80,8 @@ pub(super) enum End {
     Udp(udp::Mapping),
     /// A mapping of pings.
     Ping(ping::Mapping),
+    /// A TCP port that leads to the peer.
+    Listening,
     /// Nothing any more: waits until the driver has closed its OS socket.
     Closed,
 }
@@ -76,6 +101,10 @@ struct Tally {
     flows: usize,
     connections: usize,
     half_open: usize,
+    /// Connections by forwarded ports, which are among the connections.
+    called: usize,
+    /// Those of them that the peer has not answered yet.
+    calling: usize,
 }
 
 #[derive(Debug, Default)]
@@ -126,6 +155,11 @@ impl Table {
         self.slots.len() - self.free.len()
     }
 
+    /// How many flows this peer has, listeners left out.
+    pub(super) fn flows_of(&self, owner: Owner) -> usize {
+        self.tallies.get(owner.index()).map_or(0, |tally| tally.flows)
+    }
+
     /// How many TCP connections this peer has.
     pub(super) fn connections_of(&self, owner: Owner) -> usize {
         self.tallies.get(owner.index()).map_or(0, |tally| tally.connections)
@@ -134,55 +168,75 @@ impl Table {
     /// Whether one more flow of this kind is within the bounds.
     ///
     /// Nobody may have more than is still free: however many peers take all they can get, one share is left for those
-    /// that have little (the dynamic threshold of Choudhury and Hahne, 1998).
-    pub(super) fn has_room(&self, owner: Owner, half_open: bool, limits: &Limits) -> bool {
+    /// that have little (the dynamic threshold of Choudhury and Hahne, 1998). Strangers who call take no more than half of
+    /// what a peer may have, so that they cannot keep it from speaking itself.
+    pub(super) fn has_room(&self, owner: Owner, opens: Opens, limits: &Limits) -> bool {
         let tally = self.tallies.get(owner.index()).copied().unwrap_or_default();
         let free = limits.flows.saturating_sub(self.len());
-        tally.flows < free.min(limits.flows_of_owner) && !(half_open && tally.half_open >= HALF_OPEN_OF_OWNER)
+        let is_within = match opens {
+            Opens::Mapping => true,
+            Opens::Connection => tally.half_open < HALF_OPEN_OF_OWNER,
+            Opens::Call => tally.calling < HALF_OPEN_OF_OWNER && tally.called < limits.flows_of_owner.div_ceil(2),
+        };
+        is_within && tally.flows < free.min(limits.flows_of_owner)
     }
 
-    /// Adds a flow; the caller has asked [`Self::has_room`].
-    pub(super) fn insert(&mut self, key: Key, end: End) -> FlowId {
+    /// Adds a flow; the caller has asked [`Self::has_room`]. Listeners are the operator's and count to no peer.
+    pub(super) fn insert(&mut self, key: Key, end: End, forward: Option<OuterPort>) -> FlowId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
+        let half_open = matches!(end, End::Connecting(_) | End::Tcp(_));
+        let flow = Flow { key, queued: false, half_open, forward, end };
         let tally = self.tally(key.owner);
-        tally.flows += 1;
-        if matches!(end, End::Connecting(_)) {
-            tally.connections += 1;
-            tally.half_open += 1;
+        tally.flows += usize::from(!flow.is_listener());
+        tally.connections += usize::from(half_open);
+        if half_open && forward.is_some() {
+            tally.called += 1;
+            tally.calling += 1;
+        } else {
+            tally.half_open += usize::from(half_open);
         }
         let slot = &mut self.slots[index as usize];
-        slot.flow = Some(Flow { key, queued: false, end });
+        slot.flow = Some(flow);
         let id = FlowId { index, generation: slot.generation };
         self.keys.insert(key, id);
         id
     }
 
-    /// The connection stands: it is half open no longer.
+    /// The OS's connection stands: the peer is answered.
     pub(super) fn establish(&mut self, id: FlowId, connection: Box<tcp::Connection>) {
         let Some(flow) = self.get_mut(id) else { return };
         flow.end = End::Tcp(connection);
-        let owner = flow.key.owner;
-        self.tally(owner).half_open -= 1;
+        self.settle(id);
+    }
+
+    /// The connection has been answered: it is half open no longer.
+    pub(super) fn settle(&mut self, id: FlowId) {
+        let Some(flow) = self.get_mut(id).filter(|flow| flow.half_open) else { return };
+        flow.half_open = false;
+        let (owner, is_call) = (flow.key.owner, flow.forward.is_some());
+        let tally = self.tally(owner);
+        *(if is_call { &mut tally.calling } else { &mut tally.half_open }) -= 1;
     }
 
     /// Ends a flow: packets do not find it any more, and its place is free once [`Self::poll_closed`] has named it.
     pub(super) fn close(&mut self, id: FlowId, abort: bool) {
+        self.settle(id);
         let Some(flow) = self.get_mut(id) else { return };
-        let (key, end) = (flow.key, std::mem::replace(&mut flow.end, End::Closed));
+        let (key, is_listener, is_call) = (flow.key, flow.is_listener(), flow.forward.is_some());
+        let end = std::mem::replace(&mut flow.end, End::Closed);
         let tally = self.tally(key.owner);
         match end {
             End::Closed => return,
-            End::Connecting(_) => {
+            End::Connecting(_) | End::Tcp(_) => {
                 tally.connections -= 1;
-                tally.half_open -= 1;
+                tally.called -= usize::from(is_call);
             }
-            End::Tcp(_) => tally.connections -= 1,
-            End::Udp(_) | End::Ping(_) => {}
+            End::Udp(_) | End::Ping(_) | End::Listening => {}
         }
-        tally.flows -= 1;
+        tally.flows -= usize::from(!is_listener);
         self.keys.remove(&key);
         self.closed.push(Closed { flow: id, abort });
     }

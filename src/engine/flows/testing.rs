@@ -209,6 +209,15 @@ impl Client {
         self.sockets.insert(port, (sockets, handle));
     }
 
+    /// Waits at this port for whoever calls.
+    pub(crate) fn listen(&mut self, port: u16) {
+        let mut socket = Socket::new(SocketBuffer::new(vec![0; 1 << 18]), SocketBuffer::new(vec![0; 1 << 18]));
+        socket.listen(port).expect("a fresh socket");
+        let mut sockets = SocketSet::new(Vec::new());
+        let handle = sockets.add(socket);
+        self.sockets.insert(port, (sockets, handle));
+    }
+
     /// The socket of this port.
     pub(crate) fn socket(&mut self, port: u16) -> &mut Socket<'static> {
         let (sockets, handle) = self.sockets.get_mut(&port).expect("dialled");
@@ -298,6 +307,11 @@ impl World {
     pub(crate) fn dial(&mut self, port: u16, to: &str) {
         self.client.dial(port, to.parse().expect("an address"));
         self.poll_client(port);
+    }
+
+    /// The peer waits at this port.
+    pub(crate) fn listen(&mut self, port: u16) {
+        self.client.listen(port);
     }
 
     /// The peer's socket of this port.

@@ -1,7 +1,7 @@
 //! UDP mappings: one OS socket for each address and port of a peer, whatever it speaks to (RFC 4787, REQ-1).
 //!
 //! Answers come in from addresses that the peer has spoken to, any port of theirs (REQ-8), and only what the peer sends
-//! keeps a mapping alive (REQ-6).
+//! keeps a mapping alive (REQ-6). A forwarded port is a mapping that lives on its own and lets everybody in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -19,17 +19,40 @@ pub(super) struct Mapping {
     contacts: Contacts,
     only_dns: bool,
     expires: Instant,
+    /// Whether a forwarded port leads here.
+    pub(super) is_forwarded: bool,
+    /// Who called at the forwarded port and may be answered though `reach` refuses it.
+    pub(super) callers: Passes,
+    /// Forwarded ports of ours that the peer has spoken to.
+    pub(super) doors: Passes,
 }
 
 impl Mapping {
     pub(super) fn new(now: Instant) -> Self {
-        Self { contacts: Contacts::default(), only_dns: true, expires: now }
+        Self {
+            contacts: Contacts::default(),
+            only_dns: true,
+            expires: now,
+            is_forwarded: false,
+            callers: Passes::default(),
+            doors: Passes::default(),
+        }
     }
 
-    /// The peer speaks to this address.
+    /// The mapping of a forwarded port.
+    pub(super) fn forwarded(now: Instant) -> Self {
+        Self { is_forwarded: true, ..Self::new(now) }
+    }
+
+    /// The peer speaks to this address, which it may.
     pub(super) fn refresh(&mut self, remote: SocketAddr, now: Instant) {
         self.contacts.add(remote.ip());
-        self.only_dns &= remote.port() == DNS;
+        self.touch(remote.port(), now);
+    }
+
+    /// The peer speaks to this port.
+    pub(super) fn touch(&mut self, port: u16, now: Instant) {
+        self.only_dns &= port == DNS;
         self.expires = now + if self.only_dns { timeouts::UDP_DNS } else { timeouts::UDP };
     }
 
@@ -38,13 +61,71 @@ impl Mapping {
         self.contacts.contains(remote)
     }
 
+    /// What the peer knows the remote as, if the peer has spoken to it.
+    pub(super) fn known_as(&self, remote: SocketAddr) -> Option<SocketAddr> {
+        let passes = self.doors.shown_of(remote).or_else(|| self.callers.shown_of(remote));
+        passes.or_else(|| self.contacts.contains(remote.ip()).then_some(remote))
+    }
+
     /// Forgets the addresses that `keep` does not pick.
     pub(super) fn retain(&mut self, keep: impl FnMut(&IpAddr) -> bool) {
         self.contacts.retain(keep);
     }
 
-    pub(super) fn expires(&self) -> Instant {
-        self.expires
+    /// Forgets everybody.
+    pub(super) fn forget(&mut self) {
+        *self = Self::forwarded(self.expires);
+    }
+
+    /// When it ends; a forwarded one does not end by itself.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        (!self.is_forwarded).then_some(self.expires)
+    }
+}
+
+/// A remote that may be spoken to, to the port, though `reach` refuses its address.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pass {
+    /// What the peer knows it as.
+    pub(super) shown: SocketAddr,
+    /// What the OS knows it as.
+    pub(super) real: SocketAddr,
+    /// When it was granted last.
+    pub(super) since: Instant,
+}
+
+/// Passes; beyond a bound, the one granted first is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Passes {
+    known: Vec<Pass>,
+    next: usize,
+}
+
+impl Passes {
+    pub(super) fn add(&mut self, pass: Pass) {
+        if let Some(known) = self.known.iter_mut().find(|known| known.real == pass.real) {
+            *known = pass;
+        } else if self.known.len() < CONTACTS_MAX {
+            self.known.push(pass);
+        } else {
+            self.known[self.next] = pass;
+            self.next = (self.next + 1) % CONTACTS_MAX;
+        }
+    }
+
+    /// Where the OS is to send what the peer sends there; a pass that was not granted for long is none.
+    pub(super) fn real_of(&self, shown: SocketAddr, now: Instant) -> Option<SocketAddr> {
+        let mut passes = self.known.iter().filter(|pass| pass.shown == shown);
+        passes.find(|pass| now.saturating_duration_since(pass.since) < timeouts::UDP).map(|pass| pass.real)
+    }
+
+    pub(super) fn shown_of(&self, real: SocketAddr) -> Option<SocketAddr> {
+        self.known.iter().find(|pass| pass.real == real).map(|pass| pass.shown)
+    }
+
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Pass) -> bool) {
+        self.known.retain(keep);
+        self.next = 0;
     }
 }
 

@@ -47,7 +47,17 @@ impl DatagramSocket {
     /// # Errors
     /// The kernel's; of pings, where `net.ipv4.ping_group_range` does not name our group.
     pub fn open(carries: Carries, v6: bool) -> io::Result<Self> {
-        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+        let any: IpAddr = if v6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        Self::bind(carries, SocketAddr::new(any, 0))
+    }
+
+    /// Opens a socket at this address and port, of its family alone.
+    ///
+    /// # Errors
+    /// The kernel's, above all `AddrInUse`.
+    pub fn bind(carries: Carries, at: SocketAddr) -> io::Result<Self> {
+        let v6 = at.is_ipv6();
+        let domain = Domain::for_address(at);
         let protocol = match (carries, v6) {
             (Carries::Udp, _) => Protocol::UDP,
             (Carries::Ping, false) => Protocol::ICMPV4,
@@ -55,13 +65,10 @@ impl DatagramSocket {
         };
         let socket = Socket::new(domain, Type::DGRAM, Some(protocol))?;
         socket.set_nonblocking(true)?;
-        let any: SocketAddr = if v6 {
+        if v6 {
             socket.set_only_v6(true)?;
-            (Ipv6Addr::UNSPECIFIED, 0).into()
-        } else {
-            (Ipv4Addr::UNSPECIFIED, 0).into()
-        };
-        socket.bind(&any.into())?;
+        }
+        socket.bind(&at.into())?;
         if v6 {
             setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
         } else {

@@ -1,12 +1,13 @@
-//! A TCP connection outwards, non-blocking.
+//! TCP connections outwards and from outside, non-blocking.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use socket2::SockRef;
+use nix::errno::Errno;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::fault::{self, Fault};
 
@@ -49,7 +50,11 @@ impl Connection {
     /// # Errors
     /// Why it cannot even begin.
     pub fn open(to: SocketAddr, registry: &Registry, token: Token) -> Result<Self, Fault> {
-        let mut stream = TcpStream::connect(to).map_err(|error| fault::of(&error))?;
+        let stream = TcpStream::connect(to).map_err(|error| fault::of(&error))?;
+        Self::register(stream, registry, token)
+    }
+
+    fn register(mut stream: TcpStream, registry: &Registry, token: Token) -> Result<Self, Fault> {
         // the peer's own stack has decided what to send when; failure costs a little delay and nothing else
         let _ = stream.set_nodelay(true);
         let _ = SockRef::from(&stream).set_keepalive(true);
@@ -122,6 +127,89 @@ impl Connection {
     /// Ends the connection at once: what waits is thrown away and the far end gets a reset.
     pub fn abort(self) {
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// A port that takes connections.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+/// Connections that the kernel makes before they are taken in; it grants what its own limit allows.
+const BACKLOG: i32 = 1_024;
+
+/// What became of taking a connection in.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Somebody.
+    Caller(Caller),
+    /// One who has gone again.
+    Gone,
+    /// Nobody waits.
+    Nobody,
+    /// Somebody waits, but there is no descriptor or no memory for a connection.
+    Exhausted,
+}
+
+/// A connection that has come in.
+#[derive(Debug)]
+pub struct Caller {
+    stream: TcpStream,
+    remote: SocketAddr,
+}
+
+impl Listener {
+    /// Opens the port at this address, of its family alone.
+    ///
+    /// # Errors
+    /// The kernel's, above all `AddrInUse`.
+    pub fn open(at: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))?;
+        if at.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        // connections of an earlier listener that are waited out do not keep the port
+        socket.set_reuse_address(true)?;
+        socket.bind(&at.into())?;
+        socket.listen(BACKLOG)?;
+        let mut listener = TcpListener::from_std(socket.into());
+        registry.register(&mut listener, token, Interest::READABLE)?;
+        Ok(Self(listener))
+    }
+
+    /// Takes in one connection.
+    pub fn accept(&self) -> Accepted {
+        let error = match self.0.accept() {
+            Ok((stream, remote)) => return Accepted::Caller(Caller { stream, remote }),
+            Err(error) => error,
+        };
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EAGAIN) => Accepted::Nobody,
+            Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM) => Accepted::Exhausted,
+            // accept(2): errors of the new connection's network count as its own
+            _ => Accepted::Gone,
+        }
+    }
+}
+
+impl Caller {
+    /// Where it comes from.
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Resets it.
+    pub fn refuse(self) {
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Makes a connection of it, which stands.
+    ///
+    /// # Errors
+    /// Why the kernel does not tell its readiness; the connection is closed.
+    pub fn connection(self, registry: &Registry, token: Token) -> Result<Connection, Fault> {
+        let mut connection = Connection::register(self.stream, registry, token)?;
+        (connection.readable, connection.writable) = (true, true);
+        Ok(connection)
     }
 }
 

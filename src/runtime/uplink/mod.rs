@@ -4,6 +4,7 @@
 //! sockets in their name. `tun` ([`packets`]) writes whole packets to a TUN device, which the kernel routes.
 
 mod host;
+mod listeners;
 pub(super) mod packets;
 mod sockets;
 mod table;
@@ -11,3 +12,5 @@ mod table;
 mod tests;
 
 pub use sockets::{Settings, SocketsUplink};
+
+pub use crate::engine::flows::forwards::{Door, Forward, Forwarding};

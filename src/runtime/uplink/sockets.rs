@@ -12,6 +12,7 @@ use tracing::warn;
 use super::host::Host;
 use super::table::{Socket, Sockets, Unsent, portless};
 pub use crate::engine::flows::Settings;
+use crate::engine::flows::reach::HostAddresses;
 use crate::engine::flows::{Counters, DATAGRAM_AT, FlowId, Flows, Limits, Request};
 use crate::engine::packet::Owner;
 use crate::engine::wire::icmp::Complaint;
@@ -34,14 +35,18 @@ const QUOTED: usize = 64;
 /// The uplink of one server's peers that opens ordinary sockets.
 #[derive(Debug)]
 pub struct SocketsUplink {
-    flows: Flows,
-    sockets: Sockets,
-    host: Host,
+    pub(super) flows: Flows,
+    pub(super) sockets: Sockets,
+    pub(super) host: Host,
     /// Datagram sockets that may have something to read.
     ready: VecDeque<FlowId>,
+    /// Listeners that somebody may have connected to.
+    pub(super) called: VecDeque<FlowId>,
+    /// Until when nobody is taken in.
+    pub(super) pause: Option<Instant>,
     buffer: Vec<u8>,
     /// When the uplink was last told the time.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl SocketsUplink {
@@ -55,6 +60,8 @@ impl SocketsUplink {
             sockets: Sockets::new(registry, tokens),
             host: Host::new(now),
             ready: VecDeque::new(),
+            called: VecDeque::new(),
+            pause: None,
             buffer: vec![0; DATAGRAM_AT + DATAGRAM_MAX],
             now,
         }
@@ -101,7 +108,16 @@ impl SocketsUplink {
             }
             Some(Socket::Tcp(connection)) => {
                 connection.note(readable, writable, error);
-                self.flows.handle_ready(flow);
+                if error {
+                    self.flows.handle_broken(flow);
+                } else {
+                    self.flows.handle_ready(flow);
+                }
+            }
+            Some(Socket::Listening { queued: true, .. }) | None => {}
+            Some(Socket::Listening { queued, .. }) => {
+                *queued = true;
+                self.called.push_back(flow);
             }
             Some(Socket::Datagrams { queued, .. }) => {
                 if !std::mem::replace(queued, true) {
@@ -111,7 +127,6 @@ impl SocketsUplink {
                     self.hear_complaints(flow);
                 }
             }
-            None => {}
         }
     }
 
@@ -119,6 +134,7 @@ impl SocketsUplink {
     pub fn turn(&mut self, now: Instant, down: &mut dyn FnMut(Owner, &mut [u8])) {
         self.now = now;
         self.close_ended();
+        self.take_callers();
         self.read_datagrams(down);
         self.flows.turn(&mut self.sockets, now, down);
         self.close_ended();
@@ -129,10 +145,10 @@ impl SocketsUplink {
         if !self.ready.is_empty() {
             return Some(self.now);
         }
-        self.flows.poll_deadline(self.now)
+        [self.flows.poll_deadline(self.now), self.callers_due()].into_iter().flatten().min()
     }
 
-    /// Ends every flow of a peer at once.
+    /// Ends every flow of a peer at once; its forwarded ports stay.
     pub fn drop_owner(&mut self, owner: Owner) {
         self.flows.drop_owner(owner);
         self.close_ended();
@@ -214,13 +230,14 @@ impl SocketsUplink {
                 return bytes;
             };
             bytes += length;
-            self.flows.handle_received(flow, from, &mut self.buffer[..DATAGRAM_AT + length], down);
+            let here = (self.host.at(self.now) as &mut dyn HostAddresses, self.now);
+            self.flows.handle_received(flow, from, &mut self.buffer[..DATAGRAM_AT + length], here, down);
         }
         self.ready.push_back(flow);
         bytes
     }
 
-    fn close_ended(&mut self) {
+    pub(super) fn close_ended(&mut self) {
         while let Some(closed) = self.flows.poll_closed() {
             self.sockets.close(closed);
         }

@@ -6,10 +6,12 @@ use std::ops::Range;
 
 use mio::{Registry, Token};
 
+use crate::domain::port_forward::Transport;
+use crate::engine::flows::forwards::Listen;
 use crate::engine::flows::{Closed, FlowId, Moved, Outside};
 use crate::runtime::os::datagram::{Carries, Complaint, DatagramSocket};
 use crate::runtime::os::fault::{self, Fault};
-use crate::runtime::os::tcp::{Connection, Progress};
+use crate::runtime::os::tcp::{Caller, Connection, Listener, Progress};
 
 /// The socket of one flow.
 #[derive(Debug)]
@@ -23,6 +25,13 @@ pub(super) enum Socket {
         /// The socket.
         socket: DatagramSocket,
         /// Whether it stands in the queue of those to be read.
+        queued: bool,
+    },
+    /// A TCP port that leads to a peer.
+    Listening {
+        /// The socket.
+        listener: Listener,
+        /// Whether it stands in the queue of those that somebody may have connected to.
         queued: bool,
     },
 }
@@ -63,7 +72,7 @@ impl Sockets {
         if let Some(Some((of, socket))) = self.entries.get_mut(flow.index()).map(Option::take) {
             let socket = match socket {
                 Socket::Connecting(connection) => Socket::Tcp(connection),
-                other @ (Socket::Tcp(_) | Socket::Datagrams { .. }) => other,
+                other @ (Socket::Tcp(_) | Socket::Datagrams { .. } | Socket::Listening { .. }) => other,
             };
             self.put(of, socket);
         }
@@ -99,8 +108,32 @@ impl Sockets {
         let Some((_, socket)) = self.entries[closed.flow.index()].take() else { return };
         match socket {
             Socket::Tcp(connection) if closed.abort => connection.abort(),
-            Socket::Connecting(_) | Socket::Tcp(_) | Socket::Datagrams { .. } => {}
+            Socket::Connecting(_) | Socket::Tcp(_) | Socket::Datagrams { .. } | Socket::Listening { .. } => {}
         }
+    }
+
+    /// Opens a forwarded port.
+    pub(super) fn listen(&mut self, listen: &Listen) -> io::Result<()> {
+        let token = self.token(listen.flow);
+        let socket = match listen.protocol {
+            Transport::Tcp => {
+                Socket::Listening { listener: Listener::open(listen.at, &self.registry, token)?, queued: false }
+            }
+            Transport::Udp => {
+                let mut socket = DatagramSocket::bind(Carries::Udp, listen.at)?;
+                socket.register(&self.registry, token)?;
+                Socket::Datagrams { socket, queued: false }
+            }
+        };
+        self.put(listen.flow, socket);
+        Ok(())
+    }
+
+    /// Takes in a connection that came from outside.
+    pub(super) fn adopt(&mut self, flow: FlowId, caller: Caller) -> Result<(), Fault> {
+        let connection = caller.connection(&self.registry, self.token(flow))?;
+        self.put(flow, Socket::Tcp(connection));
+        Ok(())
     }
 
     fn open(&mut self, flow: FlowId, carries: Carries, v6: bool) -> io::Result<()> {
@@ -124,7 +157,7 @@ impl Sockets {
     fn connection(&mut self, flow: FlowId) -> Option<&mut Connection> {
         match self.get_mut(flow)? {
             Socket::Tcp(connection) => Some(connection),
-            Socket::Connecting(_) | Socket::Datagrams { .. } => None,
+            Socket::Connecting(_) | Socket::Datagrams { .. } | Socket::Listening { .. } => None,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use culvert::engine::dataplane::Dataplane;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::flows::reach::HostAddresses;
 use culvert::engine::flows::{DATAGRAM_AT, FlowId, Flows, Request};
 use culvert::engine::outbox::Outbox;
 use culvert::engine::packet::{Offload, Owner};
@@ -80,7 +81,8 @@ impl Whole {
             let Self { rig: Rig { dataplane, outbox, now, .. }, world, stopwatch, .. } = whole;
             stopwatch.time(|| {
                 for _ in 0..BATCH {
-                    world.flows.handle_received(flow, from, &mut buffer, &mut |owner, packet| {
+                    let here = (&mut NoHost as &mut dyn HostAddresses, now.0);
+                    world.flows.handle_received(flow, from, &mut buffer, here, &mut |owner, packet| {
                         rig::down(dataplane, owner, packet, outbox, now.0);
                     });
                 }

@@ -9,6 +9,7 @@ mod recovery;
 mod ring;
 mod segments;
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use smoltcp::iface::{Interface, PollResult, SocketHandle, SocketSet};
@@ -123,18 +124,39 @@ impl Clock {
     }
 }
 
+fn socket(buffer: usize) -> Socket<'static> {
+    // zeroed memory of this size comes from the kernel untouched: it is not there until bytes lie in it
+    let mut socket = Socket::new(SocketBuffer::new(vec![0; buffer]), SocketBuffer::new(vec![0; buffer]));
+    socket.set_nagle_enabled(false);
+    socket.set_ack_delay(Some(timeouts::TCP_ACK_DELAY.into()));
+    socket.set_congestion_control(CongestionControl::Cubic);
+    socket.set_timeout(Some(timeouts::TCP_TRANSITORY.into()));
+    socket.set_keep_alive(Some(timeouts::TCP_KEEP_ALIVE.into()));
+    socket
+}
+
 impl Connection {
     /// A connection that has not seen its SYN yet, with buffers of so many bytes each way.
     pub(super) fn new(port: u16, buffer: usize, now: Instant) -> Self {
-        // zeroed memory of this size comes from the kernel untouched: it is not there until bytes lie in it
-        let mut socket = Socket::new(SocketBuffer::new(vec![0; buffer]), SocketBuffer::new(vec![0; buffer]));
-        socket.set_nagle_enabled(false);
-        socket.set_ack_delay(Some(timeouts::TCP_ACK_DELAY.into()));
-        socket.set_congestion_control(CongestionControl::Cubic);
-        socket.set_timeout(Some(timeouts::TCP_TRANSITORY.into()));
-        socket.set_keep_alive(Some(timeouts::TCP_KEEP_ALIVE.into()));
+        let mut socket = socket(buffer);
         // cannot fail: the socket is new, and a port of 0 has been refused
         let _ = socket.listen(port);
+        Self::of(socket, buffer, now)
+    }
+
+    /// A connection that calls the peer at its end `to` in the name of `from`; `None` where one of them has no port.
+    pub(super) fn call(
+        interface: &mut Interface,
+        (from, to): (SocketAddr, SocketAddr),
+        buffer: usize,
+        now: Instant,
+    ) -> Option<Self> {
+        let mut socket = socket(buffer);
+        socket.connect(interface.context(), to, from).ok()?;
+        Some(Self::of(socket, buffer, now))
+    }
+
+    fn of(socket: Socket<'static>, buffer: usize, now: Instant) -> Self {
         let mut sockets = SocketSet::new(Vec::with_capacity(1));
         let handle = sockets.add(socket);
         Self {
@@ -149,6 +171,12 @@ impl Connection {
             heard: now,
             transitory: Some(now),
         }
+    }
+
+    /// Whether the peer has not answered the call yet.
+    pub(super) fn is_calling(&self) -> bool {
+        let state = self.sockets.get::<Socket<'_>>(self.handle).state();
+        matches!(state, State::SynSent | State::SynReceived)
     }
 
     fn socket(&mut self) -> &mut Socket<'static> {

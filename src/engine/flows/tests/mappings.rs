@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::engine::flows::reach::tests::Host;
 use crate::engine::flows::testing::{OWN, PEER, World, ip, pattern};
 use crate::engine::flows::{DATAGRAM_AT, FlowId, Request};
 use crate::engine::fragments::split;
@@ -10,7 +11,7 @@ use crate::engine::wire::icmp::{self, Complaint, Echo, Icmp, Kind};
 use crate::engine::wire::udp::Udp;
 use crate::engine::wire::{Ip, protocol, udp};
 
-fn datagram(from: &str, to: &str, load: &[u8]) -> Vec<u8> {
+pub(super) fn datagram(from: &str, to: &str, load: &[u8]) -> Vec<u8> {
     let mut packet = vec![0; 48 + load.len()];
     let length = udp::write_packet(&mut packet, from.parse().unwrap(), to.parse().unwrap(), 64, load).unwrap();
     packet.truncate(length);
@@ -26,7 +27,7 @@ fn ping(from: &str, to: &str, identifier: u16, sequence: u16, load: &[u8]) -> Ve
     packet
 }
 
-fn sends(world: &mut World, packet: &[u8]) -> Option<(FlowId, SocketAddr, Vec<u8>)> {
+pub(super) fn sends(world: &mut World, packet: &[u8]) -> Option<(FlowId, SocketAddr, Vec<u8>)> {
     match world.send(packet) {
         Request::Datagram { flow, to, payload } => Some((flow, to, payload.to_vec())),
         Request::Nothing => None,
@@ -34,14 +35,21 @@ fn sends(world: &mut World, packet: &[u8]) -> Option<(FlowId, SocketAddr, Vec<u8
     }
 }
 
-fn receives(world: &mut World, flow: FlowId, from: &str, load: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn receives(world: &mut World, flow: FlowId, from: &str, load: &[u8]) -> Vec<Vec<u8>> {
     let mut buffer = vec![0; DATAGRAM_AT + load.len()];
     buffer[DATAGRAM_AT..].copy_from_slice(load);
     let mut got = Vec::new();
-    world.flows.handle_datagram(flow, from.parse().unwrap(), &mut buffer, &mut |owner, packet| {
-        assert_eq!(owner, PEER);
-        got.push(packet.to_vec());
-    });
+    let mut host = Host(vec![ip(OWN)]);
+    world.flows.handle_datagram(
+        flow,
+        from.parse().unwrap(),
+        &mut buffer,
+        (&mut host, world.now),
+        &mut |owner, packet| {
+            assert_eq!(owner, PEER);
+            got.push(packet.to_vec());
+        },
+    );
     got
 }
 

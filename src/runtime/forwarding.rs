@@ -1,0 +1,76 @@
+//! A room's port forwards on the uplink that ends flows itself: kept as they ought to be, whoever comes and goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::os::door::{outward_address, outward_address_of};
+use super::uplink::{Door, Forward, Forwarding, SocketsUplink};
+use crate::domain::port_forward::{OuterPort, PortForward};
+use crate::engine::dataplane::Dataplane;
+
+/// How long until a port that could not be opened is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// What ought to be forwarded.
+#[derive(Debug, Default)]
+pub(super) struct Forwards {
+    wanted: Arc<BTreeMap<OuterPort, PortForward>>,
+    /// What other servers forward, and this one at other workers.
+    others: Vec<Door>,
+    /// When a port that could not be opened is tried again.
+    again: Option<Instant>,
+    /// Whether the uplink has been told of any.
+    told: bool,
+}
+
+impl Forwards {
+    /// From now on these ought to be.
+    pub(super) fn want(&mut self, wanted: Arc<BTreeMap<OuterPort, PortForward>>) {
+        self.wanted = wanted;
+    }
+
+    /// From now on these are the others'.
+    pub(super) fn know(&mut self, others: &[Door]) {
+        self.others.clear();
+        self.others.extend_from_slice(others);
+    }
+
+    /// When [`Self::settle`] wants to be called.
+    pub(super) fn poll_deadline(&self) -> Option<Instant> {
+        self.again
+    }
+
+    /// Has the uplink listen for the clients that live here; what could not be opened, for people.
+    pub(super) fn settle(&mut self, plane: &Dataplane, uplink: &mut SocketsUplink, now: Instant) -> Vec<String> {
+        if self.wanted.is_empty() && self.others.is_empty() && !self.told {
+            return Vec::new();
+        }
+        let faults = uplink.set_forwards(&self.forwarding(plane), now);
+        self.told = true;
+        self.again = (!faults.is_empty()).then(|| now + TRY_AGAIN);
+        faults
+    }
+
+    fn forwarding(&self, plane: &Dataplane) -> Forwarding {
+        let server = plane.server();
+        let here = |forward: &PortForward| {
+            let owner = plane.owner(&forward.to_peer)?;
+            let account = plane.account(owner).filter(|account| account.enabled)?;
+            let to_v6 = account.address_ipv6.filter(|_| server.ipv6);
+            Some(Forward { outer: forward.outer, owner, to: account.address, to_v6, to_port: forward.to_port })
+        };
+        // the host's first address stands for all; a further one, for which another server may forward the same port, for
+        // itself
+        let first = outward_address();
+        let bind = Some(server.external_ip).filter(|external| Some(*external) != first);
+        let mut external = vec![server.external_ip];
+        external.extend(outward_address_of(true).filter(|_| bind.is_none()));
+        Forwarding {
+            forwards: self.wanted.values().filter_map(here).collect(),
+            bind,
+            external,
+            others: self.others.clone(),
+        }
+    }
+}
