@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::network::{FirewallCommand, ForwardCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -29,6 +30,7 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the process")]
 pub enum Command {
     /// Run the appliance
     #[command(after_help = keys_help())]
@@ -41,6 +43,12 @@ pub enum Command {
     /// Look after accounts: a client each
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Look after the firewall: settings, policies and rules
+    #[command(subcommand)]
+    Firewall(FirewallCommand),
+    /// Look after ports of a server's external address that lead to its clients
+    #[command(subcommand)]
+    Forward(ForwardCommand),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -161,6 +169,12 @@ pub struct ServerFields {
     /// Mbit/s from a new client, 0 for no limit
     #[arg(long, value_name = "MBIT")]
     pub upload: Option<String>,
+    /// Mbit/s towards all its clients together, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub limit_download: Option<String>,
+    /// Mbit/s from all its clients together, 0 for no limit
+    #[arg(long, value_name = "MBIT")]
+    pub limit_upload: Option<String>,
 }
 
 /// What to do with accounts.
@@ -205,6 +219,11 @@ pub enum AccountCommand {
     },
     /// Print the client file
     Config {
+        /// The account's name.
+        name: String,
+    },
+    /// List its open connections
+    Connections {
         /// The account's name.
         name: String,
     },
@@ -279,6 +298,8 @@ impl Arguments {
             | Command::Server(_)
             | Command::Account(_)
             | Command::Access(_)
+            | Command::Firewall(_)
+            | Command::Forward(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

@@ -7,6 +7,7 @@
 pub mod args;
 mod client;
 pub mod greeting;
+mod network;
 pub mod output;
 mod request;
 mod table;
@@ -92,6 +93,8 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Server(_)
         | Command::Account(_)
         | Command::Access(_)
+        | Command::Firewall(_)
+        | Command::Forward(_)
         | Command::Completions { .. } => None,
     };
     match bare {

@@ -1,6 +1,7 @@
 //! From a command to a request of the API: which path, which fields.
 
 use super::args::{AccessCommand, AccountCommand, AccountFields, Command, ServerCommand, ServerFields, Switch};
+use super::network::{FirewallCommand, FirewallFields, ForwardCommand, RuleCommand};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub(super) const SERVERS: &str = "/api/v1/wireguard";
 
 const ACCOUNTS: &str = "/api/v1/account";
 const ACCESS: &str = "/local/v1/access";
+const FIREWALL: &str = "/api/v1/firewall/conf";
+const RULES: &str = "/api/v1/firewall/rules/filter";
 
 /// The request that a command stands for; `serve` and `completions` stand for none.
 pub(super) fn call(command: &Command) -> Option<Call> {
@@ -43,6 +46,8 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Server(command) => Some(server(command)),
         Command::Account(command) => Some(account(command)),
         Command::Access(command) => Some(access(command)),
+        Command::Firewall(command) => Some(firewall(command)),
+        Command::Forward(command) => Some(forward(command)),
     }
 }
 
@@ -78,6 +83,8 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
         ("keep_alive", fields.keep_alive.clone()),
         ("b_download", fields.download.clone()),
         ("b_upload", fields.upload.clone()),
+        ("limit_download", fields.limit_download.clone()),
+        ("limit_upload", fields.limit_upload.clone()),
     ]
 }
 
@@ -104,6 +111,7 @@ fn account(command: &AccountCommand) -> Call {
         AccountCommand::Show { name } => Call::get(below(ACCOUNTS, name)),
         AccountCommand::Edit { name, fields } => Call::with_form("PUT", below(ACCOUNTS, name), account_form(fields)),
         AccountCommand::Remove { name } => Call::delete(below(ACCOUNTS, name)),
+        AccountCommand::Connections { name } => Call::get(below(ACCOUNTS, name) + "/connections"),
         AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
         AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
         AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
@@ -127,6 +135,60 @@ fn access(command: &AccessCommand) -> Call {
         }
         AccessCommand::List => Call::get(ACCESS),
         AccessCommand::Remove { label } => Call::delete(below(ACCESS, label)),
+    }
+}
+
+fn firewall(command: &FirewallCommand) -> Call {
+    match command {
+        FirewallCommand::Show => Call::get(FIREWALL),
+        FirewallCommand::Set(fields) => Call::with_form("PUT", FIREWALL, firewall_form(fields)),
+        FirewallCommand::Rules => Call::get(RULES),
+        FirewallCommand::Rule(RuleCommand::Remove { name }) => Call::delete(below(RULES, name)),
+        FirewallCommand::Rule(rule) => add_rule(rule),
+    }
+}
+
+fn firewall_form(fields: &FirewallFields) -> Vec<(&'static str, Option<String>)> {
+    vec![
+        ("internal_traffic", fields.internal_traffic.map(flag)),
+        ("ip_forward", fields.ip_forward.map(flag)),
+        ("policy_input", fields.input.clone()),
+        ("policy_forward", fields.forward.clone()),
+        ("policy_output", fields.output.clone()),
+    ]
+}
+
+fn add_rule(rule: &RuleCommand) -> Call {
+    let RuleCommand::Add { name, action, chain, protocol, source, source_port, destination, port, top } = rule else {
+        return Call::get(RULES);
+    };
+    let fields = [
+        ("name", name),
+        ("action", action),
+        ("chain", chain),
+        ("protocol", protocol),
+        ("s_ip", source),
+        ("s_port", source_port),
+        ("d_ip", destination),
+        ("d_port", port),
+    ];
+    let form = fields.into_iter().map(|(field, value)| (field, Some(value.clone()))).collect();
+    Call::with_form("POST", below(RULES, if *top { "top" } else { "end" }), form)
+}
+
+fn forward(command: &ForwardCommand) -> Call {
+    let forwards = |server: &str| below(SERVERS, server) + "/port_forwarding";
+    match command {
+        ForwardCommand::Add { server, protocol, port, account, to_port } => {
+            let to_port = to_port.as_ref().unwrap_or(port);
+            let fields = [("dst_port", port), ("protocol", protocol), ("to_peer", account), ("to_port", to_port)];
+            let form = fields.into_iter().map(|(field, value)| (field, Some(value.clone()))).collect();
+            Call::with_form("POST", forwards(server), form)
+        }
+        ForwardCommand::List { server } => Call::get(forwards(server)),
+        ForwardCommand::Remove { server, protocol, port } => {
+            Call::delete(below(&below(&forwards(server), port), protocol))
+        }
     }
 }
 
@@ -173,6 +235,16 @@ mod tests {
             ("culvert access add a --ip ::1", "POST /local/v1/access"),
             ("culvert access list", "GET /local/v1/access"),
             ("culvert access remove a", "DELETE /local/v1/access/a"),
+            ("culvert account connections a", "GET /api/v1/account/a/connections"),
+            ("culvert firewall show", "GET /api/v1/firewall/conf"),
+            ("culvert firewall set --forward DROP", "PUT /api/v1/firewall/conf"),
+            ("culvert firewall rules", "GET /api/v1/firewall/rules/filter"),
+            ("culvert firewall rule add a DROP INPUT", "POST /api/v1/firewall/rules/filter/end"),
+            ("culvert firewall rule add a DROP INPUT --top", "POST /api/v1/firewall/rules/filter/top"),
+            ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
+            ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
+            ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
+            ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),
         ];
         for (line, expected) in cases {
             assert_eq!(called(line).0, expected, "{line}");
@@ -206,6 +278,18 @@ mod tests {
             "public_key",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn fills_in_what_a_rule_and_a_forward_leave_out() {
+        let (_, rule) = called("culvert firewall rule add a DROP FORWARD --protocol TCP --port 25");
+        let of_rule = |name: &str| rule.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str());
+        assert_eq!(
+            ["s_ip", "s_port", "d_ip", "d_port"].map(of_rule),
+            [Some("0.0.0.0/0"), Some("0"), Some("0.0.0.0/0"), Some("25")]
+        );
+        let (_, forward) = called("culvert forward add s tcp 80 a");
+        assert!(forward.contains(&("to_port", "80".into())), "{forward:?}");
     }
 
     #[test]

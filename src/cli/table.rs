@@ -5,6 +5,7 @@ use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
 use super::args::{AccessCommand, AccountCommand, Command, ServerCommand};
+use super::network::{FirewallCommand, ForwardCommand, RuleCommand};
 use super::shown;
 
 /// A column: its heading and the field that it shows.
@@ -27,6 +28,30 @@ const ACCOUNTS: &[Column] = &[
     ("UP MBIT/S", "b_upload"),
     ("USERNAME", "username"),
 ];
+const RULES: &[Column] = &[
+    ("NAME", "name"),
+    ("CHAIN", "chain"),
+    ("ACTION", "action"),
+    ("PROTOCOL", "protocol"),
+    ("SOURCE", "s_ip"),
+    ("PORT", "s_port"),
+    ("DESTINATION", "d_ip"),
+    ("PORT", "d_port"),
+    ("PACKETS", "packets"),
+    ("BYTES", "bytes"),
+];
+const FORWARDS: &[Column] =
+    &[("PROTOCOL", "protocol"), ("PORT", "dst_port"), ("ACCOUNT", "to_peer"), ("ITS PORT", "to_port")];
+const CONNECTIONS: &[Column] = &[
+    ("PROTOCOL", "protocol"),
+    ("FROM", "source"),
+    ("TO", "destination"),
+    ("ANSWERS TO", "reply_destination"),
+    ("STATE", "state"),
+    ("SECONDS", "age"),
+    ("BYTES UP", "bytes_up"),
+    ("BYTES DOWN", "bytes_down"),
+];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
@@ -41,6 +66,15 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Server(ServerCommand::List) => rows(&mut table, SERVERS, answer),
         Command::Account(AccountCommand::List) => rows(&mut table, ACCOUNTS, answer),
         Command::Access(AccessCommand::List) => rows(&mut table, ACCESS, answer),
+        Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
+        Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
+        Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
+        Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
+        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
+        Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
+            return format!("Removed `{port}/{protocol}`\n");
+        }
         Command::Status => condition(&mut table, answer),
         Command::Server(ServerCommand::Remove { name }) | Command::Account(AccountCommand::Remove { name }) => {
             return format!("Removed `{name}`\n");
@@ -50,6 +84,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Completions { .. }
         | Command::Server(_)
         | Command::Account(_)
+        | Command::Firewall(FirewallCommand::Show)
+        | Command::Forward(ForwardCommand::Add { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));

@@ -168,3 +168,31 @@ fn shows_its_usage_for_what_it_does_not_understand() {
     assert_eq!((said.code, said.out.as_str()), (Some(2), ""));
     assert!(said.err.contains("Usage: culvert"), "{}", said.err);
 }
+
+#[test]
+fn looks_after_the_firewall_and_port_forwards() {
+    online_and_offline(|data| {
+        on(data, &["firewall", "set", "--forward", "drop"]).out();
+        assert!(on(data, &["firewall", "show"]).out().contains("DROP"));
+        on(data, &["firewall", "rule", "add", "mail", "DROP", "FORWARD", "--protocol", "TCP", "--port", "25"]).out();
+        on(data, &["firewall", "rule", "add", "first", "ACCEPT", "FORWARD", "--top"]).out();
+        let rules = on(data, &["firewall", "rules", "--json"]).json();
+        let names: Vec<_> = rules.as_array().unwrap().iter().filter_map(|rule| rule["name"].as_str()).collect();
+        assert_eq!(names, ["first", "system_PUQVPNCP", "mail"]);
+        assert!(on(data, &["firewall", "rules"]).out().contains("mail"));
+        let kept = on(data, &["firewall", "rule", "remove", "system_PUQVPNCP"]).sentence(1);
+        assert!(kept.contains("You cannot delete this rule"), "{kept}");
+        for name in ["mail", "first"] {
+            on(data, &["firewall", "rule", "remove", name]).out();
+        }
+        on(data, &["firewall", "set", "--forward", "accept"]).out();
+
+        on(data, &["forward", "add", "Default_1", "tcp", "8022", "peer_1", "22"]).out();
+        let listed = on(data, &["forward", "list", "Default_1"]).out();
+        assert!(listed.contains("8022") && listed.contains("peer_1"), "{listed}");
+        on(data, &["forward", "remove", "Default_1", "tcp", "8022"]).out();
+        let gone = on(data, &["forward", "remove", "Default_1", "tcp", "8022"]).sentence(1);
+        assert!(gone.contains("There is no such port forwarding"), "{gone}");
+        on(data, &["account", "connections", "peer_1"]).out();
+    });
+}
