@@ -23,7 +23,7 @@ pub fn write(key: &str, value: &str) -> io::Result<()> {
 /// Whether it could be written, without writing.
 ///
 /// # Errors
-/// As of [`write`].
+/// As of [`write()`].
 pub fn try_write(key: &str) -> io::Result<()> {
     fs::OpenOptions::new().write(true).open(path(key)).map(|_| ())
 }

@@ -1,7 +1,7 @@
 //! The last door: how peers' packets reach the internet.
 //!
 //! `sockets` needs no privilege: the pure machine `engine::flows` ends the peers' flows, and this room opens ordinary OS
-//! sockets in their name. `tun` ([`packets`]) writes whole packets to a TUN device, which the kernel routes.
+//! sockets in their name. `tun` (`packets`) writes whole packets to a TUN device, which the kernel routes.
 
 mod host;
 mod listeners;
