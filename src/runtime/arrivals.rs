@@ -8,6 +8,8 @@ use crate::engine::wire::Ip;
 
 /// Packets that are taken in one turn.
 const AT_ONCE: usize = 128;
+/// Bytes that are taken in one turn, about: a tenth of a millisecond's work, so that who sends up does not wait for long.
+const BYTES_AT_ONCE: usize = 256 << 10;
 /// The slot of no server: what is handed over so is still to be placed.
 pub(super) const UNPLACED: usize = u16::MAX as usize;
 /// The same for a copy of what the host has.
@@ -31,11 +33,15 @@ pub(super) fn take(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
     let Some(packets) = desk.packets.as_deref_mut() else { return false };
     packets.pass(desk.now);
     let mut memory = std::mem::take(&mut packets.memory);
-    let mut last = None;
+    let (mut last, mut bytes) = (None, 0);
     for _ in 0..AT_ONCE {
+        if bytes >= BYTES_AT_ONCE {
+            break;
+        }
         let Some((length, offload)) = desk.packets.as_deref_mut().and_then(|packets| packets.read(&mut memory)) else {
             break;
         };
+        bytes += length;
         place(&mut memory[..length], offload, rooms, desk, (Handing::Once, &mut last));
     }
     for _ in 0..AT_ONCE {

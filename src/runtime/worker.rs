@@ -18,7 +18,7 @@ use tracing::{debug, error};
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
-use super::os::{clock, entropy};
+use super::os::{clock, entropy, wait};
 use super::parcels::{self, Incoming, Outgoing};
 use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
@@ -49,6 +49,11 @@ const COMMAND: Token = Token(usize::MAX);
 const UPLINK: Token = Token(usize::MAX - 1);
 /// The token of what the host hears of ICMP.
 const UPLINK_ERRORS: Token = Token(usize::MAX - 2);
+/// A turn that takes so long is one of a busy link.
+const BUSY: Duration = Duration::from_micros(40);
+/// How long a worker then lets more come together, as network cards do with their interrupts: measured, 50 to 150 µs save a
+/// tenth to a quarter of the core's time for a byte and leave the round trip as it is.
+const NAP: Duration = Duration::from_micros(100);
 /// Sealed datagrams kept until a room's turn ends, in bytes.
 const OUTBOX: usize = 1 << 19;
 
@@ -257,6 +262,10 @@ impl Turns {
                 return;
             }
             left_over = self.turn(now);
+            // what comes meanwhile comes in larger batches, and wakes the other cores less often
+            if !left_over && clock::now().saturating_duration_since(now) > BUSY {
+                wait::nap(NAP);
+            }
         }
     }
 

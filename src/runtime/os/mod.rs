@@ -19,4 +19,4 @@ pub mod sysctl;
 pub mod tcp;
 pub mod tun;
 pub mod vnet;
-mod wait;
+pub(super) mod wait;

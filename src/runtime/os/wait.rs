@@ -1,4 +1,4 @@
-//! Waiting for one socket, for a moment.
+//! Waiting for a moment: for one socket, or for whatever comes.
 #![expect(unsafe_code, reason = "poll has no safe wrapper among our crates")]
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -12,6 +12,12 @@ pub(crate) fn for_room(socket: &impl AsFd, patience: Duration) -> bool {
     // SAFETY: the descriptor is borrowed and therefore open; the pointer is to one live `pollfd`, and one is announced.
     let ready = unsafe { libc::poll(&raw mut wish, 1, milliseconds) };
     ready == 1 && wish.revents & libc::POLLOUT != 0
+}
+
+/// Does nothing for so long, about.
+#[expect(clippy::disallowed_methods, reason = "it waits for more work to come together, whatever that is")]
+pub(crate) fn nap(length: Duration) {
+    std::thread::sleep(length);
 }
 
 #[cfg(test)]
