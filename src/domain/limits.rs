@@ -102,3 +102,19 @@ pub const LAST_LOGIN_GRAIN: i64 = 60;
 pub const FILTER_RULES_MAX: usize = 16_384;
 /// The most port forwards of a server.
 pub const PORT_FORWARDS_MAX: usize = 1_024;
+/// Bytes of a one-time link's key; its address ends with twice as many hex digits.
+pub const LINK_KEY_BYTES: usize = 40;
+/// How many days a one-time link is open where nobody says so.
+pub const LINK_LIFETIME_DEFAULT: u16 = 10;
+/// The most days that a one-time link may be open.
+pub const LINK_LIFETIME_MAX: u16 = 365;
+/// The most open one-time links of an account: who makes them in a loop makes no more until some are used or end.
+pub const LINKS_OF_ACCOUNT: usize = 16;
+/// The most open one-time links of all accounts together: one for each of as many accounts as there may be.
+pub const LINKS_MAX: usize = 100_000;
+/// The longest piece of HTML or CSS of the page of a one-time link, in bytes: escaped it still fits into a form.
+pub const LINK_HTML_LENGTH: usize = 16 * 1024;
+/// The longest title and the longest label of that page, in bytes.
+pub const LINK_LABEL_LENGTH: usize = 128;
+/// The longest address to which a button of that page leads, in bytes.
+pub const LINK_URL_LENGTH: usize = 1_024;
