@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod firewall;
 pub mod first_start;
+pub mod links;
 #[cfg(test)]
 mod measured;
 pub mod port_forwards;
@@ -22,6 +23,7 @@ pub use self::access::Access;
 pub use self::accounts::Accounts;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::links::Links;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -63,6 +65,9 @@ pub struct Settings {
     pub endpoint: Option<String>,
     /// The port of the API and the panel.
     pub api_port: u16,
+    /// The URL by which people reach the API's port, without a `/` at its end; made of the endpoint, or of the external
+    /// address, and the port where this is absent.
+    pub public_url: Option<String>,
     /// This program's version.
     pub version: String,
 }
@@ -78,6 +83,8 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// One-time links.
+    pub links: Links,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -93,6 +100,7 @@ impl Services {
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground),
         }
@@ -136,6 +144,21 @@ impl GroundParts {
     /// How many accounts may exist.
     fn accounts_cap(&self) -> u32 {
         self.settings.accounts_cap.unwrap_or(crate::domain::limits::ACCOUNTS_MAX)
+    }
+
+    /// The URL by which people reach the API's port, without a `/` at its end.
+    fn public_url(&self) -> String {
+        let HostFacts { external_ip, endpoint } = self.host_facts();
+        let made = || {
+            let host = endpoint.unwrap_or_else(|| external_ip.to_string());
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            // the port that a browser takes by itself (RFC 9110, section 4.2.2)
+            if self.settings.api_port == 443 {
+                return format!("https://{host}");
+            }
+            format!("https://{host}:{}", self.settings.api_port)
+        };
+        self.settings.public_url.clone().unwrap_or_else(made)
     }
 
     /// What a new server takes from its host.

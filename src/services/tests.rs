@@ -29,6 +29,7 @@ pub(super) fn over_with_cap(store: Store, cap: u32) -> Services {
         external_ip: Some(IpAddr::from([77, 87, 125, 200])),
         endpoint: None,
         api_port: limits::API_PORT,
+        public_url: None,
         version: "0.1.0".into(),
     };
     Services::new(store, Runtime::detached(), settings)

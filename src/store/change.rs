@@ -7,6 +7,7 @@ use crate::domain::account::Account;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::intended::Intended;
 use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
@@ -18,6 +19,8 @@ pub(super) struct State {
     pub(super) intended: Intended,
     /// Who may call.
     pub(super) access: AccessBook,
+    /// The one-time links.
+    pub(super) links: LinkBook,
     /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
     /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
     pub(super) places: Arc<Vec<i64>>,
@@ -39,6 +42,9 @@ pub(super) enum Step {
     NoAccess(String),
     PanelUser(PanelUser),
     NoPanelUser(String),
+    Link(Arc<OneTimeLink>),
+    NoLink(LinkDigest),
+    LinkSettings(Arc<LinkSettings>),
 }
 
 impl State {
@@ -122,6 +128,14 @@ impl State {
                 users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
             }
             Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
+            Step::Link(link) => {
+                let digest = link.key.digest();
+                Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Step::NoLink(digest), Step::Link)
+            }
+            Step::NoLink(digest) => {
+                Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Step::NoLink(digest), Step::Link)
+            }
+            Step::LinkSettings(settings) => Step::LinkSettings(std::mem::replace(&mut self.links.settings, settings)),
         }
     }
 }
@@ -129,7 +143,24 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     fn is_intended(&self) -> bool {
-        !matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_))
+        match self {
+            Self::Server(_)
+            | Self::NoServer(_)
+            | Self::Account(_)
+            | Self::NoAccount(_)
+            | Self::Firewall(_)
+            | Self::Rule(..)
+            | Self::NoRule(_)
+            | Self::Forward(..)
+            | Self::NoForward(..) => true,
+            Self::Access(_)
+            | Self::NoAccess(_)
+            | Self::PanelUser(_)
+            | Self::NoPanelUser(_)
+            | Self::Link(_)
+            | Self::NoLink(_)
+            | Self::LinkSettings(_) => false,
+        }
     }
 }
 
@@ -154,6 +185,11 @@ impl Change {
     /// Who may call, with what this change has done so far.
     pub fn access(&self) -> &AccessBook {
         &self.state.access
+    }
+
+    /// The one-time links, with what this change has done so far.
+    pub fn links(&self) -> &LinkBook {
+        &self.state.links
     }
 
     /// Stores a server; one of its name is replaced and keeps its accounts.
@@ -190,7 +226,7 @@ impl Change {
         Ok(account)
     }
 
-    /// Removes an account, and the port forwards that lead to it.
+    /// Removes an account, the port forwards that lead to it, and its one-time links.
     ///
     /// # Errors
     /// [`Refusal::AccountNotFound`].
@@ -202,6 +238,7 @@ impl Change {
         for outer in forwarded {
             self.step(Step::NoForward(account.server.clone(), outer));
         }
+        self.remove_links(self.state.links.of_account(&account.name));
         self.step(Step::NoAccount(account.name.clone()));
         Ok(())
     }
@@ -289,6 +326,25 @@ impl Change {
         self.step(Step::PanelUser(user));
     }
 
+    /// Stores a one-time link.
+    pub fn put_link(&mut self, link: OneTimeLink) {
+        self.step(Step::Link(Arc::new(link)));
+    }
+
+    /// Removes one-time links. What is not there is left out.
+    pub fn remove_links(&mut self, digests: Vec<LinkDigest>) {
+        for digest in digests {
+            if self.state.links.links.contains_key(&digest) {
+                self.step(Step::NoLink(digest));
+            }
+        }
+    }
+
+    /// Stores what the page of one-time links shows.
+    pub fn put_link_settings(&mut self, settings: LinkSettings) {
+        self.step(Step::LinkSettings(Arc::new(settings)));
+    }
+
     fn step(&mut self, step: Step) {
         self.steps.push(step.clone());
         self.undo.push(self.state.take(step));
@@ -327,6 +383,8 @@ impl Change {
 mod tests {
     use super::*;
     use crate::domain::fixture::{account_of, account_seed, house};
+    use crate::domain::limits;
+    use crate::domain::one_time_link::{LinkKey, LinkPage};
     use crate::domain::port_forward::Transport;
 
     fn shown(change: &Change) -> String {
@@ -353,6 +411,12 @@ mod tests {
         PortForward { outer, to_peer: AccountName::parse(to_peer).unwrap(), to_port: 80 }
     }
 
+    fn link(number: u8, account: &str) -> OneTimeLink {
+        let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
+        let account = AccountName::parse(account).unwrap();
+        OneTimeLink { key, account, created: jiff::Timestamp::UNIX_EPOCH, expires: jiff::Timestamp::MAX }
+    }
+
     #[test]
     fn undoes_every_kind_of_step() {
         let mut change = change();
@@ -370,6 +434,12 @@ mod tests {
         change.put_forward("Default_1", forward(81, "peer_1")).unwrap();
         change.put_forward("Default_1", PortForward { to_port: 7, ..forward(80, "peer_1") }).unwrap();
         change.remove_forward("Default_1", forward(81, "peer_1").outer).unwrap();
+
+        let page = LinkPage { lifetime: 3, ..LinkPage::default() };
+        change.put_link_settings(LinkSettings { page: page.into(), ..LinkSettings::default() });
+        change.put_link(link(1, "peer_1"));
+        change.put_link(link(2, "peer_1"));
+        change.remove_links(vec![link(1, "peer_1").key.digest(), link(9, "peer_1").key.digest()]);
 
         let account = account_of("Default_2").settle(change.intended(), 9, &account_seed(7)).unwrap();
         change.put_account(account.clone()).unwrap();
@@ -421,6 +491,19 @@ mod tests {
         assert_eq!(left, ["81_tcp"]);
         assert_eq!(change.remove_forward("Default_1", forward(80, "x").outer), Err(Refusal::ForwardNotFound));
         assert_eq!(change.remove_forward("nobody", forward(80, "x").outer), Err(Refusal::ServerNotFound));
+    }
+
+    #[test]
+    fn takes_links_away_with_their_account_alone() {
+        let mut change = change();
+        for (number, account) in [(1, "peer_1"), (2, "peer_2"), (3, "peer_1")] {
+            change.put_link(link(number, account));
+        }
+
+        change.remove_account("peer_1").unwrap();
+
+        let left: Vec<_> = change.links().links.values().map(|link| link.account.as_str()).collect();
+        assert_eq!(left, ["peer_2"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod change;
 #[cfg(test)]
 mod disasters;
 mod file;
+mod link_records;
 mod record;
 mod records;
 mod tables;
@@ -22,6 +23,7 @@ use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
@@ -91,6 +93,7 @@ pub struct Store {
 struct Shared {
     intended: watch::Receiver<Arc<Intended>>,
     access: watch::Receiver<Arc<AccessBook>>,
+    links: watch::Receiver<Arc<LinkBook>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -131,14 +134,16 @@ impl Store {
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
+        let (links, links_seen) = watch::channel(Arc::new(state.links));
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, places: state.places, fault: fault.clone() };
+        let published = Published { intended, access, links, places: state.places, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&timer));
         let thread = Some(thread.map_err(no_thread)?);
-        let shared = Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread };
+        let (intended, access, links) = (intended_seen, access_seen, links_seen);
+        let shared = Shared { intended, access, links, fault, orders: Some(orders), thread };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -155,6 +160,11 @@ impl Store {
     /// Who may call, as of the last commit. Costs no disk.
     pub fn access(&self) -> Arc<AccessBook> {
         self.shared.access.borrow().clone()
+    }
+
+    /// The one-time links, as of the last commit. Costs no disk.
+    pub fn links(&self) -> Arc<LinkBook> {
+        self.shared.links.borrow().clone()
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::change::{State, Step};
+use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
 use crate::domain::access::{AccessEntry, PanelUser};
@@ -12,6 +13,7 @@ use crate::domain::account::Account;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
+use crate::domain::one_time_link::{LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 
@@ -25,8 +27,13 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// By the digests of their keys.
+const ONE_TIME_LINKS: Records = TableDefinition::new("one_time_links");
+/// One record, at [`SETTINGS_KEY`].
+const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
 /// Every table of records.
-const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
+const ALL: [Records; 9] =
+    [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, ONE_TIME_LINKS, LINK_SETTINGS];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -104,12 +111,23 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Step::Link(link) => {
+            put(transaction, ONE_TIME_LINKS, &digest_key(link.key.digest()), &OneTimeLinkV1::from(link.as_ref()))
+        }
+        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest_key(*digest)),
+        Step::LinkSettings(settings) => {
+            put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
+        }
     }
 }
 
 /// A port forward's key: no server's name has a `/`.
 fn forward_key(server: &ServerName, outer: OuterPort) -> String {
     format!("{server}/{outer}")
+}
+
+fn digest_key(digest: LinkDigest) -> String {
+    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn put<R: Record>(
@@ -147,6 +165,7 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    load_links(&transaction, &mut state)?;
     Ok(state)
 }
 
@@ -200,6 +219,20 @@ fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), U
     each(transaction, PANEL_USERS, |record: PanelUserV1| {
         let user = PanelUser::try_from(record).map_err(|_| "its time is none")?;
         state.access.users.insert(user.name.clone(), user);
+        Ok(())
+    })
+}
+
+/// A link whose account is missing shows nothing: a program that knows no links may have removed it.
+fn load_links(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    each(transaction, LINK_SETTINGS, |record: LinkSettingsV1| {
+        state.links.settings = Arc::new(LinkSettings::from(record));
+        Ok(())
+    })?;
+    let links = Arc::make_mut(&mut state.links.links);
+    each(transaction, ONE_TIME_LINKS, |record: OneTimeLinkV1| {
+        let link = OneTimeLink::try_from(record).map_err(|_| "its key or a time is none")?;
+        links.insert(link.key.digest(), Arc::new(link));
         Ok(())
     })
 }

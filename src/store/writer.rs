@@ -10,6 +10,7 @@ use super::change::{Change, State};
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
 use crate::domain::intended::{Intended, Revision};
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// How many closures may wait before their callers wait to let them wait.
@@ -83,6 +84,7 @@ where
 pub(super) struct Published {
     pub(super) intended: watch::Sender<Arc<Intended>>,
     pub(super) access: watch::Sender<Arc<AccessBook>>,
+    pub(super) links: watch::Sender<Arc<LinkBook>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
     pub(super) fault: Arc<Mutex<Option<String>>>,
@@ -93,6 +95,7 @@ impl Published {
         State {
             intended: self.intended.borrow().as_ref().clone(),
             access: self.access.borrow().as_ref().clone(),
+            links: self.links.borrow().as_ref().clone(),
             places: self.places.clone(),
         }
     }
@@ -205,6 +208,9 @@ impl Writer {
         }
         if **self.published.access.borrow() != state.access {
             self.published.access.send_replace(Arc::new(state.access));
+        }
+        if !self.published.links.borrow().is_same(&state.links) {
+            self.published.links.send_replace(Arc::new(state.links));
         }
     }
 

@@ -68,6 +68,7 @@ impl World {
             external_ip: Some("192.0.2.1".parse().unwrap()),
             endpoint: None,
             api_port: limits::API_PORT,
+            public_url: None,
             version: "0.0.0".into(),
         };
         let services = Services::new(store.clone(), runtime, settings);

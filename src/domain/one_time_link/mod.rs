@@ -123,6 +123,11 @@ impl LinkBook {
         self.links.get(&key.digest()).filter(|link| !link.has_expired(at))
     }
 
+    /// Whether nothing has changed since `other` was copied from this, or this from it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.settings, &other.settings) && Arc::ptr_eq(&self.links, &other.links)
+    }
+
     /// Every link that is open at `at`, the oldest first.
     pub fn open_links(&self, at: Timestamp) -> Vec<Arc<OneTimeLink>> {
         let mut open: Vec<_> = self.links.values().filter(|link| !link.has_expired(at)).cloned().collect();

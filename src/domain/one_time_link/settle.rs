@@ -205,8 +205,7 @@ mod tests {
     #[test]
     fn clears_what_is_blank_but_keeps_title_and_lifetime() {
         let current = LinkPage { css: "a{}".into(), after_body: "<p>".into(), ..LinkPage::default() };
-        let draft =
-            LinkPageDraft { css: some(" "), title: some(" "), lifetime: some(""), ..LinkPageDraft::default() };
+        let draft = LinkPageDraft { css: some(" "), title: some(" "), lifetime: some(""), ..LinkPageDraft::default() };
         assert_eq!(draft.amend(&current), Ok(LinkPage { css: String::new(), ..current }));
 
         let buttons = button(0, ButtonDraft { label: some(""), link: some("") });

@@ -47,6 +47,7 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
             external_ip: Some(loopback),
             endpoint: None,
             api_port: crate::api::PORT,
+            public_url: None,
             version: "bench".into(),
         };
         let services = Services::new(store.clone(), Runtime::detached(), settings);
