@@ -22,6 +22,7 @@ use crate::domain::limits;
 use crate::http;
 use crate::http::server::{Claim, Server};
 use crate::http::tls::CertificateFiles;
+use crate::jobs;
 use crate::observe::{self, fields};
 use crate::runtime::os::clock;
 use crate::runtime::{self, Runtime, UplinkWish};
@@ -79,7 +80,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let made = services.first_start().await.map_err(|error| Failure::unusable(describe(&error)))?;
 
     let (end, ended) = watch::channel(false);
-    let serving = server.run(services.clone(), until_true(ended));
+    let serving = server.run(services.clone(), until_true(ended.clone()));
+    let by_the_clock = jobs::run(&services, ended);
     let life = async {
         let welcome = async {
             bring_up(&store, &runtime).await;
@@ -98,7 +100,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         end.send_replace(true);
         runtime.stop().await;
     };
-    tokio::join!(serving, life);
+    tokio::join!(serving, life, by_the_clock);
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),

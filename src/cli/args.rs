@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::network::{FirewallCommand, ForwardCommand};
+use super::network::{FirewallCommand, ForwardCommand, LinkCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -49,6 +49,9 @@ pub enum Command {
     /// Look after ports of a server's external address that lead to its clients
     #[command(subcommand)]
     Forward(ForwardCommand),
+    /// Look after one-time links, each of which shows an account's configuration once
+    #[command(subcommand)]
+    Link(LinkCommand),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -227,6 +230,11 @@ pub enum AccountCommand {
         /// The account's name.
         name: String,
     },
+    /// Make a link that shows the configuration once, and print it
+    Link {
+        /// The account's name.
+        name: String,
+    },
     /// Print the client file as a QR code
     Qr {
         /// The account's name.
@@ -300,6 +308,7 @@ impl Arguments {
             | Command::Access(_)
             | Command::Firewall(_)
             | Command::Forward(_)
+            | Command::Link(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);
@@ -386,6 +395,7 @@ mod tests {
             "culvert server edit",
             "culvert server edit a --ipv6 perhaps",
             "culvert account config",
+            "culvert account link",
             "culvert completions tcsh",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

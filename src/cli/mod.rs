@@ -86,7 +86,9 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 fn tell(arguments: &Arguments, answer: &Value) -> String {
     let bare = match &arguments.command {
         _ if arguments.json => return format!("{answer:#}\n"),
-        Command::Account(AccountCommand::Config { .. } | AccountCommand::Qr { .. }) => answer.as_str(),
+        Command::Account(AccountCommand::Config { .. } | AccountCommand::Qr { .. } | AccountCommand::Link { .. }) => {
+            answer.as_str()
+        }
         Command::Access(AccessCommand::Add { .. }) => answer.get("access_hash").and_then(Value::as_str),
         Command::Serve(_)
         | Command::Status
@@ -95,6 +97,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Access(_)
         | Command::Firewall(_)
         | Command::Forward(_)
+        | Command::Link(_)
         | Command::Completions { .. } => None,
     };
     match bare {

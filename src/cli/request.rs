@@ -1,7 +1,7 @@
 //! From a command to a request of the API: which path, which fields.
 
 use super::args::{AccessCommand, AccountCommand, AccountFields, Command, ServerCommand, ServerFields, Switch};
-use super::network::{FirewallCommand, FirewallFields, ForwardCommand, RuleCommand};
+use super::network::{FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Access(command) => Some(access(command)),
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
+        Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
+        Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
     }
 }
 
@@ -112,6 +114,7 @@ fn account(command: &AccountCommand) -> Call {
         AccountCommand::Edit { name, fields } => Call::with_form("PUT", below(ACCOUNTS, name), account_form(fields)),
         AccountCommand::Remove { name } => Call::delete(below(ACCOUNTS, name)),
         AccountCommand::Connections { name } => Call::get(below(ACCOUNTS, name) + "/connections"),
+        AccountCommand::Link { name } => Call::get(below(ACCOUNTS, name) + "/otl"),
         AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
         AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
         AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
@@ -236,6 +239,9 @@ mod tests {
             ("culvert access list", "GET /local/v1/access"),
             ("culvert access remove a", "DELETE /local/v1/access/a"),
             ("culvert account connections a", "GET /api/v1/account/a/connections"),
+            ("culvert account link a", "GET /api/v1/account/a/otl"),
+            ("culvert link list", "GET /api/v1/otl/list"),
+            ("culvert link withdraw a", "DELETE /api/v1/account/a/otl"),
             ("culvert firewall show", "GET /api/v1/firewall/conf"),
             ("culvert firewall set --forward DROP", "PUT /api/v1/firewall/conf"),
             ("culvert firewall rules", "GET /api/v1/firewall/rules/filter"),

@@ -6,17 +6,19 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, firewall, port_forwards, servers, system};
-use super::landing;
+use super::api::{access, accounts, firewall, links, port_forwards, servers, system};
+use super::{landing, link_page};
 use crate::services::Services;
 
-use Admission::{Anyone, Key, Operator};
+use Admission::{Anyone, Key, Link, Operator};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Whoever reaches the port.
     Anyone,
+    /// Whoever reaches the port; wrong keys of one-time links are limited.
+    Link,
     /// Who shows a valid access hash; and the operator.
     Key,
     /// The operator alone, over the local socket.
@@ -42,6 +44,8 @@ pub struct Route {
 pub fn table() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("link_page", Link, "/otl/{key}", link_page::ask),
+        post("link_page_open", Link, "/otl/{key}", link_page::open),
 
         get("system_status", Key, "/api/v1/system/status", system::status),
         get("system_info", Key, "/api/v1/system/info", system::info),
@@ -76,6 +80,16 @@ pub fn table() -> Vec<Route> {
         get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
         get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
         get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
+        get("account_otl", Key, "/api/v1/account/{name}/otl", links::add),
+        delete("account_otl_withdraw", Key, "/api/v1/account/{name}/otl", links::withdraw),
+
+        get("otl_config", Key, "/api/v1/otl/config", links::page),
+        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
+        get("otl_list", Key, "/api/v1/otl/list", links::list),
+        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
+        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
+        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
+        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
 
         get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
         get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Caller, Error, Ground, qr};
 use crate::domain::account::Account;
@@ -17,7 +17,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
-use crate::store::Change;
+use crate::store::{Change, WriteError};
 
 /// The use cases of one-time links.
 #[derive(Debug, Clone)]
@@ -152,16 +152,16 @@ impl Links {
         Some(key)
     }
 
-    /// Takes links away that have expired.
-    ///
-    /// # Errors
-    /// [`Error::Fault`] where that cannot be stored; they stay expired all the same.
-    pub async fn prune(&self) -> Result<(), Error> {
-        self.prune_at(clock::timestamp()).await
+    /// Takes links away that have expired, where the store can be written; the next time otherwise, and they stay expired
+    /// all the same.
+    pub async fn prune(&self) {
+        if let Err(cause) = self.prune_at(clock::timestamp()).await {
+            debug!({ fields::CAUSE } = %cause, "One-time links that have expired stay for now: {cause}");
+        }
     }
 
     /// [`Self::prune`], at a moment of the caller's.
-    pub(super) async fn prune_at(&self, at: Timestamp) -> Result<(), Error> {
+    pub(super) async fn prune_at(&self, at: Timestamp) -> Result<(), WriteError> {
         if self.ground.store.links().expired(at).is_empty() {
             return Ok(());
         }
@@ -169,8 +169,7 @@ impl Links {
             change.remove_links(change.links().expired(at));
             Ok(())
         };
-        self.ground.store.write(rule).await?;
-        Ok(())
+        self.ground.store.write(rule).await.map(|_| ())
     }
 
     /// What the page shows.
