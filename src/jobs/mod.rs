@@ -11,7 +11,7 @@ use crate::services::Services;
 
 /// Runs every job until `ended` says so. One that is in the middle of something ends it first.
 pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
-    tokio::join!(expire_links::run(services, ended));
+    expire_links::run(services, ended).await;
 }
 
 /// Does something every so often, from now on.

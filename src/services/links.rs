@@ -247,3 +247,89 @@ fn shown(account: &Account, server: &Server, settings: Arc<LinkSettings>) -> Ope
 fn ikev2_files(_account: &Account, _server: &Server) -> Option<Ikev2Files> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+    use tempfile::TempDir;
+
+    use super::super::tests::over_with_cap;
+    use super::super::{Services, Settings};
+    use super::*;
+    use crate::domain::limits;
+    use crate::runtime::Runtime;
+    use crate::store::Store;
+
+    /// Services after a first start; the folder lives as long as the test.
+    async fn services() -> (TempDir, Services) {
+        let dir = TempDir::new().unwrap();
+        let services = over_with_cap(Store::open(dir.path()).unwrap(), 3);
+        services.first_start().await.unwrap();
+        (dir, services)
+    }
+
+    async fn key(services: &Services) -> String {
+        let url = services.links.add(&Caller::local(), "peer_1").await.unwrap();
+        url.rsplit('/').next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn opens_until_the_day_and_the_moment_at_which_it_ends() {
+        let (_dir, services) = services().await;
+        let key = key(&services).await;
+        let end = services.links.list()[0].created + (24 * 10).hours();
+
+        assert!(services.links.open_at(&key, end).await.unwrap().is_none());
+
+        let opened = services.links.open_at(&key, end - 1.millisecond()).await.unwrap().unwrap();
+        let files = opened.wireguard.unwrap();
+        assert_eq!(files.config, services.accounts.config_text("peer_1").unwrap());
+        assert!(files.qr.unwrap().starts_with(b"\x89PNG") && opened.ikev2.is_none());
+    }
+
+    #[tokio::test]
+    async fn takes_away_what_has_expired_and_nothing_else() {
+        let (_dir, services) = services().await;
+        key(&services).await;
+        let draft = LinkPageDraft { lifetime: Some("20".into()), ..LinkPageDraft::default() };
+        services.links.edit_page(&Caller::local(), draft).await.unwrap();
+        let kept = key(&services).await;
+
+        let soon = clock::timestamp() + (24 * 11).hours();
+        services.links.prune_at(soon).await.unwrap();
+
+        assert_eq!(services.links.ground.store.links().links.len(), 1);
+        assert!(services.links.open_at(&kept, soon).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn stores_nothing_for_an_edit_that_changes_nothing() {
+        let (_dir, services) = services().await;
+        let before = services.links.settings();
+        services.links.edit_ikev2(&Caller::local(), LinkIkev2Draft::default()).await.unwrap();
+        assert!(Arc::ptr_eq(&before, &services.links.settings()));
+    }
+
+    #[tokio::test]
+    async fn names_the_host_that_the_operator_names() {
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let settings = |endpoint: Option<&str>, external_ip: &str, api_port, public_url: Option<&str>| Settings {
+            accounts_cap: None,
+            external_ip: external_ip.parse().ok(),
+            endpoint: endpoint.map(Into::into),
+            api_port,
+            public_url: public_url.map(Into::into),
+            version: "0".into(),
+        };
+        for (settings, url) in [
+            (settings(Some("vpn.example"), "192.0.2.1", 443, Some("https://a.example/vpn")), "https://a.example/vpn"),
+            (settings(Some("vpn.example"), "192.0.2.1", limits::API_PORT, None), "https://vpn.example:8098"),
+            (settings(None, "192.0.2.1", 443, None), "https://192.0.2.1"),
+            (settings(None, "2001:db8::1", 9000, None), "https://[2001:db8::1]:9000"),
+        ] {
+            let services = Services::new(store.clone(), Runtime::detached(), settings);
+            assert_eq!(services.links.ground.public_url(), url);
+        }
+    }
+}

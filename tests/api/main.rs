@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod junk;
 mod listener;
+mod otl;
 mod requests;
 mod secrets;
 mod servers;

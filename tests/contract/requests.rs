@@ -48,6 +48,11 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("firewall_filter_delete", ("firewall/rules/filter/TEST", "")),
     ("firewall_nat_list", ("firewall/rules/nat", "")),
     ("firewall_mangle_list", ("firewall/rules/mangle", "")),
+    ("account_otl", ("account/peer_1/otl", "")),
+    ("otl_config", ("otl/config", "")),
+    ("otl_list", ("otl/list", "")),
+    ("otl_config_wireguard", ("otl/config_wireguard", "")),
+    ("otl_config_ikev2", ("otl/config_ikev2", "")),
 ];
 
 /// A rule that can be.
@@ -95,6 +100,7 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ("server_available_ips", NO_SERVER, ("wireguard/nobody/available_ips", "")),
     ("server_set_bandwidth", NO_SERVER, ("wireguard/nobody/set_bandwidth", "")),
     ("account_detail", NO_ACCOUNT, ("account/nobody", "")),
+    ("account_otl", NO_ACCOUNT, ("account/nobody/otl", "")),
     ("account_add", "Wireguard server not valid", ("account", "wg_name=nobody")),
     ("account_add", NAME_MALFORMED, ("account", "wg_name=Default_1&name=a+b")),
     ("account_add", NAME_TAKEN, ("account", "wg_name=Default_1&name=peer_1")),

@@ -27,7 +27,8 @@ pub(crate) struct World {
     pub(crate) hash: String,
     /// What the store of this world lies in; goes with the world.
     pub(crate) folder: TempDir,
-    store: Store,
+    /// What lasts of it.
+    pub(crate) store: Store,
     router: Router,
     operator: Router,
 }
@@ -106,6 +107,7 @@ impl World {
         self.post("/api/v1/wireguard/Default_1/port_forwarding", forward).await.success();
         let rule = "name=TEST&action=DROP&chain=INPUT&protocol=TCP&s_ip=0.0.0.0/0&s_port=0&d_ip=0.0.0.0/0&d_port=23";
         self.post("/api/v1/firewall/rules/filter/end", rule).await.success();
+        self.get("/api/v1/account/peer_1/otl").await.success();
     }
 
     /// A request with the valid hash, from [`HOME`].
