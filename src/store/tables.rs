@@ -13,7 +13,7 @@ use crate::domain::account::Account;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
-use crate::domain::one_time_link::{LinkDigest, LinkSettings, OneTimeLink};
+use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 
@@ -112,9 +112,9 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
         Step::Link(link) => {
-            put(transaction, ONE_TIME_LINKS, &digest_key(link.key.digest()), &OneTimeLinkV1::from(link.as_ref()))
+            put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
         }
-        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest_key(*digest)),
+        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
         Step::LinkSettings(settings) => {
             put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
         }
@@ -124,10 +124,6 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
 /// A port forward's key: no server's name has a `/`.
 fn forward_key(server: &ServerName, outer: OuterPort) -> String {
     format!("{server}/{outer}")
-}
-
-fn digest_key(digest: LinkDigest) -> String {
-    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn put<R: Record>(

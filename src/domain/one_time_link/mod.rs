@@ -73,8 +73,7 @@ impl LinkKey {
 
     /// The key as its link ends with it. The caller is about to show a secret.
     pub fn to_hex(&self) -> String {
-        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+        hex(&self.0)
     }
 
     /// What the link is looked up by.
@@ -86,6 +85,18 @@ impl LinkKey {
     pub const fn as_bytes(&self) -> &[u8; limits::LINK_KEY_BYTES] {
         &self.0
     }
+}
+
+impl LinkDigest {
+    /// The digest as 64 hex digits.
+    pub fn to_hex(&self) -> String {
+        hex(&self.0)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 impl fmt::Debug for LinkKey {

@@ -185,10 +185,6 @@ fn url(name: &'static str, text: &str) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
-    fn some(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     fn button(at: usize, draft: ButtonDraft) -> [ButtonDraft; BUTTONS] {
         let mut buttons: [ButtonDraft; BUTTONS] = Default::default();
         buttons[at] = draft;
@@ -205,11 +201,16 @@ mod tests {
     #[test]
     fn clears_what_is_blank_but_keeps_title_and_lifetime() {
         let current = LinkPage { css: "a{}".into(), after_body: "<p>".into(), ..LinkPage::default() };
-        let draft = LinkPageDraft { css: some(" "), title: some(" "), lifetime: some(""), ..LinkPageDraft::default() };
+        let draft = LinkPageDraft {
+            css: Some(" ".into()),
+            title: Some(" ".into()),
+            lifetime: Some(String::new()),
+            ..LinkPageDraft::default()
+        };
         assert_eq!(draft.amend(&current), Ok(LinkPage { css: String::new(), ..current }));
 
-        let buttons = button(0, ButtonDraft { label: some(""), link: some("") });
-        let draft = LinkWireguardDraft { buttons, enable: some(""), ..LinkWireguardDraft::default() };
+        let buttons = button(0, ButtonDraft { label: Some(String::new()), link: Some(String::new()) });
+        let draft = LinkWireguardDraft { buttons, enable: Some(String::new()), ..LinkWireguardDraft::default() };
         let part = draft.amend(&LinkWireguard::default()).unwrap();
         assert!(part.enable && !part.buttons[0].is_shown() && part.buttons[1].is_shown());
     }
@@ -218,18 +219,21 @@ mod tests {
     fn takes_every_field_within_its_bounds() {
         let html = format!("<p>\r\n\t{}</p>", "ä".repeat(8_000));
         let draft = LinkPageDraft {
-            title: some("Für Alice"),
-            before_body: some(&html),
-            lifetime: some("365"),
+            title: Some("Für Alice".into()),
+            before_body: Some(html.clone()),
+            lifetime: Some("365".into()),
             ..LinkPageDraft::default()
         };
         let page = draft.amend(&LinkPage::default()).unwrap();
         assert_eq!((page.title.as_str(), page.before_body, page.lifetime), ("Für Alice", html, 365));
 
         let draft = LinkIkev2Draft {
-            enable: some("FALSE"),
-            download_profile_button_label: some("Profil"),
-            buttons: button(5, ButtonDraft { label: some("Hilfe"), link: some("HTTPS://example.com/?a=b#c") }),
+            enable: Some("FALSE".into()),
+            download_profile_button_label: Some("Profil".into()),
+            buttons: button(
+                5,
+                ButtonDraft { label: Some("Hilfe".into()), link: Some("HTTPS://example.com/?a=b#c".into()) },
+            ),
             ..LinkIkev2Draft::default()
         };
         let part = draft.amend(&LinkIkev2::default()).unwrap();
@@ -239,21 +243,24 @@ mod tests {
 
     #[test]
     fn refuses_each_field_that_cannot_be() {
-        let malformed = |field, rule| Err(Refusal::FieldMalformed { field, rule });
+        let malformed = |field, rule| Refusal::FieldMalformed { field, rule };
         for lifetime in ["0", "366", "-1", "ten", "70000"] {
-            let draft = LinkPageDraft { lifetime: some(lifetime), ..LinkPageDraft::default() };
-            assert_eq!(draft.amend(&LinkPage::default()), malformed("lifetime", "1 to 365"), "{lifetime}");
+            let draft = LinkPageDraft { lifetime: Some(lifetime.into()), ..LinkPageDraft::default() };
+            assert_eq!(draft.amend(&LinkPage::default()), Err(malformed("lifetime", "1 to 365")), "{lifetime}");
         }
         for css in ["a".repeat(limits::LINK_HTML_LENGTH + 1), "a\0".into()] {
             let draft = LinkPageDraft { css: Some(css), ..LinkPageDraft::default() };
-            assert_eq!(draft.amend(&LinkPage::default()), malformed("css", "at most 16384 bytes of text"));
+            assert_eq!(draft.amend(&LinkPage::default()), Err(malformed("css", "at most 16384 bytes of text")));
         }
         for title in ["a".repeat(limits::LINK_LABEL_LENGTH + 1), "a\nb".into()] {
             let draft = LinkPageDraft { title: Some(title), ..LinkPageDraft::default() };
-            assert_eq!(draft.amend(&LinkPage::default()), malformed("title", "at most 128 bytes of printable text"));
+            assert_eq!(
+                draft.amend(&LinkPage::default()),
+                Err(malformed("title", "at most 128 bytes of printable text"))
+            );
         }
-        let draft = LinkWireguardDraft { enable_config_qr: some("yes"), ..LinkWireguardDraft::default() };
-        assert_eq!(draft.amend(&LinkWireguard::default()), malformed("enable_config_qr", "1|0"));
+        let draft = LinkWireguardDraft { enable_config_qr: Some("yes".into()), ..LinkWireguardDraft::default() };
+        assert_eq!(draft.amend(&LinkWireguard::default()), Err(malformed("enable_config_qr", "1|0")));
     }
 
     #[test]
@@ -270,7 +277,7 @@ mod tests {
             "example.com",
             &long,
         ] {
-            let buttons = button(2, ButtonDraft { label: None, link: some(link) });
+            let buttons = button(2, ButtonDraft { label: None, link: Some(link.into()) });
             let refused = LinkIkev2Draft { buttons, ..LinkIkev2Draft::default() }.amend(&LinkIkev2::default());
             let rule = "an http or https URL of at most 1024 bytes";
             assert_eq!(refused, Err(Refusal::FieldMalformed { field: "button3_link", rule }), "{link}");
