@@ -22,6 +22,7 @@ use crate::domain::limits;
 use crate::http;
 use crate::http::server::{Claim, Server};
 use crate::http::tls::CertificateFiles;
+use crate::jobs;
 use crate::observe::{self, fields};
 use crate::runtime::os::clock;
 use crate::runtime::{self, Runtime, UplinkWish};
@@ -79,7 +80,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let made = services.first_start().await.map_err(|error| Failure::unusable(describe(&error)))?;
 
     let (end, ended) = watch::channel(false);
-    let serving = server.run(services.clone(), until_true(ended));
+    let serving = server.run(services.clone(), until_true(ended.clone()));
+    let in_time = jobs::backups::run(services.clone(), now, until_true(ended));
     let life = async {
         let welcome = async {
             bring_up(&store, &runtime).await;
@@ -98,7 +100,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         end.send_replace(true);
         runtime.stop().await;
     };
-    tokio::join!(serving, life);
+    tokio::join!(serving, in_time, life);
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),
@@ -232,6 +234,11 @@ fn urls(listen: IpAddr, port: u16, reached_by: &[String]) -> Vec<String> {
     hosts.iter().map(|host| format!("https://{}:{port}/", bracketed(host))).collect()
 }
 
+/// The time of the host's own clock and zone.
+fn now() -> jiff::ZonedDateTime {
+    clock::timestamp().to_zoned_datetime(jiff::tz::TimeZone::system())
+}
+
 fn own_certificate(config: &Config) -> Result<Option<CertificateFiles>, Failure> {
     let Some(files) = &config.certificate else { return Ok(None) };
     let files = CertificateFiles { certificate: files.chain.clone(), key: files.key.clone() };
@@ -253,6 +260,7 @@ fn service_settings(config: &Config, api_port: u16) -> services::Settings {
         accounts_cap: config.accounts_cap,
         external_ip: config.external_ip,
         endpoint: config.endpoint.clone(),
+        data: config.data.clone(),
         api_port,
         version: VERSION.to_owned(),
     }

@@ -37,6 +37,14 @@ pub const HANDSHAKE_UPTIME: u64 = 180;
 pub const ACCESS_HASH_BYTES: usize = 40;
 /// The longest label of an access hash, in bytes.
 pub const LABEL_LENGTH: usize = 128;
+/// How many backups are kept where nothing else is set.
+pub const BACKUPS_DEFAULT: u32 = 10;
+/// The port of FTP (RFC 959).
+pub const FTP_PORT: u16 = 21;
+/// The longest text of a setting that has no bound of its own, in bytes.
+pub const TEXT_LENGTH: usize = 1_024;
+/// The largest archive that is looked into, and the most that it may hold unpacked, in bytes.
+pub const ARCHIVE_BYTES: u64 = 1 << 30;
 
 /// The largest body of a form, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;

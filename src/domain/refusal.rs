@@ -141,6 +141,70 @@ pub enum Refusal {
     #[error("Incorrect dst_port parameter")]
     ForwardPathPort,
 
+    /// A minute of the hourly backup that no clock shows.
+    #[error("In every hour schedule, the minute parameter must be between 0 and 59")]
+    HourlyMinute,
+    /// An hour of the daily backup that no clock shows.
+    #[error("In the daily schedule, the hour parameter must be between 0 and 23")]
+    DailyHour,
+    /// A minute of the daily backup that no clock shows.
+    #[error("In a daily schedule, the minute parameter must be between 0 and 59")]
+    DailyMinute,
+    /// No backup would be kept.
+    #[error("Number backups parameter must be greater than 0")]
+    BackupsTooFew,
+    /// Copies go to an FTP server that is not named.
+    #[error("FTP server must be filled")]
+    FtpServerMissing,
+    /// Copies go to an FTP server with no user.
+    #[error("FTP user must be filled")]
+    FtpUserMissing,
+    /// Copies go to an FTP server with no password.
+    #[error("FTP password must be filled")]
+    FtpPasswordMissing,
+    /// A backup could not be made.
+    #[error("Error backup creation: {0}")]
+    BackupFailed(String),
+    /// A backup was made and its copy did not arrive.
+    #[error("FTP upload error: {0}")]
+    FtpUploadFailed(String),
+    /// Beyond the contract: as before, at the S3 store.
+    #[error("S3 upload error: {0}")]
+    S3UploadFailed(String),
+    /// No backup has this name.
+    #[error("There is no backup with this name")]
+    BackupNotFound,
+    /// A backup's file, or its list of files, cannot be read.
+    #[error("Error backup reader: {0}")]
+    BackupUnreadable(String),
+    /// A backup whose list of files is empty or missing.
+    #[error("Empty list of files in file with file list")]
+    BackupListEmpty,
+    /// A backup that holds nothing.
+    #[error("Empty archive")]
+    BackupEmpty,
+    /// A backup with more or fewer files than its list names.
+    #[error("The number of files in the archive does not match the list of files in the file")]
+    BackupCountMismatch,
+    /// A backup with other files than its list names.
+    #[error("Mismatch between files in archive and list of files")]
+    BackupListMismatch,
+    /// The state as it is could not be replaced.
+    #[error("Unable to delete old configuration: {0}")]
+    RestoreCommit(String),
+    /// A backup that is no archive.
+    #[error("Failed to open archive, ERROR: {0}")]
+    BackupNoArchive(String),
+    /// The folder for what is kept before a restore cannot be made.
+    #[error("Failed to create folder: {0}")]
+    RestoreFolder(String),
+    /// What is to be kept before a restore cannot be written.
+    #[error("Failed to create file: {0}")]
+    RestoreFile(String),
+    /// A file of a backup that is damaged, or holds what cannot be.
+    #[error("Failed to unzip file: {0}")]
+    BackupDamaged(String),
+
     /// Beyond the contract: as many firewall rules as there may be.
     #[error("Firewall rule limit exceeded")]
     RulesExceeded,

@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, firewall, port_forwards, servers, system};
+use super::api::{access, accounts, backups, firewall, port_forwards, servers, system};
 use super::landing;
 use crate::services::Services;
 
@@ -86,6 +86,13 @@ pub fn table() -> Vec<Route> {
         delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
         get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
+
+        get("backups", Key, "/api/v1/backups", backups::list).also("/api/v1/system/backups"),
+        post("backup_create", Key, "/api/v1/backups", backups::create),
+        put("backup_restore", Key, "/api/v1/backups/restore", backups::restore),
+        get("backups_config", Key, "/api/v1/backups/config", backups::settings),
+        put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
+        get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
 
         get("local_status", Operator, "/local/v1/status", system::appliance),
         get("local_access_list", Operator, "/local/v1/access", access::list),

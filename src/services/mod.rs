@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod backups;
 pub mod firewall;
 pub mod first_start;
 #[cfg(test)]
@@ -14,12 +15,14 @@ pub mod system;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::backups::Backups;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::port_forwards::PortForwards;
@@ -61,6 +64,8 @@ pub struct Settings {
     pub external_ip: Option<IpAddr>,
     /// What the clients of a new server connect to, where that is not its external address.
     pub endpoint: Option<String>,
+    /// The data folder.
+    pub data: PathBuf,
     /// The port of the API and the panel.
     pub api_port: u16,
     /// This program's version.
@@ -78,6 +83,8 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// Backups.
+    pub backups: Backups,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -93,6 +100,7 @@ impl Services {
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            backups: Backups::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground),
         }

@@ -28,6 +28,7 @@ pub(super) fn over_with_cap(store: Store, cap: u32) -> Services {
         accounts_cap: Some(cap),
         external_ip: Some(IpAddr::from([77, 87, 125, 200])),
         endpoint: None,
+        data: std::env::temp_dir(),
         api_port: limits::API_PORT,
         version: "0.1.0".into(),
     };

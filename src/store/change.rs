@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::backup::BackupSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::intended::Intended;
 use crate::domain::name::{AccountName, RuleName, ServerName};
@@ -21,6 +22,8 @@ pub(super) struct State {
     /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
     /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
     pub(super) places: Arc<Vec<i64>>,
+    /// When and where backups are made.
+    pub(super) backups: Arc<BackupSettings>,
 }
 
 /// One record that is written or taken away.
@@ -39,6 +42,7 @@ pub(super) enum Step {
     NoAccess(String),
     PanelUser(PanelUser),
     NoPanelUser(String),
+    Backups(Arc<BackupSettings>),
 }
 
 impl State {
@@ -122,6 +126,7 @@ impl State {
                 users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
             }
             Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
+            Step::Backups(settings) => Step::Backups(std::mem::replace(&mut self.backups, settings)),
         }
     }
 }
@@ -129,7 +134,8 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     fn is_intended(&self) -> bool {
-        !matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_))
+        let outside = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
+        !outside && !matches!(self, Self::Backups(_))
     }
 }
 
@@ -287,6 +293,16 @@ impl Change {
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
         self.step(Step::PanelUser(user));
+    }
+
+    /// When and where backups are made, with what this change has done so far.
+    pub fn backups(&self) -> &BackupSettings {
+        &self.state.backups
+    }
+
+    /// Stores when and where backups are made.
+    pub fn put_backups(&mut self, settings: BackupSettings) {
+        self.step(Step::Backups(Arc::new(settings)));
     }
 
     fn step(&mut self, step: Step) {

@@ -1,5 +1,7 @@
 //! What lasts. The only room that knows the database.
 
+mod archive;
+mod backups_record;
 mod change;
 #[cfg(test)]
 mod disasters;
@@ -17,9 +19,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
+use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -91,6 +95,7 @@ pub struct Store {
 struct Shared {
     intended: watch::Receiver<Arc<Intended>>,
     access: watch::Receiver<Arc<AccessBook>>,
+    backups: watch::Receiver<Arc<BackupSettings>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -131,14 +136,22 @@ impl Store {
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
+        let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, places: state.places, fault: fault.clone() };
+        let published = Published { intended, access, backups, places: state.places, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&timer));
         let thread = Some(thread.map_err(no_thread)?);
-        let shared = Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread };
+        let shared = Shared {
+            intended: intended_seen,
+            access: access_seen,
+            backups: backups_seen,
+            fault,
+            orders: Some(orders),
+            thread,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -155,6 +168,37 @@ impl Store {
     /// Who may call, as of the last commit. Costs no disk.
     pub fn access(&self) -> Arc<AccessBook> {
         self.shared.access.borrow().clone()
+    }
+
+    /// When and where backups are made, as of the last commit; a new value after each commit that changed it.
+    pub fn backups(&self) -> watch::Receiver<Arc<BackupSettings>> {
+        self.shared.backups.clone()
+    }
+
+    /// Everything as of now, to be packed while others write.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the file cannot be read, [`Error::Closed`].
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Snapshot(caller)).await?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Replaces everything by what an archive has, in one step. The revision is that of the new state, which is published
+    /// when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Write`], and everything is as before; [`Error::Closed`].
+    pub async fn restore(&self, archive: Archive) -> Result<Revision, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Restore(archive, caller)).await?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Error> {
+        let orders = self.shared.orders.as_ref().ok_or(Error::Closed)?;
+        orders.send(order).await.map_err(|_| Error::Closed)
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of

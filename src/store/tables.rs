@@ -1,14 +1,17 @@
 //! Every table of the file, how all of them are read, and how steps are written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::backups_record::BackupsV1;
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::backup::BackupSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
@@ -25,8 +28,10 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// One record, at [`SETTINGS_KEY`].
+const BACKUPS: Records = TableDefinition::new("backups");
 /// Every table of records.
-const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
+const ALL: [Records; 8] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, BACKUPS];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -79,6 +84,60 @@ pub(super) fn commit(database: &Database, steps: &[Step], revision: Revision) ->
     transaction.commit().map_err(boxed)
 }
 
+/// The rows of a table as they lie in the file: keys and records.
+pub(super) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Every table with its rows, as of one moment.
+pub(super) fn dump(transaction: &ReadTransaction) -> Result<Vec<(String, Rows)>, Box<redb::Error>> {
+    use redb::TableHandle as _;
+    let mut tables = Vec::new();
+    for table in ALL {
+        let mut rows = Rows::new();
+        match transaction.open_table(table) {
+            Ok(open) => {
+                for row in open.iter().map_err(boxed)? {
+                    let (key, record) = row.map_err(boxed)?;
+                    rows.push((key.value().as_bytes().to_vec(), record.value().to_vec()));
+                }
+            }
+            // an older file lacks it
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(boxed(error)),
+        }
+        tables.push((table.name().to_owned(), rows));
+    }
+    Ok(tables)
+}
+
+/// Puts other rows into every table, durably, and in one step: all of them or none. A table that is not named becomes
+/// empty.
+pub(super) fn replace(
+    database: &Database,
+    tables: &BTreeMap<String, Rows>,
+    revision: Revision,
+) -> Result<(), Box<redb::Error>> {
+    use redb::TableHandle as _;
+    let unknown = |what: &str| boxed(redb::StorageError::Corrupted(what.to_owned()));
+    if let Some(stranger) = tables.keys().find(|name| ALL.iter().all(|table| table.name() != name.as_str())) {
+        return Err(unknown(&format!("there is no table `{stranger}`")));
+    }
+    let transaction = begin(database)?;
+    for table in ALL {
+        transaction.delete_table(table).map_err(boxed)?;
+        let mut open = transaction.open_table(table).map_err(boxed)?;
+        for (key, record) in tables.get(table.name()).into_iter().flatten() {
+            let key = std::str::from_utf8(key).map_err(|_| unknown("a key is no text"))?;
+            open.insert(key, record.as_slice()).map_err(boxed)?;
+        }
+    }
+    {
+        let mut counters = transaction.open_table(COUNTERS).map_err(boxed)?;
+        counters.insert(REVISION_KEY, revision.0).map_err(boxed)?;
+        counters.insert(FORMAT_KEY, FORMAT).map_err(boxed)?;
+    }
+    transaction.commit().map_err(boxed)
+}
+
 /// Two phases: the slot that the file names is then always whole, whatever a crash did to the other.
 fn begin(database: &Database) -> Result<WriteTransaction, Box<redb::Error>> {
     let mut transaction = database.begin_write().map_err(boxed)?;
@@ -104,6 +163,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Step::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
     }
 }
 
@@ -147,6 +207,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, BACKUPS, |record: BackupsV1| {
+        state.backups = Arc::new(BackupSettings::from(record));
+        Ok(())
+    })?;
     Ok(state)
 }
 

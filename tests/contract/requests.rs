@@ -48,6 +48,12 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("firewall_filter_delete", ("firewall/rules/filter/TEST", "")),
     ("firewall_nat_list", ("firewall/rules/nat", "")),
     ("firewall_mangle_list", ("firewall/rules/mangle", "")),
+    ("backups", ("backups", "")),
+    ("backup_create", ("backups", "statistics=0")),
+    ("backup_restore", ("backups/restore", "backup_name=whole.zip")),
+    ("backup_download", ("backups/whole.zip", "")),
+    ("backups_config", ("backups/config", "")),
+    ("backups_config_edit", ("backups/config", "every_day=1&every_day_hour=13&number_backups=10")),
 ];
 
 /// A rule that can be.
@@ -196,14 +202,56 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
         "You cannot delete this rule. ONLY name=system_PUQVPNCP",
         ("firewall/rules/filter/system_PUQVPNCP", ""),
     ),
+    ("backup_restore", "There is no backup with this name", ("backups/restore", "backup_name=nothing.zip")),
+    (
+        "backups_config_edit",
+        "In every hour schedule, the minute parameter must be between 0 and 59",
+        (BACKUPS, "every_hour_minute=60"),
+    ),
+    (
+        "backups_config_edit",
+        "In the daily schedule, the hour parameter must be between 0 and 23",
+        (BACKUPS, "every_day_hour=24"),
+    ),
+    (
+        "backups_config_edit",
+        "In a daily schedule, the minute parameter must be between 0 and 59",
+        (BACKUPS, "every_day_minute=60"),
+    ),
+    ("backups_config_edit", "Number backups parameter must be greater than 0", (BACKUPS, "number_backups=0")),
+    ("backups_config_edit", "FTP server must be filled", (BACKUPS, "backup_to_ftp=1")),
+    ("backups_config_edit", "FTP user must be filled", (BACKUPS, "backup_to_ftp=1&ftp_server=a.example")),
+    (
+        "backups_config_edit",
+        "FTP password must be filled",
+        (BACKUPS, "backup_to_ftp=1&ftp_server=a.example&ftp_user=u"),
+    ),
 ];
 
 const FORWARDS: &str = "wireguard/Default_1/port_forwarding";
+/// The path of the backups' settings.
+const BACKUPS: &str = "backups/config";
 const RULES: &str = "firewall/rules/filter/end";
 
 /// Texts that are reached in a world of their own; each has its own test.
-pub(crate) const ELSEWHERE: &[(&str, &str)] =
-    &[("account_add", "VPN account limit exceeded"), ("system_reload", "PUQVPNCP status not OK")];
+pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
+    ("account_add", "VPN account limit exceeded"),
+    ("system_reload", "PUQVPNCP status not OK"),
+    // these in tests/api/backups.rs
+    ("backup_create", "Error backup creation: <why>"),
+    ("backup_create", "FTP upload error: <why>"),
+    ("backup_restore", "PUQVPNCP status not OK"),
+    ("backup_restore", "Error backup reader: <why>"),
+    ("backup_restore", "Empty list of files in file with file list"),
+    ("backup_restore", "Empty archive"),
+    ("backup_restore", "The number of files in the archive does not match the list of files in the file"),
+    ("backup_restore", "Mismatch between files in archive and list of files"),
+    ("backup_restore", "Unable to delete old configuration: <why>"),
+    ("backup_restore", "Failed to open archive, ERROR: <why>"),
+    ("backup_restore", "Failed to create folder: <why>"),
+    ("backup_restore", "Failed to create file: <why>"),
+    ("backup_restore", "Failed to unzip file: <why>"),
+];
 
 /// Texts that the documentation lists and no request can reach, with the reason. May only shrink.
 pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[

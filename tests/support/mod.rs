@@ -39,8 +39,10 @@ pub(crate) struct Reply {
     pub(crate) code: StatusCode,
     /// Its headers.
     pub(crate) headers: HeaderMap,
-    /// Its body.
+    /// Its body, as text.
     pub(crate) body: String,
+    /// Its body, as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl World {
@@ -67,6 +69,7 @@ impl World {
             accounts_cap,
             external_ip: Some("192.0.2.1".parse().unwrap()),
             endpoint: None,
+            data: folder.path().into(),
             api_port: limits::API_PORT,
             version: "0.0.0".into(),
         };
@@ -105,6 +108,9 @@ impl World {
         self.post("/api/v1/wireguard/Default_1/port_forwarding", forward).await.success();
         let rule = "name=TEST&action=DROP&chain=INPUT&protocol=TCP&s_ip=0.0.0.0/0&s_port=0&d_ip=0.0.0.0/0&d_port=23";
         self.post("/api/v1/firewall/rules/filter/end", rule).await.success();
+        let made = self.post("/api/v1/backups", "").await.success();
+        let folder = self.folder.path().join("backups");
+        std::fs::rename(folder.join(made["backup_name"].as_str().unwrap()), folder.join("whole.zip")).unwrap();
     }
 
     /// A request with the valid hash, from [`HOME`].
@@ -158,8 +164,9 @@ impl World {
 impl Reply {
     async fn of(router: Router, request: Request<Body>) -> Self {
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Self { code: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: head.status, headers: head.headers, body, bytes }
     }
 
     /// The envelope.

@@ -46,6 +46,7 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
             accounts_cap: None,
             external_ip: Some(loopback),
             endpoint: None,
+            data: dir.to_owned(),
             api_port: crate::api::PORT,
             version: "bench".into(),
         };
