@@ -183,7 +183,7 @@ impl Dataplane {
     fn gather(&mut self, owner: Owner, packet: &[u8], around: &mut Around<'_>, now: Instant) -> Result<(), DropReason> {
         let before = self.fragments.dropped;
         match self.fragments.handle(owner, packet, now) {
-            Some(mut whole) => self.forward(owner, &mut whole, Waybill::gathered(), around, now),
+            Some(mut whole) => self.forward(owner, &mut whole, Waybill::new(Offload::GATHERED), around, now),
             None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
             None => Ok(()),
         }
@@ -306,7 +306,7 @@ impl Dataplane {
             // of nobody yet: whose it is shows when it is whole
             let before = self.fragments.dropped;
             return match self.fragments.handle(Owner(u32::MAX), packet, now) {
-                Some(mut whole) => self.enter(&mut whole, Waybill::gathered(), arrival, around, now),
+                Some(mut whole) => self.enter(&mut whole, Waybill::new(Offload::GATHERED), arrival, around, now),
                 None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
                 None => Ok(()),
             };
