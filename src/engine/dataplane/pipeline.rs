@@ -56,7 +56,7 @@ impl Dataplane {
 
     /// Takes a packet from outside as it came in, for an external address and port of this server or one of its clients.
     pub fn handle_arrival(&mut self, packet: &mut [u8], offload: Offload, around: &mut Around<'_>, now: Instant) {
-        let outcome = self.arrive(packet, offload, Arrival::ByDoor, around, now);
+        let outcome = self.arrive_from_outside(packet, offload, Arrival::ByDoor, around, now);
         self.settle(outcome);
     }
 
@@ -70,9 +70,12 @@ impl Dataplane {
     pub fn handle_parcel(&mut self, parcel: Parcel<'_>, around: &mut Around<'_>, now: Instant) {
         let outcome = match parcel {
             Parcel::Datagram { from, bytes } => self.up(from, bytes, Arrival::HandedOver, around, now),
-            Parcel::Crossing { packet, offload } | Parcel::Arrival { packet, offload } => {
+            Parcel::Crossing { packet, offload } => {
                 self.with_copy(packet, |plane, packet| plane.arrive(packet, offload, Arrival::HandedOver, around, now))
             }
+            Parcel::Arrival { packet, offload } => self.with_copy(packet, |plane, packet| {
+                plane.arrive_from_outside(packet, offload, Arrival::HandedOver, around, now)
+            }),
             Parcel::FromHost { packet, offload } => self.with_copy(packet, |plane, packet| {
                 plane.take_output(packet, offload, Arrival::HandedOver, around, now)
             }),
@@ -290,6 +293,22 @@ impl Dataplane {
         self.check_reachable(target)?;
         take_hop(packet);
         self.shape(owner, Direction::Upload, packet, bill.next(Next::Across(target)), around, now)
+    }
+
+    /// From outside: nobody there has an address of the clients' network.
+    fn arrive_from_outside(
+        &mut self,
+        packet: &mut [u8],
+        offload: Offload,
+        arrival: Arrival,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let source = Ip::new(&packet[..]).map_err(|_| DropReason::Malformed)?.source();
+        if self.plan.is_inside(source) {
+            return Err(DropReason::SourceForged);
+        }
+        self.arrive(packet, offload, arrival, around, now)
     }
 
     /// From outside, or from a client at another worker, to a client of ours.

@@ -1,6 +1,7 @@
 //! The plane before an uplink for whole packets: what leaves, what arrives, and in whose name, requirement by requirement.
 
 mod addresses;
+mod arrivals;
 mod changes;
 mod connections;
 mod fragments;
