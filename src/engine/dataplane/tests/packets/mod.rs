@@ -4,6 +4,7 @@ mod addresses;
 mod arrivals;
 mod changes;
 mod connections;
+mod errors;
 mod fragments;
 mod lives;
 mod shares;
