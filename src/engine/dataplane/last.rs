@@ -9,7 +9,7 @@ use super::verdict::DropReason;
 use super::waybill::{Next, Waybill};
 use super::{Dataplane, account};
 use crate::engine::fragments::split::{self as cut, HEADROOM};
-use crate::engine::offload::split::split;
+use crate::engine::offload::split::{complete, split};
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::icmp::{Complaint, write_error};
 use crate::engine::wire::{Ip, answer, protocol};
@@ -159,7 +159,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if bill.offload.is_super() || bill.offload.partial_checksum {
+        if bill.offload.is_super() {
             let mut outcome = Ok(());
             split(packet, bill.offload, 1, |packet, _| {
                 let sent = self.down(owner, packet, around, now);
@@ -169,6 +169,9 @@ impl Dataplane {
             })
             .map_err(|_| DropReason::Malformed)?;
             return outcome;
+        }
+        if bill.offload.partial_checksum {
+            complete(packet).map_err(|_| DropReason::Malformed)?;
         }
         if packet.len() <= self.plan.mtu || bill.check_size(packet, self.plan.mtu).is_err() {
             return self.down(owner, packet, around, now);

@@ -215,8 +215,10 @@ impl Dataplane {
         match (way, side) {
             (Way::Out, Side::Original) | (Way::In, Side::Reply) => {
                 check_hops(packet)?;
-                if let Some(key) = translated {
+                if self.exit.takes_packets() {
                     nat::clamp_mss(packet, bill.offload, self.plan.mtu);
+                }
+                if let Some(key) = translated {
                     nat::translate(packet, bill.offload, &key)?;
                 }
                 self.leave(owner, packet, bill, around, now)
@@ -363,8 +365,8 @@ impl Dataplane {
         self.note(id, side, &ip, bill.offload, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
         let (owner, translated) = (flow.owner, flow.translated(side));
+        nat::clamp_mss(packet, bill.offload, self.plan.mtu);
         if let Some(key) = translated {
-            nat::clamp_mss(packet, bill.offload, self.plan.mtu);
             nat::translate(packet, bill.offload, &key)?;
         }
         self.shape(owner, Direction::Download, packet, bill.of_flow(id).next(Next::Down), around, now)

@@ -8,6 +8,7 @@ mod errors;
 mod fragments;
 mod lives;
 mod shares;
+mod sizes;
 
 use std::collections::BTreeMap;
 
