@@ -115,7 +115,7 @@ fn a_stun_client_finds_a_mapping_that_is_the_same_for_every_destination() {
     let server = server.args(["-h", HOST, "-a", "192.0.2.81"]);
     let _server = crate::rig::program::Program::start("stund", server, &folder.path().join("log"));
 
-    let found = crate::rig::until(PATIENCE, "a mapping", || {
+    let found = until(PATIENCE, "a mapping", || {
         let mut client: Command = peer.place.host.command("stun");
         // its exit code is the kind of NAT that it found
         let output = client.args([HOST, "-v"]).output().unwrap();
@@ -214,7 +214,7 @@ fn large_datagrams_go_both_ways_in_pieces() {
         let mouth = world.internet.enter(|| UdpSocket::bind(any.replace("7100", "0"))).unwrap();
         for length in [4_000, 20_000] {
             mouth.send_to(&vec![7; length], SocketAddr::new(address.parse().unwrap(), 7_100)).unwrap();
-            assert_eq!(ear.recv(&mut [0; 65_536]).unwrap(), length, "{address}");
+            assert_eq!(ear.recv(&mut vec![0; 65_536]).unwrap(), length, "{address}");
         }
     }
 }

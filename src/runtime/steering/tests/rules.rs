@@ -16,9 +16,9 @@ fn preferences(found: &Found, v6: bool) -> Vec<u32> {
 fn a_first_look_sets_up_everything_and_a_second_finds_nothing_to_do() {
     let mut found = host();
 
-    let steps = conform(&wish(), &mut found);
+    let taken = conform(&wish(), &mut found);
 
-    assert!(steps.len() > 10);
+    assert!(taken.len() > 10);
     // ours alone; over IPv6 nobody steers ICMP, and no port is forwarded
     assert_eq!(preferences(&found, false), [1, 1, 2, 3, 4, 4, 4, 5, 6]);
     assert_eq!(preferences(&found, true), [1, 1, 3, 4, 4, 5, 6]);
@@ -32,7 +32,7 @@ fn a_first_look_sets_up_everything_and_a_second_finds_nothing_to_do() {
     let ours: Vec<String> = found.addresses.iter().filter(|it| it.link == 8).map(|it| it.net.to_string()).collect();
     assert_eq!(ours, ["10.0.0.1/24", "fd00::1/64"]);
     assert!(["culvert0", "wg28"].iter().all(|name| found.links[*name].up));
-    assert_eq!(super::steps(&wish(), &found), []);
+    assert_eq!(steps(&wish(), &found), []);
 }
 
 /// Steering begins when everything is in its place, with one step: the kernel's rule goes last.
@@ -64,12 +64,12 @@ fn leftovers_of_a_crash_are_taken_up_by_the_next_start() {
     // the devices come back with other numbers
     found.links.extend([opened(17, "culvert0"), opened(18, "wg28")]);
 
-    let steps = conform(&wish(), &mut found);
+    let taken = conform(&wish(), &mut found);
 
     assert_eq!(found.rules, rules, "no rule was touched");
     assert!(found.routes.len() == 4 && found.routes.iter().all(|route| route.link == 17));
-    assert!(!steps.iter().any(|step| matches!(step, Step::AddRule(_) | Step::RemoveRule(_))));
-    assert_eq!(super::steps(&wish(), &found), []);
+    assert!(!taken.iter().any(|step| matches!(step, Step::AddRule(_) | Step::RemoveRule(_))));
+    assert_eq!(steps(&wish(), &found), []);
 }
 
 /// While the uplink's device is not there, the host is as it was without us.
@@ -103,8 +103,8 @@ fn what_somebody_has_taken_away_is_put_back() {
         let mut found = whole.clone();
         let rule = found.rules.remove(nth);
         if rule.preference != 5 {
-            let steps = conform(&wish(), &mut found);
-            assert_eq!(steps, [Step::AddRule(rule)]);
+            let taken = conform(&wish(), &mut found);
+            assert_eq!(taken, [Step::AddRule(rule)]);
         }
     }
     for nth in 0..whole.routes.len() {
@@ -133,7 +133,7 @@ fn a_rule_that_is_there_twice_is_removed_once() {
     let mut found = steered();
     let twice = found.rules[0].clone();
     found.rules.push(twice.clone());
-    assert_eq!(super::steps(&wish(), &found), [Step::RemoveRule(twice)]);
+    assert_eq!(steps(&wish(), &found), [Step::RemoveRule(twice)]);
 }
 
 #[test]
@@ -144,13 +144,13 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     edited.servers[0].addresses[0] = "10.9.0.1/16".parse().unwrap();
     edited.servers[0].mtu = 1_280;
 
-    let steps = conform(&edited, &mut found);
+    let taken = conform(&edited, &mut found);
 
     let net = |text: &str| Address { link: 8, net: text.parse().unwrap() };
     let route = |to: &str| Route { table: CLIENTS, to: to.parse().unwrap(), link: 7 };
-    assert!(matches!(&steps[0], Step::RemoveRule(rule) if rule.ports == Some(443..=443)));
+    assert!(matches!(&taken[0], Step::RemoveRule(rule) if rule.ports == Some(443..=443)));
     assert_eq!(
-        steps[1..],
+        taken[1..],
         [
             Step::RemoveRoute(route("10.0.0.0/24")),
             Step::RemoveAddress(net("10.0.0.1/24")),
@@ -173,7 +173,7 @@ fn a_routed_address_needs_a_route_and_no_other_place_of_the_local_rule() {
 
     assert!(found.routes.contains(&Route { table: MAIN, to: "192.0.2.33/32".parse().unwrap(), link: 7 }));
     assert_eq!(preferences(&found, false), [0, 6]);
-    assert_eq!(super::steps(&routed, &found), []);
+    assert_eq!(steps(&routed, &found), []);
 }
 
 /// Nothing can be handed back by a host that does not forward, so nothing is steered until it does.
@@ -255,7 +255,7 @@ proptest! {
 
         conform(&wish, &mut found);
 
-        prop_assert_eq!(super::steps(&wish, &found), []);
+        prop_assert_eq!(steps(&wish, &found), []);
         prop_assert_eq!(others(&found), before);
         if is_stop {
             prop_assert!(found.rules.iter().all(|rule| rule.protocol != PROTOCOL));

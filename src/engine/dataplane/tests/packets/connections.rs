@@ -88,6 +88,9 @@ fn an_unsolicited_syn_is_met_with_silence() {
     assert!(talk.up((SYN, 1_000, 0)) && talk.down((SYN, 9_000, 0)));
 }
 
+/// Brings a connection to a state.
+type Prepare = fn(&mut Talk);
+
 /// RFC 5382, REQ-5: an open connection may be silent for 2 hours and 4 minutes, one that opens or has ended for 4 minutes.
 #[test]
 fn a_connection_lives_as_long_as_its_state_says() {
@@ -98,8 +101,7 @@ fn a_connection_lives_as_long_as_its_state_says() {
         assert!(talk.up((FIN | ACK, 1_001, 9_001)) && talk.down((FIN | ACK, 9_001, 1_002)));
         assert!(talk.up((ACK, 1_002, 9_002)));
     };
-    let cases: [(fn(&mut Talk), u64); 3] = [(established, 7_440), (opening, 240), (closing, 240)];
-    for (prepare, life) in cases {
+    for (prepare, life) in [(established as Prepare, 7_440), (opening, 240), (closing, 240)] {
         let mut talk = Talk::new();
         prepare(&mut talk);
         talk.rig.pass(life);

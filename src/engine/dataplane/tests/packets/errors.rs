@@ -32,7 +32,7 @@ fn an_unsound_or_unfounded_error_is_dropped_in_silence() {
     let sound = error(HOST_UNREACHABLE[V4], 0, STRANGER[V4], &left);
     let mut wrong = sound.clone();
     wrong[22] ^= 1;
-    let mut wrong_inside = left.clone();
+    let mut wrong_inside = left;
     wrong_inside[10] ^= 1;
     let wrong_inside = error(HOST_UNREACHABLE[V4], 0, STRANGER[V4], &wrong_inside);
     let nobodys = packet_of(&key(protocol::UDP, &at(EXTERNAL[V4], 20_009), &at(REMOTE[V4], 4_000)), b"?");
