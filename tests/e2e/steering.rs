@@ -3,12 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::rig::PATIENCE;
 use crate::rig::appliance::{Appliance, Uplink};
 use crate::rig::namespace::Namespace;
 use crate::rig::peer::Peer;
-use crate::rig::until;
 use crate::rig::world::{HOST, SERVER, World};
+use crate::rig::{PATIENCE, until};
 
 /// The settings that the steering changes on a host that forwards nothing yet.
 const SETTINGS: [&str; 5] = [
