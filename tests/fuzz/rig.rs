@@ -208,16 +208,25 @@ impl Rig {
         all
     }
 
-    /// Opens what waits for the clients, and holds every packet against what may come down to its owner.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize, &[u8])) {
+    /// Opens what waits for the clients: each packet with whose it is.
+    pub(crate) fn opened(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut opened = Vec::new();
         for (to, datagram) in self.waiting() {
             let Some(at) = (0..CLIENTS).find(|at| endpoint(*at) == to) else { continue };
             if let TunnResult::WriteToTunnelV4(packet, _) | TunnResult::WriteToTunnelV6(packet, _) =
                 self.clients[at].decapsulate(None, &datagram, &mut self.memory)
             {
-                judge(at, packet);
-                each(at, packet);
+                opened.push((at, packet.to_vec()));
             }
+        }
+        opened
+    }
+
+    /// Opens what waits for the clients, and holds every packet against what may come down to its owner.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize, &[u8])) {
+        for (at, packet) in self.opened() {
+            judge(at, &packet);
+            each(at, &packet);
         }
     }
 }

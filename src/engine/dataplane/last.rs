@@ -9,7 +9,7 @@ use super::verdict::DropReason;
 use super::waybill::{Next, Waybill};
 use super::{Dataplane, account};
 use crate::engine::fragments::split::{self as cut, HEADROOM};
-use crate::engine::offload::split::split;
+use crate::engine::offload::split::{complete, split};
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::icmp::{Complaint, write_error};
 use crate::engine::wire::{Ip, answer, protocol};
@@ -142,7 +142,8 @@ impl Dataplane {
 
     /// To the uplink. What was put together and is IPv6 is cut again, for no router does that.
     fn send_outward(&mut self, owner: Owner, packet: &mut [u8], bill: Waybill, around: &mut Around<'_>) {
-        let is_cut = bill.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
+        let is_cut =
+            bill.offload.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
         if !is_cut {
             return around.beyond.outward(owner, packet, bill.offload);
         }
@@ -158,7 +159,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if bill.offload.is_super() || bill.offload.partial_checksum {
+        if bill.offload.is_super() {
             let mut outcome = Ok(());
             split(packet, bill.offload, 1, |packet, _| {
                 let sent = self.down(owner, packet, around, now);
@@ -168,6 +169,9 @@ impl Dataplane {
             })
             .map_err(|_| DropReason::Malformed)?;
             return outcome;
+        }
+        if bill.offload.partial_checksum {
+            complete(packet).map_err(|_| DropReason::Malformed)?;
         }
         if packet.len() <= self.plan.mtu || bill.check_size(packet, self.plan.mtu).is_err() {
             return self.down(owner, packet, around, now);
@@ -262,7 +266,7 @@ impl Dataplane {
                 whole.clear();
                 whole.extend_from_slice(&memory[..length]);
                 self.padded = memory;
-                let outcome = self.send_down(owner, &mut whole, Waybill::gathered(), around, now);
+                let outcome = self.send_down(owner, &mut whole, Waybill::new(Offload::GATHERED), around, now);
                 self.reply = whole;
                 return outcome;
             }

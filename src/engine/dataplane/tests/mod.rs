@@ -4,6 +4,7 @@
 mod edits;
 mod handshakes;
 mod limits;
+mod packets;
 mod road;
 mod seats;
 mod timers;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
-use super::around::{Around, Beyond, Parcel};
+use super::around::{Around, Beyond, Parcel, Standing};
 use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
@@ -128,6 +129,9 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
+    host: Vec<Vec<u8>>,
+    /// What an address is that is not somebody else's.
+    standings: Vec<(IpAddr, Standing)>,
 }
 
 /// What was handed to another worker.
@@ -151,6 +155,15 @@ impl Beyond for Outside {
         };
         self.elsewhere.push((worker, handed));
         true
+    }
+
+    fn host(&mut self, packet: &mut [u8], _offload: Offload) {
+        self.host.push(packet.to_vec());
+    }
+
+    fn standing(&mut self, _protocol: u8, to: SocketAddr) -> Standing {
+        let known = self.standings.iter().find(|(address, _)| *address == to.ip());
+        known.map_or(Standing::Outside, |(_, standing)| *standing)
     }
 }
 
@@ -195,7 +208,10 @@ impl World {
 
     fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Outcome {
         let from = Endpoint { remote: from, local: Some(Ipv4Addr::new(192, 0, 2, 1).into()) };
-        self.with(|plane, around, now| plane.handle_datagram(from, datagram, around, now));
+        self.with(|plane, around, now| {
+            plane.handle_datagram(from, datagram, around, now);
+            plane.handle_batch_end(around, now);
+        });
         Outcome { outward: std::mem::take(&mut self.outside.outward), sent: self.drain() }
     }
 
