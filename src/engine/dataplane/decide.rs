@@ -185,7 +185,6 @@ impl Dataplane {
                 self.check_internal()?;
                 (Way::Out, Chain::Forward)
             }
-            Route::Outside if !self.exit.takes_packets() => (Way::Out, Chain::Forward),
             Route::Outside => match around.beyond.standing(key.protocol, to) {
                 Standing::Outside | Standing::Inside => (Way::Out, Chain::Forward),
                 Standing::Host => (Way::Own, Chain::Input),

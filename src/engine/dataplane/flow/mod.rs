@@ -21,7 +21,7 @@ mod tests;
 use std::time::Instant;
 
 pub use self::limits::FlowLimits;
-pub use self::mapping::Filtering;
+pub use crate::domain::nat::Filtering;
 pub use self::open::{Opening, Translation, may_open};
 pub use self::state::State;
 pub use self::table::FlowTable;

@@ -3,7 +3,9 @@
 
 mod edits;
 mod handshakes;
+mod host;
 mod limits;
+mod nat;
 mod road;
 mod seats;
 mod timers;
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
-use super::around::{Around, Beyond, Parcel};
+use super::around::{Around, Beyond, Parcel, Standing};
 use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
@@ -128,6 +130,11 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
+    /// Addresses of the host's own.
+    own: Vec<IpAddr>,
+    /// One that leads to a client.
+    inside: Option<SocketAddr>,
+    to_host: Vec<(Owner, Vec<u8>)>,
 }
 
 /// What was handed to another worker.
@@ -151,6 +158,18 @@ impl Beyond for Outside {
         };
         self.elsewhere.push((worker, handed));
         true
+    }
+
+    fn host(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.to_host.push((owner, packet.to_vec()));
+    }
+
+    fn standing(&mut self, _protocol: u8, to: SocketAddr) -> Standing {
+        match to {
+            to if self.inside == Some(to) => Standing::Inside,
+            to if self.own.contains(&to.ip()) => Standing::Host,
+            _ => Standing::Outside,
+        }
     }
 }
 
