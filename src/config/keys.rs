@@ -62,7 +62,11 @@ pub const KEYS: [Key; 15] = [
         "address-dependent",
         "who may answer at a mapped port (RFC 4787): endpoint-independent, address-dependent or address-and-port-dependent",
     ),
-    number("nat_ports_per_account", "2000, on sockets a share of all", "how many ports one account has at a time (RFC 6888)"),
+    number(
+        "nat_ports_per_account",
+        "2000, on sockets a share of all",
+        "how many ports one account has at a time (RFC 6888)",
+    ),
     number("limits.accounts", "100000", "how many accounts may exist"),
     list("reach.allow", "none", "private prefixes that clients may reach through this host"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),

@@ -25,12 +25,9 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
             ports: one("nat_ports", "a range of at least 1024 ports, none of them below 1024, as in 16384-51819")
                 .text(nat::ports)?
                 .unwrap_or(unchosen.ports),
-            filtering: one(
-                "nat_filtering",
-                "endpoint-independent, address-dependent or address-and-port-dependent",
-            )
-            .text(Filtering::parse)?
-            .unwrap_or(unchosen.filtering),
+            filtering: one("nat_filtering", "endpoint-independent, address-dependent or address-and-port-dependent")
+                .text(Filtering::parse)?
+                .unwrap_or(unchosen.filtering),
             ports_per_account: one("nat_ports_per_account", "a number from 1 to 4294967295").parsed()?,
         },
         accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,

@@ -52,8 +52,7 @@ impl Forwards {
         }
         let faults = uplink.set_forwards(&self.forwarding(plane), now);
         self.told = true;
-        self.shown =
-            uplink.doors().iter().chain(&self.others).map(|door| (door.protocol, door.shown)).collect();
+        self.shown = uplink.doors().iter().chain(&self.others).map(|door| (door.protocol, door.shown)).collect();
         self.again = (!faults.is_empty()).then(|| now + TRY_AGAIN);
         faults
     }

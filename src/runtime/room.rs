@@ -8,6 +8,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::Policy;
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -18,7 +19,6 @@ use super::share::{Descriptors, Share};
 use super::uplink::host::Host;
 use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
-use super::Policy;
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use culvert::engine::dataplane::around::Around;
 use culvert::domain::nat::Filtering;
+use culvert::engine::dataplane::around::Around;
 use culvert::engine::flows::reach::{HostAddresses, Reach};
 use culvert::engine::flows::{DATAGRAM_AT, FlowId, Flows, Limits, Request, Settings};
 use culvert::engine::packet::Owner;

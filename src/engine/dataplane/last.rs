@@ -239,7 +239,8 @@ impl Dataplane {
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
         // an uplink of flows reaches what the host offers at its other addresses, and nothing else of it
-        let goes_to_host = if self.exit.takes_packets() { by_host || !to_own || is_opened } else { !by_host && !to_own };
+        let goes_to_host =
+            if self.exit.takes_packets() { by_host || !to_own || is_opened } else { !by_host && !to_own };
         if goes_to_host {
             return self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now);
         }

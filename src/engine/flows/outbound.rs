@@ -112,14 +112,7 @@ impl Flows {
         act.of(&self.whole)
     }
 
-    fn route(
-        &mut self,
-        owner: Owner,
-        packet: &[u8],
-        bound: Bound,
-        host: &mut dyn HostAddresses,
-        now: Instant,
-    ) -> Act {
+    fn route(&mut self, owner: Owner, packet: &[u8], bound: Bound, host: &mut dyn HostAddresses, now: Instant) -> Act {
         let Ok(view) = Ip::new(packet) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
@@ -245,7 +238,7 @@ impl Flows {
             Some(End::Udp(mapping)) => mapping.callers.real_of(to, now),
             _ => None,
         };
-        let open = door.or(caller).or((bound == Bound::Host).then_some(to));
+        let open = door.or(caller).or_else(|| (bound == Bound::Host).then_some(to));
         let filtering = self.settings.filtering;
         let id = self.mapping(known, (key, view), open.is_some(), host, now)?;
         let Some(End::Udp(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return None };

@@ -51,6 +51,7 @@ impl Limits {
     }
 
     /// No more of one peer than it may have ports, of which each flow takes one (RFC 6888, REQ-4).
+    #[must_use]
     pub fn with_ports(self, ports_per_account: Option<NonZeroU32>) -> Self {
         let ports = ports_per_account.map_or(usize::MAX, |ports| usize::try_from(ports.get()).unwrap_or(usize::MAX));
         Self { flows_of_owner: self.flows_of_owner.min(ports), ..self }

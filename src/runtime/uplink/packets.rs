@@ -336,7 +336,11 @@ mod tests {
                 let slices: Vec<_> = (0..of).map(|worker| slice(Seat { server: 0, worker, of }, &mapped)).collect();
                 for port in mapped.clone() {
                     let holders = (0..of).filter(|worker| slices[usize::from(*worker)].contains(&port));
-                    assert_eq!(holders.collect::<Vec<_>>(), [worker_of(port, &mapped, of)], "{port} of {mapped:?}, {of}");
+                    assert_eq!(
+                        holders.collect::<Vec<_>>(),
+                        [worker_of(port, &mapped, of)],
+                        "{port} of {mapped:?}, {of}"
+                    );
                 }
             }
         }

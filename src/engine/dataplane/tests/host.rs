@@ -5,10 +5,8 @@ use crate::domain::firewall::{Action, Chain, FilterRule, Firewall, FirewallSetti
 use crate::domain::name::RuleName;
 use crate::engine::dataplane::exit::{Exit, Name};
 
-const OWN: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-];
+const OWN: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))];
 /// Another address of the host.
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 2));
 
@@ -157,6 +155,21 @@ fn is_closed_again_with_the_rule_that_opened_it() {
         assert_eq!(answer(&mut world, &mut client, exit, OWN[0]), None, "{exit:?}");
         assert!(!is_heard(&mut world, &mut client, OWN[0], 53), "{exit:?}");
         assert_eq!(world.dropped(DropReason::HostClosed), 2, "{exit:?}");
+    }
+}
+
+/// It speaks of the outside; for clients the operator says so in a rule of its own, wherever that stands.
+#[test]
+fn the_rule_that_keeps_the_api_reachable_opens_nothing_to_clients() {
+    for exit in exits() {
+        let (mut world, mut client) = world(exit);
+        let system = FilterRule { protocol: RuleProtocol::Any, ..FilterRule::system(8_098) };
+        set_rules(&mut world, vec![system.clone()]);
+        assert!(!is_heard(&mut world, &mut client, OWN[0], 8_098), "{exit:?}");
+
+        set_rules(&mut world, vec![system, rule(Action::Accept, OWN[0], 8_098)]);
+        assert!(is_heard(&mut world, &mut client, OWN[0], 8_098), "{exit:?}");
+        assert_eq!(world.plane.rule_hits()[1].packets, 1, "{exit:?}");
     }
 }
 

@@ -215,6 +215,7 @@ impl World {
     fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Outcome {
         let from = Endpoint { remote: from, local: Some(Ipv4Addr::new(192, 0, 2, 1).into()) };
         self.with(|plane, around, now| plane.handle_datagram(from, datagram, around, now));
+        self.with(Dataplane::handle_batch_end);
         Outcome { outward: std::mem::take(&mut self.outside.outward), sent: self.drain() }
     }
 

@@ -29,9 +29,7 @@ fn datagram(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 /// Has the client send from a port to the outside; the external address and port by which that leaves.
 fn leaves(world: &mut World, client: &mut Client, from: u16, to: &str) -> Option<SocketAddr> {
     let sealed = client.seal(&datagram((v4(1), from).into(), to.parse().unwrap()));
-    world.handle(client.remote, &sealed);
-    world.with(Dataplane::handle_batch_end);
-    let left = std::mem::take(&mut world.outside.outward);
+    let left = world.handle(client.remote, &sealed).outward;
     let (_, packet) = left.first()?;
     let ip = Ip::new(&packet[..]).unwrap();
     let port = u16::from_be_bytes([ip.payload()[0], ip.payload()[1]]);
@@ -55,7 +53,8 @@ fn lets_in_whom_the_chosen_filtering_lets_in() {
         let (mut world, mut client) = world(&NatSettings { filtering, ..NatSettings::default() });
         let door = leaves(&mut world, &mut client, 20_000, "203.0.113.9:53").unwrap();
 
-        let let_in = ["203.0.113.9:53", "203.0.113.9:54", "203.0.113.10:53"].map(|from| is_let_in(&mut world, from, door));
+        let let_in =
+            ["203.0.113.9:53", "203.0.113.9:54", "203.0.113.10:53"].map(|from| is_let_in(&mut world, from, door));
 
         assert_eq!(let_in, [true, other_port, other_host], "{filtering:?}");
         let refused = [other_port, other_host].iter().filter(|admitted| !**admitted).count() as u64;
