@@ -4,8 +4,11 @@
 
 mod access;
 mod accounts;
+mod firewall;
 mod junk;
 mod listener;
+mod port_forwards;
+mod read_outs;
 mod requests;
 mod secrets;
 mod servers;
