@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use crate::domain::nat::NatSettings;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -31,6 +32,8 @@ pub struct Config {
     pub external_ip: Option<IpAddr>,
     /// The host name or address for client files.
     pub endpoint: Option<String>,
+    /// How clients' packets are translated.
+    pub nat: NatSettings,
     /// How many accounts may exist, where the operator caps them.
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.

@@ -11,6 +11,10 @@ pub const NAME_LENGTH: usize = 64;
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
 /// External ports that clients' packets may leave by: below every server's listen port.
 pub const NAT_PORTS: RangeInclusive<u16> = 16_384..=51_819;
+/// The fewest external ports that the operator may leave to clients: so many that each of the most workers has some.
+pub const NAT_PORTS_MIN: u16 = 1_024;
+/// The lowest port that needs no privilege; no client's packet leaves by one below (RFC 4787, REQ-3 (a)).
+pub const PORT_UNPRIVILEGED: u16 = 1_024;
 /// The highest bandwidth that can be set, in Mbit/s; 0 means unlimited.
 pub const RATE_MAX: u16 = 10_000;
 /// The largest tunnel MTU that the contract takes, in bytes.

@@ -16,6 +16,7 @@ pub mod intended;
 pub mod key;
 pub mod limits;
 pub mod name;
+pub mod nat;
 pub mod password;
 pub mod pool;
 pub mod port_forward;

@@ -35,6 +35,7 @@ use self::worker::{Command, Worker};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
+use crate::domain::nat::NatSettings;
 use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
@@ -53,10 +54,19 @@ pub struct Settings {
     pub uplink: UplinkWish,
     /// Prefixes that peers may reach though they are closed by default.
     pub reach_allow: Vec<IpNet>,
+    /// How clients' packets are translated.
+    pub nat: NatSettings,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
     /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
     pub folder: PathBuf,
+}
+
+/// What the operator lets clients do, beside what the store holds.
+#[derive(Debug, Clone, Default)]
+struct Policy {
+    reach: Reach,
+    nat: NatSettings,
 }
 
 /// Which uplink the operator asks for.
@@ -128,9 +138,9 @@ impl Runtime {
     pub fn start(settings: &Settings, intended: watch::Receiver<Arc<Intended>>) -> Result<Self, StartError> {
         let (uplink, steering, queues) = choose(settings)?;
         let count = u8::try_from(count_workers(settings)).unwrap_or(1);
-        let reach = Reach::new(settings.reach_allow.clone());
+        let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
         let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues)?.into();
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues)?.into();
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
@@ -138,7 +148,7 @@ impl Runtime {
         conductor::start(
             conductor::Conductor::new(
                 Arc::clone(&workers),
-                steering.clone().map(Kernel::new),
+                steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
                 live,
                 doing,
                 Arc::clone(&faults),

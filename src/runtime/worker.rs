@@ -24,8 +24,9 @@ use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
 use super::uplink::Door;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink, Table};
-use super::{arrivals, os};
+use super::{Policy, arrivals, os};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;
@@ -35,7 +36,6 @@ use crate::domain::server::Server;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
 
@@ -149,7 +149,7 @@ impl Worker {
     /// The operating system's, where it gives no thread or no event queue.
     pub(super) fn start_all(
         count: u8,
-        reach: &Reach,
+        policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
     ) -> io::Result<Vec<Self>> {
@@ -165,12 +165,12 @@ impl Worker {
                     queue,
                     (poll.registry(), [UPLINK, UPLINK_ERRORS]),
                     seat,
-                    reach.clone(),
+                    policy,
                     clock::now(),
                 )?),
                 None => None,
             };
-            Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
+            Self::start(seat, (poll, waker), ends, packets, (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -180,7 +180,7 @@ impl Worker {
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
         uplink: Option<PacketUplink>,
-        (reach, descriptors): (Reach, Descriptors),
+        (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
@@ -189,12 +189,13 @@ impl Worker {
             poll,
             told,
             rooms: Vec::new(),
-            reach,
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
-            ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
+            ports: Ports::new(packets::slice(seat, &policy.nat.ports), entropy::bytes(), clock::now()),
+            policy,
             packets: uplink,
+            host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
             incoming,
@@ -224,12 +225,13 @@ struct Turns {
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
-    reach: Reach,
+    policy: Policy,
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
+    host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -278,8 +280,8 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, incoming, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -328,8 +330,8 @@ impl Turns {
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -365,8 +367,8 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
@@ -400,9 +402,9 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
-        let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
+        let Self { inbox, outbox, ports, packets, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }

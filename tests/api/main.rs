@@ -5,8 +5,11 @@
 mod access;
 mod accounts;
 mod backups;
+mod firewall;
 mod junk;
 mod listener;
+mod port_forwards;
+mod read_outs;
 mod requests;
 mod secrets;
 mod servers;

@@ -33,6 +33,44 @@ fn the_internet_sees_the_external_address(uplink: Uplink) {
     }
 }
 
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn the_operator_chooses_the_ports_that_packets_leave_by_and_who_may_answer_there() {
+    let world = World::new();
+    let chosen = [("CULVERT_NAT_PORTS", "20000-21499"), ("CULVERT_NAT_FILTERING", "endpoint-independent")];
+    let appliance = Appliance::start_on(&world, Uplink::Tun, &chosen);
+    let peer = appliance.peer(&world, "peer_1");
+    let ports = 20_000..=21_499;
+
+    let reserved = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+    assert_eq!(world.server.enter(|| std::fs::read_to_string(reserved)).unwrap().trim(), "20000-21499");
+    for host in [HOST, HOST_V6] {
+        for _ in 0..20 {
+            assert!(ports.contains(&peer.seen_by_tcp(host).port()), "{host} by TCP");
+        }
+        let socket = peer.socket(host, 8).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.send(b"who am I?").unwrap();
+        let mut answer = [0; 64];
+        let length = socket.recv(&mut answer).unwrap();
+        let seen: SocketAddr = String::from_utf8_lossy(&answer[..length]).parse().unwrap();
+        assert!(ports.contains(&seen.port()), "{seen} by UDP");
+
+        // a word from a port of the internet's that the client has not spoken to, at the client's own: a socket that is
+        // connected hears one alone, so another one of the same port listens
+        let own = socket.local_addr().unwrap().port();
+        drop(socket);
+        let any = if host == HOST { "0.0.0.0" } else { "::" };
+        let listener = peer.place.host.enter(|| UdpSocket::bind((any, own))).unwrap();
+        listener.set_read_timeout(Some(PATIENCE)).unwrap();
+        let router = if host == HOST { "203.0.113.2" } else { "2001:db8:5::2" };
+        let stranger = world.internet.enter(|| UdpSocket::bind((router, 0))).unwrap();
+        stranger.send_to(b"hello", seen).unwrap();
+        let length = listener.recv(&mut answer).unwrap();
+        assert_eq!(&answer[..length], b"hello", "{host}");
+    }
+}
+
 fn two_clients_with_one_inner_port_are_told_apart(uplink: Uplink) {
     let world = World::new();
     let appliance = Appliance::start_on(&world, uplink, &[]);

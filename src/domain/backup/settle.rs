@@ -253,7 +253,8 @@ mod tests {
     fn refuses_what_would_end_a_command_early() {
         let current = BackupSettings::default();
 
-        for field in [|draft: &mut BackupSettingsDraft| &mut draft.ftp_path, |draft| &mut draft.ftp_user] {
+        let fields: [Field; 2] = [|draft| &mut draft.ftp_path, |draft| &mut draft.ftp_user];
+        for field in fields {
             assert!(amended(&current, field, "home\r\nDELE x").is_err());
             assert!(amended(&current, field, &"x".repeat(1_025)).is_err());
         }

@@ -134,7 +134,7 @@ impl Dataplane {
                 if taken { Ok(()) } else { Err(DropReason::HandOverFull) }
             }
             Next::Host => {
-                around.beyond.host(packet, bill.offload);
+                around.beyond.host(owner, packet, bill.offload);
                 Ok(())
             }
         }
@@ -242,7 +242,10 @@ impl Dataplane {
         let is_ping = matches!(flow.original().protocol, protocol::ICMP | protocol::ICMPV6);
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
-        if self.exit.takes_packets() && (by_host || !to_own || is_opened) {
+        // an uplink of flows reaches what the host offers at its other addresses, and nothing else of it
+        let goes_to_host =
+            if self.exit.takes_packets() { by_host || !to_own || is_opened } else { !by_host && !to_own };
+        if goes_to_host {
             return self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now);
         }
         self.answer(owner, packet, around, now)?;

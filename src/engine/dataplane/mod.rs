@@ -36,6 +36,7 @@ mod waybill;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +44,7 @@ use crate::domain::account::Account;
 use crate::domain::figures::{AccountFigures, LaneFigures};
 use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
+use crate::domain::nat::NatSettings;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::engine::fragments::gather::Fragments;
@@ -202,6 +204,13 @@ impl Dataplane {
     /// What all accounts' lanes have let go, up and down.
     pub fn all_lanes(&self) -> Option<[LaneFigures; 2]> {
         self.shaper.as_ref().map(|shaper| shaper.totals())
+    }
+
+    /// Translates as the operator chooses; before there is any account.
+    pub fn set_nat(&mut self, nat: &NatSettings) {
+        let bound = FlowLimits::default();
+        let mappings_of_owner = nat.ports_per_account.map_or(bound.mappings_of_owner, NonZeroU32::get);
+        self.flows.apply(FlowLimits { mappings_of_owner, ..bound }, nat.filtering);
     }
 
     /// Shares the server's own limit with its other workers; before there is any account.

@@ -3,7 +3,9 @@
 
 mod edits;
 mod handshakes;
+mod host;
 mod limits;
+mod nat;
 mod packets;
 mod road;
 mod seats;
@@ -129,7 +131,8 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
-    host: Vec<Vec<u8>>,
+    /// What went to the host, and whose it was.
+    to_host: Vec<(Owner, Vec<u8>)>,
     /// What an address is that is not somebody else's.
     standings: Vec<(IpAddr, Standing)>,
 }
@@ -157,8 +160,8 @@ impl Beyond for Outside {
         true
     }
 
-    fn host(&mut self, packet: &mut [u8], _offload: Offload) {
-        self.host.push(packet.to_vec());
+    fn host(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.to_host.push((owner, packet.to_vec()));
     }
 
     fn standing(&mut self, _protocol: u8, to: SocketAddr) -> Standing {
@@ -208,10 +211,8 @@ impl World {
 
     fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Outcome {
         let from = Endpoint { remote: from, local: Some(Ipv4Addr::new(192, 0, 2, 1).into()) };
-        self.with(|plane, around, now| {
-            plane.handle_datagram(from, datagram, around, now);
-            plane.handle_batch_end(around, now);
-        });
+        self.with(|plane, around, now| plane.handle_datagram(from, datagram, around, now));
+        self.with(Dataplane::handle_batch_end);
         Outcome { outward: std::mem::take(&mut self.outside.outward), sent: self.drain() }
     }
 

@@ -288,7 +288,7 @@ impl Rig {
     fn settle(&mut self) -> Came {
         let mut came = Came {
             left: std::mem::take(&mut self.world.outside.outward).into_iter().map(|(_, packet)| packet).collect(),
-            host: std::mem::take(&mut self.world.outside.host),
+            host: std::mem::take(&mut self.world.outside.to_host).into_iter().map(|(_, packet)| packet).collect(),
             got: Vec::new(),
         };
         for (endpoint, datagram) in self.world.drain() {
