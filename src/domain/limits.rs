@@ -31,8 +31,18 @@ pub const DNS_DEFAULT: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new
 pub const ACCOUNTS_MAX: u32 = 100_000;
 /// The port of the API and the panel.
 pub const API_PORT: u16 = 8_098;
-/// Seconds since the last handshake within which a peer counts as online.
-pub const HANDSHAKE_UPTIME: u64 = 180;
+/// Seconds since the last handshake within which a peer counts as online: what can be set.
+pub const HANDSHAKE_UPTIME: RangeInclusive<u32> = 1..=300;
+/// That span where nobody has set it: what WireGuard gives a session (its white paper, section 6.1).
+pub const HANDSHAKE_UPTIME_DEFAULT: u32 = 180;
+/// How often traffic figures are put on disk, in minutes: what can be set.
+pub const TRAFFIC_FREQUENCY: RangeInclusive<u32> = 1..=1_440;
+/// That span where nobody has set it, in minutes.
+pub const TRAFFIC_FREQUENCY_DEFAULT: u32 = 5;
+/// How many whole months of traffic figures are kept besides the present one: what can be set.
+pub const TRAFFIC_HISTORY: RangeInclusive<u32> = 0..=2_147_483_647;
+/// That number where nobody has set it.
+pub const TRAFFIC_HISTORY_DEFAULT: u32 = 2;
 /// Bytes of an access hash; clients see twice as many hex digits.
 pub const ACCESS_HASH_BYTES: usize = 40;
 /// The longest label of an access hash, in bytes.

@@ -21,3 +21,4 @@ pub mod port_forward;
 pub mod rate;
 pub mod refusal;
 pub mod server;
+pub mod system;

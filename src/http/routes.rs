@@ -46,6 +46,9 @@ pub fn table() -> Vec<Route> {
         get("system_status", Key, "/api/v1/system/status", system::status),
         get("system_info", Key, "/api/v1/system/info", system::info),
         put("system_reload", Key, "/api/v1/system/reload", system::reload),
+        get("system_config", Key, "/api/v1/system/config", system::config),
+        put("system_config_edit", Key, "/api/v1/system/config", system::edit_config),
+        put("system_config_default", Key, "/api/v1/system/config/default", system::reset_config),
 
         get("wireguard_info", Key, "/api/v1/wireguard/info", system::wireguard_versions),
         get("wireguard_list", Key, "/api/v1/wireguard", servers::list),

@@ -4,9 +4,11 @@ use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::refusal::Refusal;
+use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::observe::fields;
 use crate::runtime::Status;
 use crate::runtime::os::host::{self, Host};
+use crate::store::Change;
 
 /// The date that stands where the contract has a licence's end: none is needed.
 const NO_LICENCE_ENDS: &str = "2999-12-31T23:59:59+00:00";
@@ -134,6 +136,51 @@ impl System {
         self.ground.runtime.reload();
         info!({ fields::CALLER } = %by, "Looking again at everything that ought to run");
         Ok(())
+    }
+
+    /// What is set of the appliance as a whole.
+    pub fn config(&self) -> SystemConfig {
+        self.ground.store.intended().system
+    }
+
+    /// Edits what the draft names of that.
+    ///
+    /// # Errors
+    /// The refusals of [`SystemConfigDraft`].
+    pub async fn edit_config(&self, by: &Caller, draft: SystemConfigDraft) -> Result<SystemConfig, Error> {
+        self.set_config(by, move |current| draft.amend(current)).await
+    }
+
+    /// Sets all of that as it was before anybody edited it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] if it cannot be stored.
+    pub async fn reset_config(&self, by: &Caller) -> Result<SystemConfig, Error> {
+        self.set_config(by, |_| Ok(SystemConfig::default())).await
+    }
+
+    async fn set_config(
+        &self,
+        by: &Caller,
+        rule: impl FnOnce(&SystemConfig) -> Result<SystemConfig, Refusal> + Send + 'static,
+    ) -> Result<SystemConfig, Error> {
+        let rule = move |change: &mut Change| {
+            let current = change.intended().system;
+            let config = rule(&current)?;
+            if config != current {
+                change.put_system(config);
+            }
+            Ok(config)
+        };
+        let config = self.ground.write(rule).await?;
+        info!(
+            { fields::CALLER } = %by,
+            "Set the system: traffic on disk every {} minutes, kept for {} months; online within {} s of a handshake",
+            config.traffic_statistics_frequency,
+            config.traffic_statistics_history,
+            config.wireguard_handshake_uptime
+        );
+        Ok(config)
     }
 
     /// What speaks WireGuard here.

@@ -15,6 +15,7 @@ use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, User
 use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 /// A first version has no predecessor from which it could come.
 macro_rules! first_version {
@@ -32,7 +33,7 @@ macro_rules! first_version {
     )*};
 }
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1);
+first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -364,6 +365,29 @@ impl From<PortForwardV1> for (ServerName, PortForward) {
     fn from(record: PortForwardV1) -> Self {
         let outer = OuterPort { port: record.port, protocol: record.protocol };
         (record.server, PortForward { outer, to_peer: record.to_peer, to_port: record.to_port })
+    }
+}
+
+/// What is set of the appliance as a whole.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SystemV1 {
+    traffic_statistics_frequency: u32,
+    traffic_statistics_history: u32,
+    wireguard_handshake_uptime: u32,
+}
+
+impl From<&SystemConfig> for SystemV1 {
+    fn from(config: &SystemConfig) -> Self {
+        let SystemConfig { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime } =
+            *config;
+        Self { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime }
+    }
+}
+
+impl From<SystemV1> for SystemConfig {
+    fn from(record: SystemV1) -> Self {
+        let SystemV1 { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime } = record;
+        Self { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime }
     }
 }
 

@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
+use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
@@ -14,6 +14,7 @@ use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -25,8 +26,10 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// One record, at [`SETTINGS_KEY`].
+const SYSTEM: Records = TableDefinition::new("system");
 /// Every table of records.
-const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
+const ALL: [Records; 8] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, SYSTEM];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -100,6 +103,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
             put(transaction, PORT_FORWARDS, &forward_key(server, forward.outer), &record)
         }
         Step::NoForward(server, outer) => take(transaction, PORT_FORWARDS, &forward_key(server, *outer)),
+        Step::System(config) => put(transaction, SYSTEM, SETTINGS_KEY, &SystemV1::from(config)),
         Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
@@ -146,6 +150,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     state.intended.revision = Revision(counter(REVISION_KEY)?.unwrap_or(0));
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
+    each(&transaction, SYSTEM, |record: SystemV1| {
+        state.intended.system = SystemConfig::from(record);
+        Ok(())
+    })?;
     load_access(&transaction, &mut state)?;
     Ok(state)
 }

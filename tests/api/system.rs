@@ -84,3 +84,26 @@ async fn says_what_it_does_until_everything_runs() {
     assert_eq!(status["status"], "Loading (starting)");
     starting.stop().await;
 }
+
+#[tokio::test]
+async fn keeps_its_settings_over_a_restart_until_they_are_set_back() {
+    let world = World::new().await;
+    let first = world.get("/api/v1/system/config").await.success();
+    let form = "traffic_statistics_frequency=10&traffic_statistics_history=5&wireguard_handshake_uptime=300";
+
+    let edited = world.put("/api/v1/system/config", form).await.success();
+    let world = world.reopened().await;
+    let kept = world.get("/api/v1/system/config").await.success();
+    let back = world.put("/api/v1/system/config/default", "").await.success();
+
+    let expected = |frequency, history, uptime| {
+        serde_json::json!({
+            "traffic_statistics_frequency": frequency,
+            "traffic_statistics_history": history,
+            "wireguard_handshake_uptime": uptime,
+        })
+    };
+    assert_eq!(edited, expected(10, 5, 300));
+    assert_eq!(kept, edited);
+    assert_eq!((&first, &back), (&expected(5, 2, 180), &first));
+}

@@ -50,9 +50,6 @@ const NOT_BUILT: &[&str] = &[
     "otl_config_ikev2",
     "otl_config_wireguard",
     "otl_list",
-    "system_config",
-    "system_config_default",
-    "system_config_edit",
     "traffic_logging",
     "traffic_logging_edit",
 ];

@@ -10,6 +10,9 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("system_status", ("system/status", "")),
     ("system_info", ("system/info", "")),
     ("system_reload", ("system/reload", "")),
+    ("system_config", ("system/config", "")),
+    ("system_config_edit", ("system/config", "traffic_statistics_frequency=10&wireguard_handshake_uptime=300")),
+    ("system_config_default", ("system/config/default", "")),
     ("wireguard_info", ("wireguard/info", "")),
     ("wireguard_list", ("wireguard", "")),
     ("wireguard_add", ("wireguard", "")),
@@ -64,6 +67,21 @@ const ADDRESS_OUTSIDE: &str = "The IP address is not within the range of the wir
 /// For each text of each endpoint a request that is refused with it. Two texts need another world than the furnished
 /// one: they are in [`ELSEWHERE`].
 pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
+    (
+        "system_config_edit",
+        "Incorrect value Traffic Statistics Frequency (should be 1 to 2147483647)",
+        ("system/config", "traffic_statistics_frequency=1441"),
+    ),
+    (
+        "system_config_edit",
+        "Incorrect value Traffic Statistics History (should be 0 to 2147483647)",
+        ("system/config", "traffic_statistics_history=-1"),
+    ),
+    (
+        "system_config_edit",
+        "Incorrect value Wireguard Handshake Uptime (should be 1 to 300)",
+        ("system/config", "wireguard_handshake_uptime=301"),
+    ),
     ("wireguard_add", NAME_TAKEN, ("wireguard", "name=spare")),
     ("wireguard_add", "Wrong network interface name (wgXXX)", ("wireguard", "interface_name=eth0")),
     ("wireguard_add", NAME_MALFORMED, ("wireguard", "name=a+b")),
