@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
+
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
 use crate::domain::field;
@@ -19,7 +21,8 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         log_format: one("log_format", "text or json").text(log_format)?.unwrap_or(LogFormat::Text),
         external_ip: one("external_ip", "an IP address").text(field::external_ip)?,
         endpoint: one("endpoint", "a host name or an IP address, without a port").text(field::endpoint)?,
-        accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,
+        time_zone: one("time_zone", "the name of a time zone, as in Europe/Warsaw or UTC").text(time_zone)?,
+        accounts_cap: one("limits.accounts", "a number from 0 to 4294967295").parsed()?.filter(|cap| *cap > 0),
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
@@ -102,8 +105,8 @@ fn log(text: &str) -> Option<String> {
     text.split(',').all(fits).then(|| text.to_owned())
 }
 
-fn positive(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number| *number > 0)
+fn time_zone(text: &str) -> Option<TimeZone> {
+    TimeZone::get(text).ok()
 }
 
 /// Both files or none.
@@ -141,7 +144,8 @@ mod tests {
             (None, Some("./culvert-data"), UplinkChoice::Auto)
         );
         assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-        assert_eq!((config.accounts_cap, config.certificate), (None, None));
+        assert_eq!((config.accounts_cap, &config.certificate), (None, &None));
+        assert_eq!(file("limits.accounts = 0").unwrap(), config);
     }
 
     #[test]
@@ -155,6 +159,7 @@ mod tests {
             log_format = "json"
             external_ip = "192.0.2.7"
             endpoint = "vpn.example.org"
+            time_zone = "Europe/Warsaw"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
             [api]
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!((config.uplink, config.log_format), (UplinkChoice::Sockets, LogFormat::Json));
         assert_eq!((config.external_ip, config.accounts_cap), (Some("192.0.2.7".parse().unwrap()), Some(20)));
         assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
+        assert_eq!(config.time_zone, TimeZone::get("Europe/Warsaw").ok());
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
@@ -190,7 +196,8 @@ mod tests {
             ("external_ip", "\"0.0.0.0\"", "0.0.0.0"),
             ("endpoint", "\"-a.example\"", "-a.example"),
             ("endpoint", "\"192.0.2.300\"", "192.0.2.300"),
-            ("limits.accounts", "0", "0"),
+            ("time_zone", "\"Mars/Olympus\"", "Mars/Olympus"),
+            ("time_zone", "\"../localtime\"", "../localtime"),
             ("limits.accounts", "-1", "-1"),
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),

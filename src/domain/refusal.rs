@@ -76,6 +76,12 @@ pub enum Refusal {
     /// The operator's cap on accounts is reached.
     #[error("VPN account limit exceeded")]
     AccountLimitExceeded,
+    /// A year of traffic that is none.
+    #[error("Wrong year setting")]
+    YearMalformed,
+    /// A month of traffic that is none.
+    #[error("Wrong month setting")]
+    MonthMalformed,
     /// Another account has this username.
     #[error("The username is already in use")]
     UsernameTaken,
@@ -168,6 +174,9 @@ pub enum Refusal {
         /// What would have been accepted.
         rule: &'static str,
     },
+    /// Beyond the contract: a day of traffic that is none.
+    #[error("Wrong day setting")]
+    DayMalformed,
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

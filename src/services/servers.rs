@@ -166,7 +166,8 @@ impl Servers {
         let mut figures = self.ground.runtime.figures().await;
         figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
         let (intended, at) = (self.ground.store.intended(), clock::timestamp());
-        let (zone, within) = (TimeZone::system(), u64::from(intended.system.wireguard_handshake_uptime));
+        let (zone, within) =
+            (self.ground.settings.time_zone.clone(), u64::from(intended.system.wireguard_handshake_uptime));
         let peer = |figures: AccountFigures| {
             let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?.clone();
             online_peer(account, &figures, within, at, &zone)

@@ -4,6 +4,7 @@ mod change;
 #[cfg(test)]
 mod disasters;
 mod file;
+pub mod ledger;
 mod record;
 mod records;
 mod tables;
@@ -18,6 +19,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::change::Change;
+pub use self::ledger::Ledger;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::intended::{Intended, Revision};
@@ -95,6 +97,7 @@ struct Shared {
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
+    ledger: Ledger,
 }
 
 impl Store {
@@ -118,15 +121,17 @@ impl Store {
     /// Every [`Error`] but `Write` and `Closed`; nothing was touched then.
     pub fn open_at(dir: &Path, api_port: u16) -> Result<Self, Error> {
         let dir = dir.to_owned();
-        Self::start(Box::new(move || {
+        let ledger = Ledger::of(&dir);
+        let opener = Box::new(move || {
             let (database, mut state) = file::open(&dir)?;
             state.keep_open(api_port);
             Ok((database, state))
-        }))
+        });
+        Self::start(opener, ledger)
     }
 
     /// Opens the file by `opener` and starts the thread that owns it.
-    fn start(mut opener: Opener) -> Result<Self, Error> {
+    fn start(mut opener: Opener, ledger: Ledger) -> Result<Self, Error> {
         let no_thread = |error: std::io::Error| Error::Write { why: error.to_string() };
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
@@ -138,8 +143,14 @@ impl Store {
         let writer = Writer::new(opener, database, published, ordered);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&timer));
         let thread = Some(thread.map_err(no_thread)?);
-        let shared = Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread };
+        let shared =
+            Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread, ledger };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Traffic figures.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What ought to run, as of the last commit.
@@ -195,6 +206,7 @@ impl Store {
     /// # Errors
     /// [`Error::Write`] if the file could not be closed in order; it will be repaired when it is next opened.
     pub async fn close(&self) -> Result<(), Error> {
+        self.shared.ledger.close().await;
         let (caller, answer) = oneshot::channel();
         let Some(orders) = &self.shared.orders else { return Ok(()) };
         if orders.send(Order::Close(caller)).await.is_err() {

@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
+use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
@@ -93,7 +93,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
     match step {
         Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
-        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV1::from(account.as_ref())),
+        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
@@ -163,8 +163,8 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
-    each(transaction, ACCOUNTS, |record: AccountV1| {
-        let mut account = Account::from(record);
+    each(transaction, ACCOUNTS, |record: AccountV2| {
+        let mut account = Account::try_from(record).map_err(|_| "its end is no time")?;
         let server = state.intended.server(account.server.as_str()).ok_or("its server is missing")?;
         // one name in memory for all accounts of a server
         account.server = server.server.name.clone();

@@ -12,3 +12,4 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 mod system;
+mod traffic;

@@ -43,6 +43,8 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("server_traffic_control", ("wireguard/Default_1/traffic_control", "")),
     ("account_mangle_rules", ("account/peer_1/firewall_mangle_rules", "")),
     ("account_traffic_control", ("account/peer_1/traffic_control", "")),
+    ("account_traffic_statistics", ("account/peer_1/traffic_statistics/2022/11", "")),
+    ("license", ("license", "")),
     ("firewall_info", ("firewall/info", "")),
     ("firewall_conf", ("firewall/conf", "")),
     ("firewall_conf_edit", ("firewall/conf", "ip_forward=1&internal_traffic=1&policy_forward=ACCEPT")),
@@ -180,6 +182,9 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ("server_traffic_control", NO_SERVER, ("wireguard/nobody/traffic_control", "")),
     ("account_mangle_rules", NO_ACCOUNT, ("account/nobody/firewall_mangle_rules", "")),
     ("account_traffic_control", NO_ACCOUNT, ("account/nobody/traffic_control", "")),
+    ("account_traffic_statistics", NO_ACCOUNT, ("account/nobody/traffic_statistics/2022/11", "")),
+    ("account_traffic_statistics", "Wrong month setting", ("account/peer_1/traffic_statistics/2022/13", "")),
+    ("account_traffic_statistics", "Wrong year setting", ("account/peer_1/traffic_statistics/x/11", "")),
     (
         "firewall_conf_edit",
         "Wrong parameter: INPUT policy, should be: ACCEPT or DROP",
@@ -226,6 +231,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] =
 /// Texts that the documentation lists and no request can reach, with the reason. May only shrink.
 pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[
     ("wireguard_add", NO_SERVER, "it names no server that exists; check and write are one transaction"),
+    ("license", "The license is not active", "this software needs none"),
     ("account_add", NO_ACCOUNT, "it names no account that exists; check and write are one transaction"),
     ("port_forward_add", "ListenPort processing error", "a server's listen port is a number, not text to be processed"),
 ];

@@ -9,7 +9,7 @@ use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
 use crate::services::Services;
-use crate::services::system::{SystemInfo, SystemStatus, WireguardVersions};
+use crate::services::system::{License, SystemInfo, SystemStatus, WireguardVersions};
 
 /// Shows what the appliance is doing.
 pub(crate) async fn status(State(services): State<Services>) -> Answer<StatusView> {
@@ -21,9 +21,15 @@ pub(crate) async fn info(State(services): State<Services>) -> Answer<InfoView> {
     Ok(Success(services.system.info().into()))
 }
 
+/// Shows how many accounts the operator allows.
+pub(crate) async fn license(State(services): State<Services>) -> Answer<LicenseView> {
+    let License { accounts, expiration_date, key, last_check, valid } = services.system.license();
+    Ok(Success(LicenseView { accounts, expiration_date, key, last_check, valid }))
+}
+
 /// Looks again at everything that ought to run.
 pub(crate) async fn reload(State(services): State<Services>, caller: Caller) -> Answer<&'static str> {
-    services.system.reload(&caller)?;
+    services.system.reload(&caller).await?;
     Ok(Success(DONE))
 }
 
@@ -33,7 +39,11 @@ pub(crate) async fn config(State(services): State<Services>) -> Answer<ConfigVie
 }
 
 /// Changes what the form names of that.
-pub(crate) async fn edit_config(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<ConfigView> {
+pub(crate) async fn edit_config(
+    State(services): State<Services>,
+    caller: Caller,
+    fields: Fields,
+) -> Answer<ConfigView> {
     let draft = SystemConfigDraft {
         traffic_statistics_frequency: fields.text("traffic_statistics_frequency"),
         traffic_statistics_history: fields.text("traffic_statistics_history"),
@@ -93,6 +103,16 @@ impl From<SystemStatus> for StatusView {
             version: status.version,
         }
     }
+}
+
+/// The contract's `license`.
+#[derive(Serialize)]
+pub(crate) struct LicenseView {
+    accounts: u32,
+    expiration_date: String,
+    key: String,
+    last_check: String,
+    valid: bool,
 }
 
 /// The contract's `system_config`.
