@@ -249,8 +249,8 @@ fn tell_changes(before: &Restrictions, after: &Restrictions) {
 }
 
 /// A part of a date as a path names it; the present one for `now`.
-fn or_now(text: &str, now: impl ToString) -> String {
-    if text == "now" { now.to_string() } else { text.to_owned() }
+fn or_now(text: &str, now: impl Into<i16>) -> String {
+    if text == "now" { now.into().to_string() } else { text.to_owned() }
 }
 
 fn fault(error: store::Error) -> Error {

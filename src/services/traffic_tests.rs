@@ -38,7 +38,9 @@ async fn moved(services: &Services, name: &str) -> (u64, u64) {
     for day in [today, today.first_of_month().yesterday().unwrap()] {
         let (year, month) = (day.year().to_string(), day.month().to_string());
         let (_, days) = services.traffic.month(name, &year, &month).await.unwrap();
-        days.iter().for_each(|day| sum += day.bytes);
+        for day in days {
+            sum += day.bytes;
+        }
     }
     (sum.down, sum.up)
 }

@@ -24,8 +24,8 @@ use crate::domain::traffic::{Bytes, DayTraffic, Hour, Portions};
 
 /// The file's name in the data folder.
 const NAME: &str = "traffic.redb";
-/// What is appended to its name when it is put aside, for it cannot be read.
-const DAMAGED: &str = "damaged";
+/// What its name ends with when it is put aside, for it cannot be read.
+const DAMAGED: &str = "redb.damaged";
 
 /// Down and up. The day comes first in a key: what is written together lies together, and so does what is pruned.
 type Figures = (u64, u64);
@@ -176,13 +176,13 @@ impl Ledger {
 
     /// Closes the file. Nothing is read or written from then on.
     pub(super) async fn close(&self) {
-        let shelf = Arc::clone(&self.shelf);
-        let close = move || {
-            let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            shelf.is_closed = true;
-            shelf.database = None;
+        let shared = Arc::clone(&self.shelf);
+        let work = move || {
+            let mut opened = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            opened.is_closed = true;
+            opened.database = None;
         };
-        let _ = tokio::task::spawn_blocking(close).await;
+        let _ = tokio::task::spawn_blocking(work).await;
     }
 
     /// Does something with the database, away from those who wait.
@@ -190,14 +190,14 @@ impl Ledger {
         &self,
         call: impl FnOnce(&Database) -> Fallible<T> + Send + 'static,
     ) -> Result<T, Error> {
-        let shelf = Arc::clone(&self.shelf);
+        let shared = Arc::clone(&self.shelf);
         let work = move || {
-            let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-            let done = call(shelf.database()?);
+            let mut opened = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = call(opened.database()?);
             done.map_err(|error| {
                 // the database takes no write after a failure until it has been opened anew
-                if shelf.path.is_some() {
-                    shelf.database = None;
+                if opened.path.is_some() {
+                    opened.database = None;
                 }
                 Error::Write { why: error.to_string() }
             })
@@ -224,7 +224,7 @@ impl Shelf {
 fn open(path: &Path) -> Result<Database, Error> {
     match open_present(path) {
         Err(Error::Damaged { why, .. }) => {
-            let aside = path.with_added_extension(DAMAGED);
+            let aside = path.with_extension(DAMAGED);
             fs::rename(path, &aside).map_err(|error| Error::Write { why: error.to_string() })?;
             warn!("Traffic figures begin anew: `{}` is damaged ({why}) and lies aside now", path.display());
             open_present(path)
@@ -234,12 +234,14 @@ fn open(path: &Path) -> Result<Database, Error> {
 }
 
 fn open_present(path: &Path) -> Result<Database, Error> {
-    let unreadable = |error: redb::Error| match error {
+    let unreadable = |error: redb::Error| {
         // what the disk gave is not what was written
-        redb::Error::Io(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
-            Error::Damaged { path: path.display().to_string(), why: error.to_string() }
+        let is_other =
+            |cause: &io::Error| matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+        if matches!(&error, redb::Error::Io(cause) if is_other(cause)) {
+            return Error::Damaged { path: path.display().to_string(), why: error.to_string() };
         }
-        error => file::refuse(error.into(), path),
+        file::refuse(error.into(), path)
     };
     let unusable = || Error::Unusable { path: path.display().to_string(), why: "it cannot be made".into() };
     let file = file::open_file(path, true)?.ok_or_else(unusable)?;
@@ -384,8 +386,7 @@ fn decoded(row: &[u8]) -> Fallible<BTreeMap<u8, Bytes>> {
 
 /// Days since 1970.
 fn number(day: Date) -> i32 {
-    let days = day.since((Unit::Day, Date::constant(1970, 1, 1))).map_or(0, |span| span.get_days());
-    days
+    day.since((Unit::Day, Date::constant(1970, 1, 1))).map_or(0, |span| span.get_days())
 }
 
 fn each_day(days: RangeInclusive<Date>) -> BTreeSet<Date> {

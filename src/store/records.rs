@@ -187,8 +187,8 @@ impl Record for AccountV2 {
 impl From<AccountV1> for AccountV2 {
     fn from(first: AccountV1) -> Self {
         // a key is as random as a number that is drawn, and the same whenever this record is read
-        let [a, b, c, d, e, f, g, h, ..] = *first.public_key.as_bytes();
-        let id = AccountId(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        let some = first.public_key.as_bytes().iter().take(8);
+        let id = AccountId(some.fold(0, |id, byte| id << 8 | u64::from(*byte)));
         Self::new(first, id, Allowance::default())
     }
 }

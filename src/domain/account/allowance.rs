@@ -129,22 +129,23 @@ impl Allowance {
             };
         }
         if let Some(text) = given(draft.quota.as_ref()) {
-            allowance.quota = amount(text).ok_or(malformed("quota", "bytes, as 5000000000, 5G or 5GiB; 0 for none"))?;
+            allowance.quota =
+                amount(text).ok_or_else(|| malformed("quota", "bytes, as 5000000000, 5G or 5GiB; 0 for none"))?;
         }
         if let Some(text) = given(draft.quota_period.as_ref()) {
             let periods = [QuotaPeriod::None, QuotaPeriod::Day, QuotaPeriod::Week, QuotaPeriod::Month];
             let named = periods.into_iter().find(|period| text.eq_ignore_ascii_case(period.word()));
-            allowance.period = named.ok_or(malformed("quota_period", "none|day|week|month"))?;
+            allowance.period = named.ok_or_else(|| malformed("quota_period", "none|day|week|month"))?;
         }
         if let Some(text) = given(draft.quota_action.as_ref()) {
             let actions = [QuotaAction::Cut, QuotaAction::Throttle];
             let named = actions.into_iter().find(|action| text.eq_ignore_ascii_case(action.word()));
-            allowance.action = named.ok_or(malformed("quota_action", "cut|throttle"))?;
+            allowance.action = named.ok_or_else(|| malformed("quota_action", "cut|throttle"))?;
         }
         if let Some(text) = given(draft.quota_rate.as_ref()) {
             let rate = number(text).and_then(|number| u16::try_from(number).ok()).and_then(Mbps::new);
             let rate = rate.filter(|rate| *rate != Mbps::UNLIMITED);
-            allowance.rate = rate.ok_or(malformed("quota_rate", "1 to 10000"))?;
+            allowance.rate = rate.ok_or_else(|| malformed("quota_rate", "1 to 10000"))?;
         }
         Ok(allowance)
     }
