@@ -186,3 +186,18 @@ async fn takes_figures_of_nobody_for_nothing() {
 
     assert!(!dir.path().join("traffic.redb").exists(), "nothing was to be written");
 }
+
+#[tokio::test]
+async fn lists_the_hours_of_a_day_that_the_clock_makes_longer() {
+    let dir = TempDir::new().unwrap();
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let services = over_in_zone(Store::open(dir.path()).unwrap(), zone);
+    services.servers.add(&Caller::local(), ServerDraft::default()).await.unwrap();
+    add(&services, AccountDraft::default()).await;
+
+    let (_, hours) = services.traffic.day("peer_1", ["2026", "10", "25"]).await.unwrap();
+
+    let starts: Vec<String> = hours.iter().map(|hour| services.system.local_time(hour.start)).collect();
+    assert_eq!(starts.len(), 25);
+    assert_eq!(starts[2..4], ["2026-10-25T02:00:00+02:00", "2026-10-25T02:00:00+01:00"]);
+}
