@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -81,7 +82,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
 
     let (end, ended) = watch::channel(false);
     let serving = server.run(services.clone(), until_true(ended.clone()));
-    let in_time = jobs::backups::run(services.clone(), now, until_true(ended));
+    let by_the_clock = jobs::run(&services, ended);
     let life = async {
         let welcome = async {
             bring_up(&store, &runtime).await;
@@ -98,9 +99,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         observe::stopping();
         info!("Stopping");
         end.send_replace(true);
-        runtime.stop().await;
+        runtime.stop().await
     };
-    tokio::join!(serving, in_time, life);
+    let ((), last, ()) = tokio::join!(serving, life, by_the_clock);
+    services.traffic.close(last).await;
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),
@@ -234,11 +236,6 @@ fn urls(listen: IpAddr, port: u16, reached_by: &[String]) -> Vec<String> {
     hosts.iter().map(|host| format!("https://{}:{port}/", bracketed(host))).collect()
 }
 
-/// The time of the host's own clock and zone.
-fn now() -> jiff::ZonedDateTime {
-    clock::timestamp().to_zoned_datetime(jiff::tz::TimeZone::system())
-}
-
 fn own_certificate(config: &Config) -> Result<Option<CertificateFiles>, Failure> {
     let Some(files) = &config.certificate else { return Ok(None) };
     let files = CertificateFiles { certificate: files.chain.clone(), key: files.key.clone() };
@@ -264,12 +261,19 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
 fn service_settings(config: &Config, api_port: u16) -> services::Settings {
     services::Settings {
         accounts_cap: config.accounts_cap,
+        time_zone: time_zone(config),
         external_ip: config.external_ip,
         endpoint: config.endpoint.clone(),
         data: config.data.clone(),
         api_port,
         version: VERSION.to_owned(),
     }
+}
+
+/// The zone whose days and hours count: the operator's, else the host's own; where that has none, UTC.
+fn time_zone(config: &Config) -> TimeZone {
+    let zone = config.time_zone.clone().unwrap_or_else(TimeZone::system);
+    if zone.is_unknown() { TimeZone::UTC } else { zone }
 }
 
 fn log_format(config: &Config) -> observe::Format {

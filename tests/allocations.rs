@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
@@ -129,6 +129,8 @@ fn account(number: u8) -> Account {
         b_download: Mbps::UNLIMITED,
         b_upload: Mbps::UNLIMITED,
         mark: 100,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 

@@ -95,6 +95,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Access(_)
         | Command::Firewall(_)
         | Command::Forward(_)
+        | Command::System(_)
         | Command::Completions { .. } => None,
     };
     match bare {

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 15] = [
+pub const KEYS: [Key; 16] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -67,7 +67,13 @@ pub const KEYS: [Key; 15] = [
         "2000, on sockets a share of all",
         "how many ports one account has at a time (RFC 6888)",
     ),
-    number("limits.accounts", "100000", "how many accounts may exist"),
+    text("time_zone", "the host's own, else UTC", "the zone whose days and hours count for traffic, quotas and ends"),
+    Key {
+        name: "limits.accounts",
+        kind: Kind::Number,
+        default: "0",
+        meaning: "how many accounts may exist, 0 for no limit",
+    },
     list("reach.allow", "none", "private prefixes that clients may reach through this host"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
     text("api.certificate", "self-signed", "a PEM file with the API's certificate chain"),

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 use crate::domain::nat::NatSettings;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
@@ -34,6 +35,8 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// How clients' packets are translated.
     pub nat: NatSettings,
+    /// The zone whose days and hours count; the host's own where nobody names one.
+    pub time_zone: Option<TimeZone>,
     /// How many accounts may exist, where the operator caps them.
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
+
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
 use crate::domain::field;
@@ -30,7 +32,8 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
                 .unwrap_or(unchosen.filtering),
             ports_per_account: one("nat_ports_per_account", "a number from 1 to 4294967295").parsed()?,
         },
-        accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,
+        time_zone: one("time_zone", "the name of a time zone, as in Europe/Warsaw or UTC").text(time_zone)?,
+        accounts_cap: one("limits.accounts", "a number from 0 to 4294967295").parsed()?.filter(|cap| *cap > 0),
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
@@ -113,8 +116,8 @@ fn log(text: &str) -> Option<String> {
     text.split(',').all(fits).then(|| text.to_owned())
 }
 
-fn positive(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number| *number > 0)
+fn time_zone(text: &str) -> Option<TimeZone> {
+    TimeZone::get(text).ok()
 }
 
 /// Both files or none.
@@ -153,8 +156,9 @@ mod tests {
             (None, Some("./culvert-data"), UplinkChoice::Auto)
         );
         assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-        assert_eq!((config.accounts_cap, config.certificate), (None, None));
-        assert_eq!((config.nat.ports, config.nat.filtering), (16_384..=51_819, Filtering::AddressDependent));
+        assert_eq!((config.accounts_cap, &config.certificate), (None, &None));
+        assert_eq!(file("limits.accounts = 0").unwrap(), config);
+        assert_eq!((config.nat.ports.clone(), config.nat.filtering), (16_384..=51_819, Filtering::AddressDependent));
     }
 
     #[test]
@@ -171,6 +175,7 @@ mod tests {
             nat_ports = "20000-29999"
             nat_filtering = "endpoint-independent"
             nat_ports_per_account = 500
+            time_zone = "Europe/Warsaw"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
             [api]
@@ -187,6 +192,7 @@ mod tests {
         assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
         assert_eq!((config.nat.ports, config.nat.filtering), (20_000..=29_999, Filtering::EndpointIndependent));
         assert_eq!(config.nat.ports_per_account.map(NonZeroU32::get), Some(500));
+        assert_eq!(config.time_zone, TimeZone::get("Europe/Warsaw").ok());
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
@@ -216,7 +222,8 @@ mod tests {
             ("nat_filtering", "\"symmetric\"", "symmetric"),
             ("nat_ports_per_account", "0", "0"),
             ("nat_ports_per_account", "4294967296", "4294967296"),
-            ("limits.accounts", "0", "0"),
+            ("time_zone", "\"Mars/Olympus\"", "Mars/Olympus"),
+            ("time_zone", "\"../localtime\"", "../localtime"),
             ("limits.accounts", "-1", "-1"),
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),

@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::rate::Mbps;
+
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
 /// The lowest port on which a server may listen; automatic choice begins one above it.
@@ -31,12 +33,30 @@ pub const PASSWORD_LENGTH: usize = 10;
 pub const PASSWORD_MAX: usize = 256;
 /// DNS servers of a new server's clients.
 pub const DNS_DEFAULT: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
-/// How many accounts may exist where the operator names no cap.
-pub const ACCOUNTS_MAX: u32 = 100_000;
+/// How many accounts may exist where the operator names no cap: as many as clients of the API can count.
+pub const ACCOUNTS_UNLIMITED: u32 = 2_147_483_647;
 /// The port of the API and the panel.
 pub const API_PORT: u16 = 8_098;
-/// Seconds since the last handshake within which a peer counts as online.
-pub const HANDSHAKE_UPTIME: u64 = 180;
+/// How slow an account is whose quota is used up, where nobody has set that.
+pub const QUOTA_RATE_DEFAULT: Mbps = Mbps::new(1).unwrap();
+/// Years for which traffic may be asked.
+pub const YEARS: RangeInclusive<i16> = 1970..=9998;
+/// How many days of traffic figures are kept by the hour, besides today.
+pub const HOURLY_DAYS: i64 = 62;
+/// As many months as a history may have that is counted: more than there are.
+pub const MONTHS_COUNTED: u32 = 12 * 9_000;
+/// Seconds since the last handshake within which a peer counts as online: what can be set.
+pub const HANDSHAKE_UPTIME: RangeInclusive<u32> = 1..=300;
+/// That span where nobody has set it: what WireGuard gives a session (its white paper, section 6.1).
+pub const HANDSHAKE_UPTIME_DEFAULT: u32 = 180;
+/// How often traffic figures are put on disk, in minutes: what can be set.
+pub const TRAFFIC_FREQUENCY: RangeInclusive<u32> = 1..=1_440;
+/// That span where nobody has set it, in minutes.
+pub const TRAFFIC_FREQUENCY_DEFAULT: u32 = 5;
+/// How many whole months of traffic figures are kept besides the present one: what can be set.
+pub const TRAFFIC_HISTORY: RangeInclusive<u32> = 0..=2_147_483_647;
+/// That number where nobody has set it.
+pub const TRAFFIC_HISTORY_DEFAULT: u32 = 2;
 /// Bytes of an access hash; clients see twice as many hex digits.
 pub const ACCESS_HASH_BYTES: usize = 40;
 /// The longest label of an access hash, in bytes.

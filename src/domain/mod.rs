@@ -22,4 +22,7 @@ pub mod pool;
 pub mod port_forward;
 pub mod rate;
 pub mod refusal;
+pub mod restriction;
 pub mod server;
+pub mod system;
+pub mod traffic;

@@ -17,6 +17,16 @@ pub enum Refusal {
     #[error("PUQVPNCP status not OK")]
     StatusNotOk,
 
+    /// How often traffic is put on disk is no number of minutes that can be.
+    #[error("Incorrect value Traffic Statistics Frequency (should be 1 to 2147483647)")]
+    TrafficFrequencyMalformed,
+    /// How long traffic is kept is no number of months that can be.
+    #[error("Incorrect value Traffic Statistics History (should be 0 to 2147483647)")]
+    TrafficHistoryMalformed,
+    /// How long a peer counts as online is no number of seconds that can be.
+    #[error("Incorrect value Wireguard Handshake Uptime (should be 1 to 300)")]
+    HandshakeUptimeMalformed,
+
     /// No server has this name.
     #[error("Wireguard server not found")]
     ServerNotFound,
@@ -66,6 +76,12 @@ pub enum Refusal {
     /// The operator's cap on accounts is reached.
     #[error("VPN account limit exceeded")]
     AccountLimitExceeded,
+    /// A year of traffic that is none.
+    #[error("Wrong year setting")]
+    YearMalformed,
+    /// A month of traffic that is none.
+    #[error("Wrong month setting")]
+    MonthMalformed,
     /// Another account has this username.
     #[error("The username is already in use")]
     UsernameTaken,
@@ -222,6 +238,9 @@ pub enum Refusal {
         /// What would have been accepted.
         rule: &'static str,
     },
+    /// Beyond the contract: a day of traffic that is none.
+    #[error("Wrong day setting")]
+    DayMalformed,
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

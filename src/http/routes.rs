@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, backups, firewall, port_forwards, servers, system};
+use super::api::{access, accounts, backups, firewall, port_forwards, servers, system, traffic};
 use super::landing;
 use crate::services::Services;
 
@@ -46,6 +46,9 @@ pub fn table() -> Vec<Route> {
         get("system_status", Key, "/api/v1/system/status", system::status),
         get("system_info", Key, "/api/v1/system/info", system::info),
         put("system_reload", Key, "/api/v1/system/reload", system::reload),
+        get("system_config", Key, "/api/v1/system/config", system::config),
+        put("system_config_edit", Key, "/api/v1/system/config", system::edit_config),
+        put("system_config_default", Key, "/api/v1/system/config/default", system::reset_config),
 
         get("wireguard_info", Key, "/api/v1/wireguard/info", system::wireguard_versions),
         get("wireguard_list", Key, "/api/v1/wireguard", servers::list),
@@ -76,6 +79,11 @@ pub fn table() -> Vec<Route> {
         get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
         get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
         get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
+
+        get("account_traffic_statistics", Key, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
+        get("account_traffic_hourly", Key, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
+
+        get("license", Key, "/api/v1/license", system::license),
 
         get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
         get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),

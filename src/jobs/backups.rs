@@ -1,9 +1,8 @@
 //! Makes the backups of the schedule.
 
-use std::future::Future;
 use std::time::Duration;
 
-use jiff::ZonedDateTime;
+use tokio::sync::watch;
 use tracing::warn;
 
 use crate::domain::access::Caller;
@@ -12,9 +11,10 @@ use crate::services::Services;
 /// The longest nap: a clock that is set meanwhile is noticed soon.
 const NAP: Duration = Duration::from_secs(30);
 
-/// Makes backups when they are due, until `end`. A schedule that is changed counts at once; what was due while nothing ran
+/// Makes backups when they are due, until `ended` says so. A schedule that is changed counts at once; what was due while nothing ran
 /// is not made up for.
-pub async fn run(services: Services, now: impl Fn() -> ZonedDateTime, end: impl Future<Output = ()>) {
+pub(super) async fn run(services: &Services, mut ended: watch::Receiver<bool>) {
+    let now = || services.backups.now();
     let work = async {
         let mut settings = services.backups.follow();
         let mut after = now();
@@ -37,6 +37,6 @@ pub async fn run(services: Services, now: impl Fn() -> ZonedDateTime, end: impl 
     };
     tokio::select! {
         () = work => {}
-        () = end => {}
+        _ = ended.wait_for(|ended| *ended) => {}
     }
 }

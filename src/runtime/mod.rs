@@ -36,6 +36,8 @@ use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::nat::NatSettings;
+use crate::domain::restriction::Restrictions;
+use crate::domain::traffic::Passed;
 use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
@@ -127,7 +129,9 @@ pub struct Runtime {
     faults: Faults,
     workers: Arc<[Worker]>,
     steering: Option<Arc<Mutex<Steering>>>,
-    again: mpsc::Sender<()>,
+    again: mpsc::Sender<oneshot::Sender<()>>,
+    restrictions: watch::Sender<Arc<Restrictions>>,
+    in_force: watch::Receiver<Arc<Restrictions>>,
 }
 
 impl Runtime {
@@ -144,19 +148,18 @@ impl Runtime {
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
+        let (restrictions, held) = watch::channel(Arc::default());
+        let (held_now, in_force) = watch::channel(Arc::default());
         let faults = Faults::default();
         conductor::start(
             conductor::Conductor::new(
                 Arc::clone(&workers),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
-                live,
-                doing,
-                Arc::clone(&faults),
+                conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
             ),
-            intended,
-            looks,
+            conductor::Wishes { intended, restrictions: held, looks },
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again })
+        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again, restrictions, in_force })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -165,8 +168,11 @@ impl Runtime {
         let (_, settled) = watch::channel(Revision(u64::MAX));
         let (_, status) = watch::channel(Status::Ready);
         let (again, _) = mpsc::channel(1);
+        let (restrictions, _) = watch::channel(Arc::default());
+        let (_, in_force) = watch::channel(Arc::default());
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), steering: None, again }
+        let (faults, workers) = (Faults::default(), Arc::new([]));
+        Self { uplink, settled, status, faults, workers, steering: None, again, restrictions, in_force }
     }
 
     /// Which way packets leave, and why.
@@ -198,10 +204,16 @@ impl Runtime {
         }
     }
 
-    /// Looks again at everything that ought to run, as if it had just changed.
-    pub fn reload(&self) {
-        // a full queue already holds the same wish
-        let _ = self.again.try_send(());
+    /// Tells everything that runs again what it is to be; returns when that is done, or after [`SETTLE_BOUND`]. No session
+    /// ends by it.
+    pub async fn reload(&self) {
+        let (answer, answered) = oneshot::channel();
+        let done = async {
+            if self.again.send(answer).await.is_ok() {
+                let _ = answered.await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE_BOUND, done).await;
     }
 
     /// The figures of every account that has spoken since the process began.
@@ -237,12 +249,47 @@ impl Runtime {
         os::door::outward_address()
     }
 
-    /// Ends every tunnel and thread; returns when they are gone, or after 1.5 s.
-    pub async fn stop(&self) {
-        for worker in self.workers.iter() {
-            worker.tell(Command::Stop);
+    /// What accounts have moved since this was last asked, each account as often as it was told. Whoever asks and does not
+    /// wait for the answer loses it.
+    pub async fn take_passed(&self) -> Vec<Passed> {
+        self.told(Command::Passed).await
+    }
+
+    /// Holds these accounts back from now on, and nobody else; returns when it is so.
+    ///
+    /// # Errors
+    /// [`Unsettled`] after [`SETTLE_BOUND`].
+    pub async fn restrict(&self, restrictions: Restrictions) -> Result<(), Unsettled> {
+        let wanted = Arc::new(restrictions);
+        self.restrictions.send_replace(Arc::clone(&wanted));
+        let mut in_force = self.in_force.clone();
+        let wait = in_force.wait_for(|present| Arc::ptr_eq(present, &wanted));
+        match tokio::time::timeout(SETTLE_BOUND, wait).await {
+            Ok(Ok(_) | Err(_)) => Ok(()),
+            Err(_) => Err(Unsettled),
         }
+    }
+
+    /// What every worker says to this, one after the other.
+    async fn told(&self, command: impl Fn(oneshot::Sender<Vec<Passed>>) -> Command) -> Vec<Passed> {
+        let ask = |worker: &Worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(command(answer));
+            answered
+        };
+        let mut all = Vec::new();
+        for answer in self.workers.iter().map(ask).collect::<Vec<_>>() {
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// Ends every tunnel and thread; returns when they are gone, or after 1.5 s, with what accounts have moved until then
+    /// and nobody has asked for.
+    pub async fn stop(&self) -> Vec<Passed> {
+        let mut last = Vec::new();
         let ended = async {
+            last = self.told(Command::Stop).await;
             for worker in self.workers.iter() {
                 worker.ended().await;
             }
@@ -254,6 +301,7 @@ impl Runtime {
                 warn!("The network is not as it was before: {fault}");
             }
         }
+        last
     }
 }
 

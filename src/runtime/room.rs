@@ -27,6 +27,7 @@ use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
@@ -361,6 +362,11 @@ impl Room {
     /// The machine, for those who read its figures.
     pub(super) fn plane(&self) -> &Dataplane {
         &self.plane
+    }
+
+    /// What its accounts have moved since this was last asked.
+    pub(super) fn take_passed(&mut self) -> Vec<Passed> {
+        self.plane.take_passed()
     }
 
     /// The figures of one account, or of all that have spoken.

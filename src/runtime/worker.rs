@@ -33,6 +33,7 @@ use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
@@ -91,8 +92,10 @@ pub(super) enum Command {
     InUse(Arc<InUse>),
     /// Answers.
     Ask(Question),
-    /// Ends the thread with all its tunnels.
-    Stop,
+    /// Tells what accounts have moved since this was last asked.
+    Passed(oneshot::Sender<Vec<Passed>>),
+    /// Ends the thread with all its tunnels, and tells what accounts have moved until then.
+    Stop(oneshot::Sender<Vec<Passed>>),
 }
 
 /// What one worker has to do about a server; all workers call it by the same slot.
@@ -199,6 +202,7 @@ impl Worker {
             in_use: Arc::default(),
             outgoing,
             incoming,
+            left: Vec::new(),
             _living: living,
         };
         std::thread::Builder::new().name(format!("worker-{}", seat.worker)).spawn(move || turns.run())?;
@@ -235,6 +239,8 @@ struct Turns {
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// What clients of servers that were closed have moved and nobody was told.
+    left: Vec<Passed>,
     /// Closes when the thread ends, however it ends.
     _living: watch::Sender<()>,
 }
@@ -319,7 +325,9 @@ impl Turns {
                 Command::Table(table) => self.set_table(&table),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
-                Command::Stop => {
+                Command::Passed(answer) => self.tell_passed(answer),
+                Command::Stop(answer) => {
+                    self.tell_passed(answer);
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     debug!("The kernel did not take {lost} packets");
                     return false;
@@ -327,6 +335,15 @@ impl Turns {
             }
         }
         true
+    }
+
+    /// Tells what accounts have moved. Where nobody waits for it any more, it is told next time.
+    fn tell_passed(&mut self, answer: oneshot::Sender<Vec<Passed>>) {
+        let mut passed = std::mem::take(&mut self.left);
+        passed.extend(self.rooms.iter_mut().flatten().flat_map(Room::take_passed));
+        if let Err(untold) = answer.send(passed) {
+            self.left = untold;
+        }
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
@@ -367,13 +384,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, .. } = self;
+        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, left, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
-                rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
+                let closed = rooms.get_mut(slot).and_then(Option::take);
+                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
                 Ok(())
             }
             (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
@@ -408,7 +426,8 @@ impl Turns {
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
-        self.rooms[slot] = Some(room);
+        let before = self.rooms[slot].replace(room);
+        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use tokio::sync::{Mutex, watch};
 use tracing::{info, warn};
@@ -40,7 +41,7 @@ pub struct Backup {
     /// Its file's name.
     pub name: BackupName,
     /// When it was done.
-    pub created: Timestamp,
+    pub created: ZonedDateTime,
     /// Its size in bytes.
     pub size: u64,
 }
@@ -53,6 +54,11 @@ impl Backups {
     /// When and where backups are made.
     pub fn settings(&self) -> Arc<BackupSettings> {
         self.ground.store.backups().borrow().clone()
+    }
+
+    /// Now, by the clock that the schedule goes by.
+    pub fn now(&self) -> ZonedDateTime {
+        clock::timestamp().to_zoned_datetime(self.ground.settings.time_zone.clone())
     }
 
     /// Follows them.
@@ -82,20 +88,20 @@ impl Backups {
     /// # Errors
     /// A fault where the folder cannot be read.
     pub async fn list(&self) -> Result<Vec<Backup>, Error> {
-        let folder = self.folder();
-        on_disk(move || look(&folder)).await
+        let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
+        on_disk(move || look(&folder, &zone)).await
     }
 
     /// Makes a backup, with the statistics if asked, lets the oldest go that are too many, and sends a copy where copies go.
     ///
     /// # Errors
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
-    pub async fn create(&self, by: &Caller, _statistics: bool) -> Result<Backup, Error> {
+    pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
         let _turn = self.turn.lock().await;
         let failed = |why: String| Error::from(Refusal::BackupFailed(why));
-        let snapshot = self.ground.store.snapshot().await.map_err(|error| failed(error.to_string()))?;
+        let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
         let (folder, settings, origin) = (self.folder(), self.settings(), self.origin());
-        let now = now();
+        let now = self.now();
         let kept = usize::try_from(settings.number_backups).unwrap_or(usize::MAX);
         let made = on_disk(move || {
             make_folder(&folder)?;
@@ -105,7 +111,7 @@ impl Backups {
                 OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
             snapshot.pack(file, origin)?.sync_all()?;
             fs::rename(&unfinished, folder.join(path.as_str()))?;
-            let all = look(&folder)?;
+            let all = look(&folder, now.time_zone())?;
             for old in all.iter().skip(kept).filter(|old| old.name != path) {
                 fs::remove_file(folder.join(old.name.as_str()))?;
             }
@@ -192,15 +198,17 @@ impl Backups {
             Err(refused) => return Err(refused),
         };
         let before = self.keep_before().await?;
-        self.replace(archive, before).await?;
+        self.replace(archive, &before).await?;
         info!({ fields::CALLER } = %by, "Restored backup `{name}`");
         Ok(())
     }
 
-    async fn replace(&self, archive: Archive, before: Archive) -> Result<(), Error> {
+    async fn replace(&self, archive: Archive, before: &Archive) -> Result<(), Error> {
         let commit = |error: crate::store::Error| Error::from(Refusal::RestoreCommit(error.to_string()));
-        let revision = self.ground.store.restore(archive).await.map_err(commit)?;
-        let Err(unsettled) = self.ground.runtime.settled(revision).await else { return Ok(()) };
+        let revision = self.ground.store.restore(&archive).await.map_err(commit)?;
+        let Err(unsettled) = self.ground.runtime.settled(revision).await else {
+            return self.ground.store.restore_statistics(archive).await.map_err(commit);
+        };
         warn!({ fields::CAUSE } = %unsettled, "What was restored does not run, so everything is put back: {unsettled}");
         let revision = self.ground.store.restore(before).await.map_err(commit)?;
         // as it ran before
@@ -210,7 +218,8 @@ impl Backups {
 
     /// Writes the state as it is into a file, and reads it back.
     async fn keep_before(&self) -> Result<Archive, Error> {
-        let snapshot = self.ground.store.snapshot().await.map_err(|error| Refusal::RestoreFile(error.to_string()))?;
+        let snapshot =
+            self.ground.store.snapshot(false).await.map_err(|error| Refusal::RestoreFile(error.to_string()))?;
         let (folder, origin) = (self.folder().join(BEFORE), self.origin());
         let kept = on_disk(move || {
             if let Err(error) = make_folder(&folder) {
@@ -248,10 +257,6 @@ impl Backups {
     }
 }
 
-fn now() -> ZonedDateTime {
-    clock::timestamp().to_zoned_datetime(jiff::tz::TimeZone::system())
-}
-
 /// Runs what waits for disks and networks where waiting is allowed.
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
@@ -266,7 +271,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// The backups of a folder, the newest first. What has no backup's name, or is no file, is none.
-fn look(folder: &Path) -> io::Result<Vec<Backup>> {
+fn look(folder: &Path, zone: &TimeZone) -> io::Result<Vec<Backup>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -279,10 +284,10 @@ fn look(folder: &Path) -> io::Result<Vec<Backup>> {
         let metadata = entry.metadata()?;
         if metadata.is_file() {
             let created = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
-            found.push(Backup { name, created, size: metadata.len() });
+            found.push(Backup { name, created: created.to_zoned_datetime(zone.clone()), size: metadata.len() });
         }
     }
-    found.sort_by(|one, other| (other.created, &other.name).cmp(&(one.created, &one.name)));
+    found.sort_by(|one, other| (&other.created, &other.name).cmp(&(&one.created, &one.name)));
     Ok(found)
 }
 

@@ -7,17 +7,22 @@ pub mod firewall;
 pub mod first_start;
 #[cfg(test)]
 mod measured;
+mod meter;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
 pub mod system;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
+#[cfg(test)]
+mod traffic_tests;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tracing::warn;
 
 pub use self::access::Access;
@@ -28,7 +33,10 @@ pub use self::first_start::FirstStart;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
+use self::traffic::Metering;
+pub use self::traffic::Traffic;
 pub use crate::domain::access::{Caller, Way};
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
@@ -58,8 +66,10 @@ impl From<WriteError> for Error {
 /// What the operator decided that the use cases depend on.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many accounts may exist; [`crate::domain::limits::ACCOUNTS_MAX`] where he names no cap.
+    /// How many accounts may exist, where he caps them.
     pub accounts_cap: Option<u32>,
+    /// The zone whose days and hours count.
+    pub time_zone: TimeZone,
     /// The external address of a server that names none; the host's own outward address where this is absent.
     pub external_ip: Option<IpAddr>,
     /// What the clients of a new server connect to, where that is not its external address.
@@ -89,12 +99,15 @@ pub struct Services {
     pub access: Access,
     /// The appliance and its host.
     pub system: System,
+    /// Traffic, and what follows from it.
+    pub traffic: Traffic,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings }));
+        let metering = Metering::default();
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
@@ -102,7 +115,8 @@ impl Services {
             firewall: Firewall::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             access: Access::new(ground.clone()),
-            system: System::new(ground),
+            system: System::new(ground.clone()),
+            traffic: Traffic::new(ground),
         }
     }
 }
@@ -116,6 +130,7 @@ struct GroundParts {
     store: Store,
     runtime: Runtime,
     settings: Settings,
+    metering: Metering,
 }
 
 impl std::ops::Deref for Ground {
@@ -143,7 +158,7 @@ impl GroundParts {
 
     /// How many accounts may exist.
     fn accounts_cap(&self) -> u32 {
-        self.settings.accounts_cap.unwrap_or(crate::domain::limits::ACCOUNTS_MAX)
+        self.settings.accounts_cap.unwrap_or(limits::ACCOUNTS_UNLIMITED)
     }
 
     /// What a new server takes from its host.

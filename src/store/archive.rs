@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
+use std::sync::Arc;
 
 use redb::ReadTransaction;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
+use super::carried;
 use super::tables::{self, FORMAT, Rows, Unreadable};
 use crate::domain::intended::Revision;
 use crate::domain::limits;
@@ -25,6 +27,11 @@ const LIST_BYTES: u64 = 256 * 1024;
 const FILES: usize = 256;
 /// The folder of what must be restored.
 const STATE: &str = "state/";
+/// The folder of the traffic figures, which an archive may lack.
+const STATISTICS: &str = "statistics/";
+
+/// Tables with their rows, by name.
+pub(super) type Tables = BTreeMap<String, Rows>;
 
 /// What an archive says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -59,7 +66,10 @@ pub struct Origin {
 }
 
 /// Everything that lasts as of one moment, however much is written meanwhile.
-pub struct Snapshot(pub(super) ReadTransaction);
+pub struct Snapshot {
+    pub(super) transaction: ReadTransaction,
+    pub(super) statistics: Option<Tables>,
+}
 
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,8 +85,12 @@ impl Snapshot {
     pub fn pack<W: Write + Seek>(self, file: W, origin: Origin) -> io::Result<W> {
         let mut zip = ZipWriter::new(file);
         let mut files = Vec::new();
-        for (table, rows) in tables::dump(&self.0).map_err(io::Error::other)? {
-            files.push(add(&mut zip, format!("{STATE}{table}"), &encode(&rows)?)?);
+        let state = tables::dump(&self.transaction).map_err(io::Error::other)?;
+        let folders = [(STATE, state), (STATISTICS, self.statistics.unwrap_or_default())];
+        for (folder, (table, rows)) in
+            folders.into_iter().flat_map(|(name, all)| all.into_iter().map(move |one| (name, one)))
+        {
+            files.push(add(&mut zip, format!("{folder}{table}"), &encode(&rows)?)?);
         }
         let Origin { version, host, created } = origin;
         let list = List { format: FORMAT, version, host, created, files };
@@ -99,7 +113,9 @@ fn sum(bytes: &[u8]) -> String {
 /// An archive that has been read and is good to be restored.
 #[derive(Debug)]
 pub struct Archive {
-    pub(super) tables: BTreeMap<String, Rows>,
+    pub(super) tables: Arc<Tables>,
+    /// Empty where it has none.
+    pub(super) statistics: Tables,
 }
 
 impl Archive {
@@ -127,15 +143,22 @@ impl Archive {
         if total.is_none_or(|total| total > limits::ARCHIVE_BYTES) {
             return Err(Refusal::BackupDamaged("it holds more than an archive may".into()));
         }
-        let mut tables = BTreeMap::new();
+        let (mut tables, mut statistics) = (Tables::new(), Tables::new());
         for listed in &list.files {
             let damaged = |why: &str| Refusal::BackupDamaged(format!("{}: {why}", listed.name));
-            let table = listed.name.strip_prefix(STATE).ok_or_else(|| damaged("unknown"))?;
             let bytes = unpack(&mut zip, listed).map_err(|why| damaged(&why))?;
             let rows = decode(&bytes).ok_or_else(|| damaged("malformed"))?;
-            tables.insert(table.to_owned(), rows);
+            if let Some(table) = listed.name.strip_prefix(STATE) {
+                tables.insert(table.to_owned(), rows);
+            } else {
+                let table = listed.name.strip_prefix(STATISTICS).ok_or_else(|| damaged("unknown"))?;
+                if !carried::is_sound(table, &rows) {
+                    return Err(damaged("malformed"));
+                }
+                statistics.insert(table.to_owned(), rows);
+            }
         }
-        let archive = Self { tables };
+        let archive = Self { tables: Arc::new(tables), statistics };
         archive.prove()?;
         Ok(archive)
     }

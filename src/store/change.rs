@@ -11,6 +11,7 @@ use crate::domain::name::{AccountName, RuleName, ServerName};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 /// Everything that lasts.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +39,7 @@ pub(super) enum Step {
     NoRule(RuleName),
     Forward(ServerName, PortForward),
     NoForward(ServerName, OuterPort),
+    System(SystemConfig),
     Access(AccessEntry),
     NoAccess(String),
     PanelUser(PanelUser),
@@ -116,6 +118,7 @@ impl State {
                 Some(removed) => Step::Forward(server, removed),
                 None => Step::NoForward(server, outer),
             },
+            Step::System(config) => Step::System(std::mem::replace(&mut self.intended.system, config)),
             Step::Access(entry) => {
                 let label = entry.label.clone();
                 entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
@@ -273,6 +276,11 @@ impl Change {
         Ok(())
     }
 
+    /// Stores what is set of the appliance as a whole.
+    pub fn put_system(&mut self, config: SystemConfig) {
+        self.step(Step::System(config));
+    }
+
     /// Stores an access hash; one of its label is replaced.
     pub fn put_access(&mut self, entry: AccessEntry) {
         self.step(Step::Access(entry));
@@ -378,6 +386,7 @@ mod tests {
         let mark = change.mark();
 
         change.put_firewall(FirewallSettings { ip_forward: false, ..FirewallSettings::default() });
+        change.put_system(SystemConfig { wireguard_handshake_uptime: 7, ..SystemConfig::default() });
         for (name, end) in [("top", End::Top), ("bottom", End::Bottom), ("above", End::Top)] {
             change.add_rule(rule(name), end).unwrap();
         }

@@ -2,10 +2,12 @@
 
 mod archive;
 mod backups_record;
+mod carried;
 mod change;
 #[cfg(test)]
 mod disasters;
 mod file;
+pub mod ledger;
 mod record;
 mod records;
 mod tables;
@@ -21,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
+pub use self::ledger::Ledger;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
@@ -100,6 +103,7 @@ struct Shared {
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
+    ledger: Ledger,
 }
 
 impl Store {
@@ -123,15 +127,17 @@ impl Store {
     /// Every [`Error`] but `Write` and `Closed`; nothing was touched then.
     pub fn open_at(dir: &Path, api_port: u16) -> Result<Self, Error> {
         let dir = dir.to_owned();
-        Self::start(Box::new(move || {
+        let ledger = Ledger::of(&dir);
+        let opener = Box::new(move || {
             let (database, mut state) = file::open(&dir)?;
             state.keep_open(api_port);
             Ok((database, state))
-        }))
+        });
+        Self::start(opener, ledger)
     }
 
     /// Opens the file by `opener` and starts the thread that owns it.
-    fn start(mut opener: Opener) -> Result<Self, Error> {
+    fn start(mut opener: Opener, ledger: Ledger) -> Result<Self, Error> {
         let no_thread = |error: std::io::Error| Error::Write { why: error.to_string() };
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
@@ -151,8 +157,14 @@ impl Store {
             fault,
             orders: Some(orders),
             thread,
+            ledger,
         };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Traffic figures.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What ought to run, as of the last commit.
@@ -175,25 +187,38 @@ impl Store {
         self.shared.backups.clone()
     }
 
-    /// Everything as of now, to be packed while others write.
+    /// Everything as of now, to be packed while others write; with the traffic figures that are on disk, if asked.
     ///
     /// # Errors
-    /// [`Error::Write`] where the file cannot be read, [`Error::Closed`].
-    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+    /// [`Error::Write`] where a file cannot be read, [`Error::Closed`].
+    pub async fn snapshot(&self, statistics: bool) -> Result<Snapshot, Error> {
         let (caller, answer) = oneshot::channel();
         self.order(Order::Snapshot(caller)).await?;
-        answer.await.map_err(|_| Error::Closed)?
+        let transaction = answer.await.map_err(|_| Error::Closed)??;
+        let statistics = if statistics { Some(self.shared.ledger.dump().await?) } else { None };
+        Ok(Snapshot { transaction, statistics })
     }
 
     /// Replaces everything by what an archive has, in one step. The revision is that of the new state, which is published
-    /// when this returns.
+    /// when this returns. Traffic figures stay.
     ///
     /// # Errors
     /// [`Error::Write`], and everything is as before; [`Error::Closed`].
-    pub async fn restore(&self, archive: Archive) -> Result<Revision, Error> {
+    pub async fn restore(&self, archive: &Archive) -> Result<Revision, Error> {
         let (caller, answer) = oneshot::channel();
-        self.order(Order::Restore(archive, caller)).await?;
+        self.order(Order::Restore(Arc::clone(&archive.tables), caller)).await?;
         answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Replaces the traffic figures by those of an archive that has some.
+    ///
+    /// # Errors
+    /// [`Error::Write`], and the figures are as before.
+    pub async fn restore_statistics(&self, archive: Archive) -> Result<(), Error> {
+        match archive.statistics {
+            statistics if statistics.is_empty() => Ok(()),
+            statistics => self.shared.ledger.replace(statistics).await,
+        }
     }
 
     async fn order(&self, order: Order) -> Result<(), Error> {
@@ -239,6 +264,7 @@ impl Store {
     /// # Errors
     /// [`Error::Write`] if the file could not be closed in order; it will be repaired when it is next opened.
     pub async fn close(&self) -> Result<(), Error> {
+        self.shared.ledger.close().await;
         let (caller, answer) = oneshot::channel();
         let Some(orders) = &self.shared.orders else { return Ok(()) };
         if orders.send(Order::Close(caller)).await.is_err() {

@@ -8,7 +8,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 use super::backups_record::BackupsV1;
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
+use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
@@ -17,6 +17,7 @@ use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -30,8 +31,11 @@ const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
 /// One record, at [`SETTINGS_KEY`].
 const BACKUPS: Records = TableDefinition::new("backups");
+/// One record, at [`SETTINGS_KEY`].
+const SYSTEM: Records = TableDefinition::new("system");
 /// Every table of records.
-const ALL: [Records; 8] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, BACKUPS];
+const ALL: [Records; 9] =
+    [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, BACKUPS, SYSTEM];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -88,9 +92,9 @@ pub(super) fn commit(database: &Database, steps: &[Step], revision: Revision) ->
 pub(super) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Every table with its rows, as of one moment.
-pub(super) fn dump(transaction: &ReadTransaction) -> Result<Vec<(String, Rows)>, Box<redb::Error>> {
+pub(super) fn dump(transaction: &ReadTransaction) -> Result<BTreeMap<String, Rows>, Box<redb::Error>> {
     use redb::TableHandle as _;
-    let mut tables = Vec::new();
+    let mut tables = BTreeMap::new();
     for table in ALL {
         let mut rows = Rows::new();
         match transaction.open_table(table) {
@@ -104,7 +108,7 @@ pub(super) fn dump(transaction: &ReadTransaction) -> Result<Vec<(String, Rows)>,
             Err(redb::TableError::TableDoesNotExist(_)) => {}
             Err(error) => return Err(boxed(error)),
         }
-        tables.push((table.name().to_owned(), rows));
+        tables.insert(table.name().to_owned(), rows);
     }
     Ok(tables)
 }
@@ -149,7 +153,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
     match step {
         Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
-        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV1::from(account.as_ref())),
+        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
@@ -159,6 +163,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
             put(transaction, PORT_FORWARDS, &forward_key(server, forward.outer), &record)
         }
         Step::NoForward(server, outer) => take(transaction, PORT_FORWARDS, &forward_key(server, *outer)),
+        Step::System(config) => put(transaction, SYSTEM, SETTINGS_KEY, &SystemV1::from(config)),
         Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
@@ -206,6 +211,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     state.intended.revision = Revision(counter(REVISION_KEY)?.unwrap_or(0));
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
+    each(&transaction, SYSTEM, |record: SystemV1| {
+        state.intended.system = SystemConfig::from(record);
+        Ok(())
+    })?;
     load_access(&transaction, &mut state)?;
     each(&transaction, BACKUPS, |record: BackupsV1| {
         state.backups = Arc::new(BackupSettings::from(record));
@@ -219,8 +228,8 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
-    each(transaction, ACCOUNTS, |record: AccountV1| {
-        let mut account = Account::from(record);
+    each(transaction, ACCOUNTS, |record: AccountV2| {
+        let mut account = Account::try_from(record).map_err(|_| "its end is no time")?;
         let server = state.intended.server(account.server.as_str()).ok_or("its server is missing")?;
         // one name in memory for all accounts of a server
         account.server = server.server.name.clone();

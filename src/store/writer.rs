@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase as _};
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::archive::{Archive, Snapshot};
+use super::archive::Tables;
 use super::change::{Change, State};
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
@@ -27,9 +27,9 @@ pub(super) enum Order {
     /// A closure that waits.
     Write(Box<dyn Job>),
     /// Everything as of now.
-    Snapshot(oneshot::Sender<Result<Snapshot, Error>>),
+    Snapshot(oneshot::Sender<Result<ReadTransaction, Error>>),
     /// Everything is to be what an archive has.
-    Restore(Archive, oneshot::Sender<Result<Revision, Error>>),
+    Restore(Arc<Tables>, oneshot::Sender<Result<Revision, Error>>),
     /// End; whoever waits on this hears how the file was closed.
     Close(oneshot::Sender<Result<(), Error>>),
 }
@@ -163,9 +163,9 @@ impl Writer {
                     self.commit(std::mem::take(&mut jobs));
                     let _ = caller.send(self.snapshot());
                 }
-                Order::Restore(archive, caller) => {
+                Order::Restore(tables, caller) => {
                     self.commit(std::mem::take(&mut jobs));
-                    let _ = caller.send(self.restore(&archive));
+                    let _ = caller.send(self.restore(&tables));
                 }
                 Order::Close(caller) => {
                     closing = Some(caller);
@@ -215,18 +215,18 @@ impl Writer {
         Ok(revision)
     }
 
-    fn snapshot(&mut self) -> Result<Snapshot, Error> {
+    fn snapshot(&mut self) -> Result<ReadTransaction, Error> {
         self.reopen()?;
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        database.begin_read().map(Snapshot).map_err(|error| Error::Write { why: error.to_string() })
+        database.begin_read().map_err(|error| Error::Write { why: error.to_string() })
     }
 
     /// Puts what the archive has into the file, and then reads the file as at a start.
-    fn restore(&mut self, archive: &Archive) -> Result<Revision, Error> {
+    fn restore(&mut self, tables: &Tables) -> Result<Revision, Error> {
         self.reopen()?;
         let revision = Revision(self.published.intended.borrow().revision.0 + 1);
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        let replaced = tables::replace(database, &archive.tables, revision);
+        let replaced = tables::replace(database, tables, revision);
         self.close()?;
         self.reopen()?;
         replaced.map(|()| revision).map_err(|error| Error::Write { why: error.to_string() })

@@ -16,3 +16,4 @@ mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 mod system;
+mod traffic;

@@ -196,3 +196,30 @@ fn looks_after_the_firewall_and_port_forwards() {
         on(data, &["account", "connections", "peer_1"]).out();
     });
 }
+
+#[test]
+fn looks_after_ends_quotas_traffic_and_the_system() {
+    online_and_offline(|data| {
+        let json = |arguments: &[&str]| on(data, &[arguments, &["--json"]].concat()).json();
+
+        let edited = json(&["account", "edit", "peer_1", "--expires", "2999-12-31", "--quota", "50G"]);
+        let listed = on(data, &["account", "list"]).out();
+        let days = on(data, &["account", "traffic", "peer_1", "--month", "2024-02"]).out();
+        let hours = json(&["account", "traffic", "peer_1", "--day", "1"]);
+        on(data, &["account", "edit", "peer_1", "--expires", "never", "--quota", "0"]).out();
+        let config = json(&["system", "config", "edit", "--traffic-history", "7"]);
+        let shown = on(data, &["system", "config", "show"]).out();
+        let set_back = json(&["system", "config", "default"]);
+
+        assert_eq!((&edited["quota"], &edited["state"]), (&"50000000000".into(), &"active".into()));
+        assert!(listed.contains("QUOTA") && listed.contains("50000000000"), "{listed}");
+        assert!(days.contains("2024-02-29") && days.lines().count() == 30, "{days}");
+        assert!(hours.as_array().unwrap().len() >= 23, "{hours}");
+        assert_eq!(
+            (&config["traffic_statistics_history"], &set_back["traffic_statistics_history"]),
+            (&7.into(), &2.into())
+        );
+        assert!(shown.contains("traffic_statistics_history"), "{shown}");
+        assert_eq!(on(data, &["system", "reload"]).out(), "Everything runs as it ought to\n");
+    });
+}

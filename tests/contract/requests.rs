@@ -10,6 +10,9 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("system_status", ("system/status", "")),
     ("system_info", ("system/info", "")),
     ("system_reload", ("system/reload", "")),
+    ("system_config", ("system/config", "")),
+    ("system_config_edit", ("system/config", "traffic_statistics_frequency=10&wireguard_handshake_uptime=300")),
+    ("system_config_default", ("system/config/default", "")),
     ("wireguard_info", ("wireguard/info", "")),
     ("wireguard_list", ("wireguard", "")),
     ("wireguard_add", ("wireguard", "")),
@@ -40,6 +43,8 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("server_traffic_control", ("wireguard/Default_1/traffic_control", "")),
     ("account_mangle_rules", ("account/peer_1/firewall_mangle_rules", "")),
     ("account_traffic_control", ("account/peer_1/traffic_control", "")),
+    ("account_traffic_statistics", ("account/peer_1/traffic_statistics/2022/11", "")),
+    ("license", ("license", "")),
     ("firewall_info", ("firewall/info", "")),
     ("firewall_conf", ("firewall/conf", "")),
     ("firewall_conf_edit", ("firewall/conf", "ip_forward=1&internal_traffic=1&policy_forward=ACCEPT")),
@@ -70,6 +75,21 @@ const ADDRESS_OUTSIDE: &str = "The IP address is not within the range of the wir
 /// For each text of each endpoint a request that is refused with it. Two texts need another world than the furnished
 /// one: they are in [`ELSEWHERE`].
 pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
+    (
+        "system_config_edit",
+        "Incorrect value Traffic Statistics Frequency (should be 1 to 2147483647)",
+        ("system/config", "traffic_statistics_frequency=1441"),
+    ),
+    (
+        "system_config_edit",
+        "Incorrect value Traffic Statistics History (should be 0 to 2147483647)",
+        ("system/config", "traffic_statistics_history=-1"),
+    ),
+    (
+        "system_config_edit",
+        "Incorrect value Wireguard Handshake Uptime (should be 1 to 300)",
+        ("system/config", "wireguard_handshake_uptime=301"),
+    ),
     ("wireguard_add", NAME_TAKEN, ("wireguard", "name=spare")),
     ("wireguard_add", "Wrong network interface name (wgXXX)", ("wireguard", "interface_name=eth0")),
     ("wireguard_add", NAME_MALFORMED, ("wireguard", "name=a+b")),
@@ -168,6 +188,9 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ("server_traffic_control", NO_SERVER, ("wireguard/nobody/traffic_control", "")),
     ("account_mangle_rules", NO_ACCOUNT, ("account/nobody/firewall_mangle_rules", "")),
     ("account_traffic_control", NO_ACCOUNT, ("account/nobody/traffic_control", "")),
+    ("account_traffic_statistics", NO_ACCOUNT, ("account/nobody/traffic_statistics/2022/11", "")),
+    ("account_traffic_statistics", "Wrong month setting", ("account/peer_1/traffic_statistics/2022/13", "")),
+    ("account_traffic_statistics", "Wrong year setting", ("account/peer_1/traffic_statistics/x/11", "")),
     (
         "firewall_conf_edit",
         "Wrong parameter: INPUT policy, should be: ACCEPT or DROP",
@@ -256,6 +279,7 @@ pub(crate) const ELSEWHERE: &[(&str, &str)] = &[
 /// Texts that the documentation lists and no request can reach, with the reason. May only shrink.
 pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[
     ("wireguard_add", NO_SERVER, "it names no server that exists; check and write are one transaction"),
+    ("license", "The license is not active", "this software needs none"),
     ("account_add", NO_ACCOUNT, "it names no account that exists; check and write are one transaction"),
     ("port_forward_add", "ListenPort processing error", "a server's listen port is a number, not text to be processed"),
 ];

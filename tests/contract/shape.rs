@@ -5,7 +5,7 @@ use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
 /// firewall rule.
-const ADDITIONS: [&str; 13] = [
+const ADDITIONS: [&str; 14] = [
     "address_ipv6",
     "allowed_ips",
     "disable_nat",
@@ -17,6 +17,7 @@ const ADDITIONS: [&str; 13] = [
     "limit_upload",
     "mtu",
     "allowed_IPs_ipv6",
+    "state",
     "bytes",
     "packets",
 ];

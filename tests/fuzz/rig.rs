@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519::PublicKey;
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
@@ -98,6 +98,8 @@ fn account(at: u8) -> Account {
         b_download: Mbps::default(),
         b_upload: Mbps::default(),
         mark: 100 + u32::from(at),
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 

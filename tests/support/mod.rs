@@ -8,7 +8,7 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use culvert::domain::limits;
 use culvert::http::{self, Remote};
-use culvert::runtime::Runtime;
+use culvert::runtime::{self, Runtime};
 use culvert::services::{Caller, Services, Settings};
 use culvert::store::Store;
 use http_body_util::BodyExt as _;
@@ -67,6 +67,7 @@ impl World {
     fn over(folder: TempDir, store: Store, runtime: Runtime, accounts_cap: Option<u32>) -> Self {
         let settings = Settings {
             accounts_cap,
+            time_zone: jiff::tz::TimeZone::UTC,
             external_ip: Some("192.0.2.1".parse().unwrap()),
             endpoint: None,
             data: folder.path().into(),
@@ -82,6 +83,18 @@ impl World {
     /// The same appliance over another runtime.
     pub(crate) fn above(self, runtime: Runtime) -> Self {
         Self { hash: self.hash, ..Self::over(self.folder, self.store, runtime, None) }
+    }
+
+    /// The same appliance, on which so many accounts may exist.
+    pub(crate) fn with_another_cap(self, accounts: u32) -> Self {
+        Self { hash: self.hash, ..Self::over(self.folder, self.store, Runtime::detached(), Some(accounts)) }
+    }
+
+    /// The same appliance over a runtime of its own, which runs what is stored.
+    pub(crate) fn running(self) -> (Self, Runtime) {
+        let settings = runtime::Settings { workers: Some(1), ..runtime::Settings::default() };
+        let runtime = Runtime::start(&settings, self.store.follow()).unwrap();
+        (self.above(runtime.clone()), runtime)
     }
 
     /// The same appliance after an end and a new start.

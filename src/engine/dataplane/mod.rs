@@ -47,6 +47,7 @@ use crate::domain::name::AccountName;
 use crate::domain::nat::NatSettings;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::fragments::gather::Fragments;
 use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
@@ -218,6 +219,11 @@ impl Dataplane {
         let mut shaper = Shaper::new(seed(self.entropy), limit);
         shaper.set_server(self.plan.server.limit_download, self.plan.server.limit_upload, now);
         self.shaper = Some(Box::new(shaper));
+    }
+
+    /// What accounts have moved since this was last asked. Whatever becomes of an account, its bytes are told once.
+    pub fn take_passed(&mut self) -> Vec<Passed> {
+        self.peers.take_passed()
     }
 
     /// The figures of every account that has spoken since the beginning.

@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use tokio_util::io::ReaderStream;
 
@@ -100,13 +99,12 @@ pub(crate) struct BackupView {
 
 impl From<&Backup> for BackupView {
     fn from(backup: &Backup) -> Self {
-        let created = backup.created.to_zoned_datetime(TimeZone::system());
         // four digits are hundreds of bytes, and no file of this size is beyond what a double holds to the byte
         #[expect(clippy::cast_precision_loss, reason = "see above")]
         let size = (backup.size as f64 / 100.0).round() / 10_000.0;
         Self {
             backup_name: backup.name.to_string(),
-            creation_date: created.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
+            creation_date: backup.created.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
             size,
         }
     }

@@ -8,6 +8,7 @@ pub(super) mod port_forwards;
 pub(super) mod servers;
 pub(super) mod system;
 mod text;
+pub(super) mod traffic;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

@@ -24,7 +24,7 @@ use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
 use super::{Change, Dataplane};
-use crate::domain::account::{Account, Password};
+use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::key::PrivateKey;
 use crate::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use crate::domain::rate::Mbps;
@@ -102,6 +102,8 @@ pub(super) fn account(number: u32) -> Account {
         b_download: Mbps::UNLIMITED,
         b_upload: Mbps::UNLIMITED,
         mark: 100 + number,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 
