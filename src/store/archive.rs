@@ -107,7 +107,7 @@ fn add<W: Write + Seek>(zip: &mut ZipWriter<W>, name: String, bytes: &[u8]) -> i
 }
 
 fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// An archive that has been read and is good to be restored.

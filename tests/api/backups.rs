@@ -35,7 +35,8 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A list of files as the appliance writes it.
 fn list(format: u64, files: &[(&str, &[u8])]) -> Vec<u8> {
-    let sum = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let sum =
+        |bytes: &[u8]| Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let files: Vec<_> =
         files.iter().map(|(name, bytes)| json!({"name": name, "size": bytes.len(), "sha256": sum(bytes)})).collect();
     let list = json!({"format": format, "version": "0", "host": "h", "created": "now", "files": files});

@@ -5,7 +5,7 @@ use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
 /// firewall rule.
-const ADDITIONS: [&str; 14] = [
+const ADDITIONS: &[&str] = &[
     "address_ipv6",
     "allowed_ips",
     "disable_nat",
@@ -20,6 +20,15 @@ const ADDITIONS: [&str; 14] = [
     "state",
     "bytes",
     "packets",
+    "ftp_tls",
+    "backup_to_s3",
+    "s3_endpoint",
+    "s3_region",
+    "s3_bucket",
+    "s3_path",
+    "s3_access_key",
+    "s3_secret_key_set",
+    "passphrase_set",
 ];
 
 /// Answers that are objects keyed by a name: the example's one member stands for each of theirs.

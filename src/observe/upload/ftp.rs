@@ -35,7 +35,8 @@ fn connect<T: TlsStream>(to: &Ftp) -> Result<ImplFtpStream<T>, String> {
         match ImplFtpStream::<T>::connect_timeout(address, PATIENCE) {
             Ok(mut stream) => {
                 let socket = stream.get_ref();
-                let bounded = socket.set_read_timeout(Some(PATIENCE)).and(socket.set_write_timeout(Some(PATIENCE)));
+                let bounded =
+                    socket.set_read_timeout(Some(PATIENCE)).and_then(|()| socket.set_write_timeout(Some(PATIENCE)));
                 bounded.map_err(|error| error.to_string())?;
                 drop(socket);
                 // works over IPv6, and behind the address translation of either side (RFC 2428)
@@ -68,6 +69,7 @@ fn put<T: TlsStream>(mut stream: ImplFtpStream<T>, to: &Ftp, name: &str, file: &
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn said(error: suppaftp::FtpError) -> String {
     error.to_string().trim().replace(['\r', '\n'], " ")
 }

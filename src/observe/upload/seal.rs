@@ -36,6 +36,10 @@ impl KeyFile {
         }
     }
 
+    fn folder(&self) -> &Path {
+        self.0.parent().unwrap_or(&self.0)
+    }
+
     fn make(&self) -> io::Result<x25519::Identity> {
         let identity = x25519::Identity::generate();
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.0)?;
@@ -56,8 +60,7 @@ pub fn seal(mut plain: File, passphrase: &Secret, key: &KeyFile) -> io::Result<F
     } else {
         Encryptor::with_user_passphrase(SecretString::from(passphrase.reveal().to_owned()))
     };
-    let folder = key.0.parent().unwrap_or(Path::new("."));
-    let mut sealed = unnamed(folder)?;
+    let mut sealed = unnamed(key.folder())?;
     let mut writer = encryptor.wrap_output(BufWriter::new(&mut sealed))?;
     io::copy(&mut plain, &mut writer)?;
     writer.finish()?.flush()?;
@@ -75,7 +78,7 @@ pub fn open(sealed: File, passphrase: &Secret, key: &KeyFile, most: u64) -> io::
     let identity = key.identity()?;
     let identities: [&dyn age::Identity; 2] = [&identity, &passphrase];
     let reader = decryptor.decrypt(identities.into_iter()).map_err(io::Error::other)?;
-    let mut plain = unnamed(key.0.parent().unwrap_or(Path::new(".")))?;
+    let mut plain = unnamed(key.folder())?;
     if io::copy(&mut reader.take(most + 1), &mut plain)? > most {
         return Err(io::Error::other("it is larger than an archive may be"));
     }
