@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::firewall::Firewall;
+use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
@@ -26,6 +27,8 @@ pub struct Intended {
     pub servers: BTreeMap<ServerName, IntendedServer>,
     /// The firewall, which is one for all servers.
     pub firewall: Arc<Firewall>,
+    /// IKEv2, which is one for all servers.
+    pub ikev2: Ikev2,
 }
 
 /// A server that ought to run, and its accounts.

@@ -6,6 +6,7 @@
 mod arrivals;
 mod conductor;
 mod forwarding;
+pub mod ikev2;
 mod kernel;
 mod link;
 pub mod os;
@@ -27,6 +28,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use self::ikev2::Ikev2Sessions;
 use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
@@ -118,6 +120,7 @@ pub struct Runtime {
     workers: Arc<[Worker]>,
     steering: Option<Arc<Mutex<Steering>>>,
     again: mpsc::Sender<()>,
+    ikev2: Ikev2Sessions,
 }
 
 impl Runtime {
@@ -146,7 +149,8 @@ impl Runtime {
             intended,
             looks,
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again })
+        let ikev2 = Ikev2Sessions::default();
+        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again, ikev2 })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -156,7 +160,16 @@ impl Runtime {
         let (_, status) = watch::channel(Status::Ready);
         let (again, _) = mpsc::channel(1);
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), steering: None, again }
+        Self {
+            uplink,
+            settled,
+            status,
+            faults: Faults::default(),
+            workers: Arc::new([]),
+            steering: None,
+            again,
+            ikev2: Ikev2Sessions::default(),
+        }
     }
 
     /// Which way packets leave, and why.
@@ -220,6 +233,11 @@ impl Runtime {
             answered
         };
         self.workers.iter().map(ask).collect()
+    }
+
+    /// Who is connected by IKEv2.
+    pub fn ikev2(&self) -> &Ikev2Sessions {
+        &self.ikev2
     }
 
     /// The host's own address towards the internet, by which clients are likely to reach it.

@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod firewall;
 pub mod first_start;
+pub mod ikev2;
 #[cfg(test)]
 mod measured;
 pub mod port_forwards;
@@ -22,6 +23,7 @@ pub use self::access::Access;
 pub use self::accounts::Accounts;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::ikev2::Ikev2;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -78,6 +80,8 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// IKEv2.
+    pub ikev2: Ikev2,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -93,6 +97,7 @@ impl Services {
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            ikev2: Ikev2::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground),
         }

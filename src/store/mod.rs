@@ -4,6 +4,7 @@ mod change;
 #[cfg(test)]
 mod disasters;
 mod file;
+mod ikev2;
 mod record;
 mod records;
 mod tables;
