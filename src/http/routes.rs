@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, firewall, port_forwards, servers, system};
+use super::api::{access, accounts, firewall, ikev2, port_forwards, servers, system};
 use super::landing;
 use crate::services::Services;
 
@@ -86,6 +86,23 @@ pub fn table() -> Vec<Route> {
         delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
         get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
+
+        get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
+        get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),
+        put("ikev2_import_ca", Key, "/api/v1/ikev2/import_ca_rsa", ikev2::import_ca),
+        put("ikev2_generate_ca", Key, "/api/v1/ikev2/generate_ca_rsa", ikev2::generate_ca),
+        delete("ikev2_delete_ca", Key, "/api/v1/ikev2/delete_ca_rsa", ikev2::delete_ca),
+        put("ikev2_generate_server", Key, "/api/v1/ikev2/generate_server_rsa", ikev2::generate_server),
+        delete("ikev2_delete_server", Key, "/api/v1/ikev2/delete_server_rsa", ikev2::delete_server),
+        put("ikev2_enable", Key, "/api/v1/ikev2", ikev2::enable),
+        get("ikev2_advanced", Key, "/api/v1/ikev2/advanced_settings", ikev2::advanced),
+        put("ikev2_advanced_edit", Key, "/api/v1/ikev2/advanced_settings", ikev2::edit_advanced),
+        put("ikev2_advanced_default", Key, "/api/v1/ikev2/advanced_settings/default", ikev2::default_advanced),
+        get("ikev2_online", Key, "/api/v1/ikev2/online", ikev2::online),
+        delete("ikev2_drop", Key, "/api/v1/ikev2/online/{name}", ikev2::disconnect),
+        get("account_ikev2_profile", Key, "/api/v1/account/{name}/ikev2_profile", ikev2::sswan),
+        get("account_ikev2_mobileconfig", Key, "/api/v1/account/{name}/ikev2_mobileconfig", ikev2::mobileconfig),
+        get("account_ikev2_powershell", Key, "/api/v1/account/{name}/ikev2_powershell", ikev2::powershell),
 
         get("local_status", Operator, "/local/v1/status", system::appliance),
         get("local_access_list", Operator, "/local/v1/access", access::list),

@@ -119,9 +119,7 @@ impl State {
                 None => Step::NoForward(server, outer),
             },
             Step::Ikev2(on) => Step::Ikev2(replace(&mut self.intended.ikev2.enabled, on)),
-            Step::Ikev2Settings(settings) => {
-                Step::Ikev2Settings(replace(&mut self.intended.ikev2.settings, settings))
-            }
+            Step::Ikev2Settings(settings) => Step::Ikev2Settings(replace(&mut self.intended.ikev2.settings, settings)),
             Step::Authority(credential) => Step::Authority(replace(&mut self.intended.ikev2.authority, credential)),
             Step::ServerCertificate(credential) => {
                 Step::ServerCertificate(replace(&mut self.intended.ikev2.server, credential))

@@ -223,7 +223,7 @@ mod tests {
         let bytes = encode(&Ikev2SettingsV1::from(&Ikev2Settings::default())).unwrap();
 
         let head = b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02no\x02no\x06pubkey\x04none\x05clear\x03yes\x04pull\x06tunnel\
-                     \0\x01\x01\x01\x01\0\xac\x02\x96\x01\x80\xa3\x05\x80\xa3\x05\x05\x90\x1c\xd8\x04\x64\x50aes256-sha256,";
+                     \0\x01\x01\x01\x01\0\xac\x02\x96\x01\x80\xa3\x05\x80\xa3\x05\x05\x90\x1c\xd8\x04\x64\x4faes256-sha256,";
         assert!(bytes.starts_with(head), "{bytes:02x?}");
     }
 }

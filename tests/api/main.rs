@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod ikev2;
 mod junk;
 mod listener;
 mod requests;

@@ -108,10 +108,8 @@ impl AuthorityDraft {
     /// [`Refusal::CommonNameMissing`], [`Refusal::OrganizationMissing`]; [`Refusal::FieldMalformed`] for texts that are
     /// too long (RFC 5280, appendix A.1) or hold what cannot be printed.
     pub fn settle(&self) -> Result<AuthorityOrder, Refusal> {
-        let missing = [
-            (&self.common_name, Refusal::CommonNameMissing),
-            (&self.organization, Refusal::OrganizationMissing),
-        ];
+        let missing =
+            [(&self.common_name, Refusal::CommonNameMissing), (&self.organization, Refusal::OrganizationMissing)];
         for (field, refusal) in missing {
             given(field.as_ref()).ok_or(refusal)?;
         }

@@ -187,11 +187,7 @@ pub fn powershell(profile: &Profile<'_>) -> String {
     );
     let suites = (WINDOWS_IKE.choose(profile.settings.ike.list()), WINDOWS_ESP.choose(profile.settings.esp.list()));
     if let (Some(ike), Some(esp)) = suites {
-        let _ = writeln!(
-            text,
-            "Set-VpnConnectionIPsecConfiguration -ConnectionName $name{} -Force",
-            windows(ike, esp)
-        );
+        let _ = writeln!(text, "Set-VpnConnectionIPsecConfiguration -ConnectionName $name{} -Force", windows(ike, esp));
     }
     let _ = writeln!(text, "Write-Host (\"Connect to $name as \" + {user})");
     // Windows' own line ends
@@ -252,6 +248,7 @@ mod tests {
     use super::*;
     use crate::domain::fixture::house;
     use crate::domain::ikev2::{Credential, ServerCredential, fixture};
+    use crate::domain::name::AccountName;
 
     fn ikev2() -> Ikev2 {
         let at = "2026-11-24T12:00:00Z".parse().unwrap();
@@ -298,15 +295,17 @@ mod tests {
     #[test]
     fn gives_each_account_a_uuid_that_stays() {
         let (ikev2, house) = (ikev2(), house());
-        let uuid = |name: &str, part| Profile::new(&ikev2, house.account(name).unwrap()).unwrap().uuid(part);
+        let account = house.account("peer_1").unwrap().as_ref();
+        let other = Account { name: AccountName::parse("other").unwrap(), ..account.clone() };
+        let uuid = |account: &Account, part| Profile::new(&ikev2, account).unwrap().uuid(part);
 
-        let one = uuid("peer_1", 0);
+        let one = uuid(account, 0);
 
         assert_eq!((one.len(), &one[14..15], one.matches('-').count()), (36, "8", 4), "{one}");
         assert!(matches!(&one[19..20], "8" | "9" | "a" | "b"));
-        assert_eq!(uuid("peer_1", 0), one);
-        assert_ne!(uuid("peer_1", 1), one);
-        assert_ne!(uuid("peer_2", 0), one);
+        assert_eq!(uuid(&Account { mark: 7, ..account.clone() }, 0), one);
+        assert_ne!(uuid(account, 1), one);
+        assert_ne!(uuid(&other, 0), one);
     }
 
     #[test]

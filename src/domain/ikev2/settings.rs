@@ -8,8 +8,7 @@ use crate::domain::limits;
 pub const IKE_DEFAULT: &str = "aes256-sha1-modp1024,aes128-sha1-modp1024,chacha20poly1305-sha512-curve25519-prfsha512,\
                                aes256gcm16-sha384-prfsha384-ecp384,3des-sha1-modp1024!";
 /// The contract's default of `esp`.
-pub const ESP_DEFAULT: &str =
-    "aes256-sha256,chacha20poly1305-sha512,aes256-sha1,aes256gcm16-ecp384,3des-sha1!";
+pub const ESP_DEFAULT: &str = "aes256-sha256,chacha20poly1305-sha512,aes256-sha1,aes256gcm16-ecp384,3des-sha1!";
 
 /// The contract's words for a setting that is one of a few.
 macro_rules! words {
@@ -162,7 +161,8 @@ impl From<bool> for YesNo {
 
 /// What a log line of the responder is about; the contract's names, in its order.
 pub const SUBSYSTEMS: [&str; 17] = [
-    "dmn", "mgr", "ike", "chd", "job", "cfg", "knl", "net", "asn", "enc", "lib", "esp", "tls", "tnc", "imc", "imv", "pts",
+    "dmn", "mgr", "ike", "chd", "job", "cfg", "knl", "net", "asn", "enc", "lib", "esp", "tls", "tnc", "imc", "imv",
+    "pts",
 ];
 
 /// How much each subsystem logs, in the order of [`SUBSYSTEMS`]: -1 is silent, 0 tells who comes and goes, 1 the course of

@@ -242,7 +242,8 @@ mod tests {
             "rekey" => &mut draft.rekey,
             "rekeyfuzz" => &mut draft.rekeyfuzz,
             "type" => &mut draft.connection,
-            subsystem => {
+            name => {
+                let subsystem = name.trim_start_matches("charondebug_");
                 let at = SUBSYSTEMS.iter().position(|name| *name == subsystem);
                 &mut draft.charondebug[at.unwrap_or_else(|| panic!("no such field: {subsystem}"))]
             }
@@ -335,11 +336,12 @@ mod tests {
     fn takes_a_level_for_each_subsystem() {
         for subsystem in SUBSYSTEMS {
             for level in -1..=4 {
-                assert_eq!(settled(subsystem, &level.to_string()).unwrap().level(subsystem), level);
+                let settled = settled(&format!("charondebug_{subsystem}"), &level.to_string()).unwrap();
+                assert_eq!(settled.level(subsystem), level);
             }
             for text in ["-2", "5", "--1", "x", "260"] {
                 let refusal = format!("Incorrect value Charondebug {subsystem} (should be -1 to 4)");
-                assert_eq!(settled(subsystem, text), Err(refusal), "{text}");
+                assert_eq!(settled(&format!("charondebug_{subsystem}"), text), Err(refusal), "{text}");
             }
         }
     }

@@ -76,7 +76,10 @@ impl SigningKey {
         if let Ok(pair) = rsa::KeyPair::from_pkcs8(&self.0) {
             return Some(KeyKind::Rsa(pair.public_modulus_len() * 8));
         }
-        CURVES.into_iter().find(|(_, algorithm)| EcdsaKeyPair::from_pkcs8(algorithm, &self.0).is_ok()).map(|(kind, _)| kind)
+        CURVES
+            .into_iter()
+            .find(|(_, algorithm)| EcdsaKeyPair::from_pkcs8(algorithm, &self.0).is_ok())
+            .map(|(kind, _)| kind)
     }
 
     /// The public key as it stands in a certificate: PKCS #1 of an RSA key, the uncompressed point of another.
@@ -95,10 +98,8 @@ impl SigningKey {
 }
 
 /// The curves whose signatures every client knows.
-const CURVES: [(KeyKind, &EcdsaSigningAlgorithm); 2] = [
-    (KeyKind::EcdsaP256, &ECDSA_P256_SHA256_ASN1_SIGNING),
-    (KeyKind::EcdsaP384, &ECDSA_P384_SHA384_ASN1_SIGNING),
-];
+const CURVES: [(KeyKind, &EcdsaSigningAlgorithm); 2] =
+    [(KeyKind::EcdsaP256, &ECDSA_P256_SHA256_ASN1_SIGNING), (KeyKind::EcdsaP384, &ECDSA_P384_SHA384_ASN1_SIGNING)];
 
 fn check(der: &[u8]) -> Result<SigningKey, Flaw> {
     if let Ok(pair) = rsa::KeyPair::from_pkcs8(der) {

@@ -140,7 +140,10 @@ impl Group {
 
 /// What a name in a proposal stands for; a kind with `None` is known and cannot be had here.
 pub(super) enum Known {
-    Cipher { authenticates: bool, cipher: Option<Cipher> },
+    Cipher {
+        authenticates: bool,
+        cipher: Option<Cipher>,
+    },
     Integrity(Option<Integrity>),
     Prf(Option<Prf>),
     Group(Option<Group>),
@@ -162,7 +165,8 @@ pub(super) fn named(name: &str) -> Option<Known> {
 }
 
 fn cipher(name: &str) -> Option<Known> {
-    let supported = |cipher: Cipher| Some(Known::Cipher { authenticates: cipher.authenticates(), cipher: Some(cipher) });
+    let supported =
+        |cipher: Cipher| Some(Known::Cipher { authenticates: cipher.authenticates(), cipher: Some(cipher) });
     match name {
         "chacha20poly1305" => return supported(Cipher::ChaCha20Poly1305),
         "3des" => return supported(Cipher::TripleDes),

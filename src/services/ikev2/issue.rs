@@ -14,7 +14,8 @@ use rcgen::{
 };
 
 use crate::domain::ikev2::{
-    AuthorityOrder, Certificate, Credential, Flaw, KeyChoice, KeyKind, ServerCredential, ServerOrder, SigningKey, Subject,
+    AuthorityOrder, Certificate, Credential, Flaw, KeyChoice, KeyKind, ServerCredential, ServerOrder, SigningKey,
+    Subject,
 };
 use crate::domain::limits;
 use crate::runtime::os::entropy;
@@ -34,11 +35,7 @@ pub(super) fn authority(order: &AuthorityOrder, at: Timestamp) -> anyhow::Result
 }
 
 /// Makes a server's certificate, signed by `authority`.
-pub(super) fn server(
-    order: &ServerOrder,
-    authority: &Credential,
-    at: Timestamp,
-) -> anyhow::Result<ServerCredential> {
+pub(super) fn server(order: &ServerOrder, authority: &Credential, at: Timestamp) -> anyhow::Result<ServerCredential> {
     let key = make_key(order.key)?;
     let mut params = described(&order.subject)?;
     params.subject_alt_names = names(order)?;
@@ -227,7 +224,9 @@ mod tests {
         assert_eq!(ends(&root.certificate), "2036-11-24T00:00:00Z");
         assert_eq!(ends(&made.credential.certificate), "2029-02-24T00:00:00Z");
         let days = |text: &str| text.parse::<Timestamp>().unwrap();
-        for (day, taken) in [("2026-11-22T23:59:59Z", false), ("2026-11-23T00:00:00Z", true), ("2029-02-24T00:00:01Z", false)] {
+        for (day, taken) in
+            [("2026-11-22T23:59:59Z", false), ("2026-11-23T00:00:00Z", true), ("2029-02-24T00:00:01Z", false)]
+        {
             assert_eq!(is_taken(&made, &root, "vpn.example", days(day)), taken, "{day}");
         }
         let late = server(&order("vpn.example", KeyChoice::EcdsaP256), &root, days("2036-01-01T00:00:00Z")).unwrap();
