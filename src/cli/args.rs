@@ -31,7 +31,6 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the process")]
 pub enum Command {
     /// Run the appliance
     #[command(after_help = keys_help())]

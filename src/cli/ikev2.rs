@@ -288,10 +288,9 @@ mod tests {
     use crate::cli::args::{Arguments, Command};
 
     fn command(line: &str) -> Ikev2Command {
-        match Arguments::try_parse_from(line.split_whitespace()).unwrap().command {
-            Command::Ikev2(command) => command,
-            other => panic!("{other:?}"),
-        }
+        let parsed = Arguments::try_parse_from(line.split_whitespace()).unwrap().command;
+        let Command::Ikev2(command) = parsed else { panic!("{parsed:?}") };
+        command
     }
 
     #[test]

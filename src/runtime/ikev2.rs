@@ -57,7 +57,7 @@ mod tests {
         let (sessions, since) = (Ikev2Sessions::default(), clock::now());
         let account = AccountName::parse("laptop").unwrap();
         sessions.put(account.clone(), [192, 0, 2, 1].into(), since);
-        sessions.clone().put(account.clone(), [192, 0, 2, 2].into(), since);
+        sessions.put(account.clone(), [192, 0, 2, 2].into(), since);
 
         let listed = sessions.list(since + Duration::from_secs(11));
 

@@ -136,10 +136,10 @@ impl ServerOrderDraft {
         let ip = given(self.ip.as_ref()).ok_or(Refusal::ServerIpMissing)?;
         let AuthorityOrder { subject, key } = self.holder.settle()?;
         let malformed = |field, rule| Refusal::FieldMalformed { field, rule };
-        let domain = field::endpoint(domain).ok_or(malformed("server_domain", "a domain or an IP address"))?;
-        let ip = field::external_ip(ip).ok_or(malformed("server_ip", "an IP address"))?;
+        let domain = field::endpoint(domain).ok_or_else(|| malformed("server_domain", "a domain or an IP address"))?;
+        let ip = field::external_ip(ip).ok_or_else(|| malformed("server_ip", "an IP address"))?;
         let ipv6 = given(self.ipv6.as_ref()).map(|ipv6| {
-            field::external_ip(ipv6).filter(IpAddr::is_ipv6).ok_or(malformed("server_ipv6", "an IPv6 address"))
+            field::external_ip(ipv6).filter(IpAddr::is_ipv6).ok_or_else(|| malformed("server_ipv6", "an IPv6 address"))
         });
         Ok(ServerOrder { subject, key, domain, ip, ipv6: ipv6.transpose()? })
     }

@@ -43,14 +43,18 @@ pub(super) fn blocks(text: &str) -> Vec<Block<'_>> {
 pub(super) fn write(label: &str, der: &[u8]) -> String {
     let encoded = Zeroizing::new(STANDARD.encode(der));
     let mut text = String::with_capacity(encoded.len() + encoded.len() / LINE + 2 * (label.len() + 20));
-    text.push_str(&format!("{BEGIN}{label}{DASHES}\n"));
+    for part in [BEGIN, label, DASHES, "\n"] {
+        text.push_str(part);
+    }
     for (at, sign) in encoded.chars().enumerate() {
         if at > 0 && at % LINE == 0 {
             text.push('\n');
         }
         text.push(sign);
     }
-    text.push_str(&format!("\n{END}{label}{DASHES}\n"));
+    for part in ["\n", END, label, DASHES, "\n"] {
+        text.push_str(part);
+    }
     text
 }
 

@@ -1,5 +1,5 @@
 //! The advanced settings, in strongSwan's words. What each of them does here is in its doc; many are kept for clients of
-//! the API and do nothing, because they are about IKEv1, about an initiator, or about a kernel.
+//! the API and do nothing, because they are about `IKEv1`, about an initiator, or about a kernel.
 
 use super::proposal::Proposals;
 use crate::domain::limits;
@@ -43,7 +43,7 @@ words!(
     UniqueIds = "yes|no|never|replace|keep" {
         /// It is deleted.
         Yes = "yes",
-        /// It stays, unless the client says that this is its first (INITIAL_CONTACT).
+        /// It stays, unless the client says that this is its first (`INITIAL_CONTACT`).
         No = "no",
         /// It stays, whatever the client says.
         Never = "never",
@@ -118,7 +118,7 @@ words!(
 );
 
 words!(
-    /// Who chooses a client's address in IKEv1. Kept.
+    /// Who chooses a client's address in `IKEv1`. Kept.
     ModeConfig = "push|pull" {
         /// The server.
         Push = "push",

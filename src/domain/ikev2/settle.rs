@@ -96,34 +96,34 @@ impl Ikev2Draft {
     pub fn amend(&self, current: &Ikev2Settings) -> Result<Ikev2Settings, Refusal> {
         let mut settings = current.clone();
         self.amend_debug(&mut settings)?;
-        word("Uniqueids", &self.uniqueids, &mut settings.uniqueids, UniqueIds::RULE, UniqueIds::parse)?;
+        word("Uniqueids", self.uniqueids.as_ref(), &mut settings.uniqueids, UniqueIds::RULE, UniqueIds::parse)?;
         let policy = &mut settings.strictcrlpolicy;
-        word("Strictcrlpolicy", &self.strictcrlpolicy, policy, StrictCrlPolicy::RULE, StrictCrlPolicy::parse)?;
-        word("Authby", &self.authby, &mut settings.authby, AuthBy::RULE, AuthBy::parse)?;
-        word("Closeaction", &self.closeaction, &mut settings.closeaction, Action::RULE, Action::parse)?;
-        yes_no("Compress", &self.compress, &mut settings.compress)?;
-        word("Dpdaction", &self.dpdaction, &mut settings.dpdaction, Action::RULE, Action::parse)?;
-        number("Dpddelay", &self.dpddelay, &mut settings.dpddelay, ANY)?;
-        number("Dpdtimeout", &self.dpdtimeout, &mut settings.dpdtimeout, ANY)?;
-        number("Inactivity", &self.inactivity, &mut settings.inactivity, ANY)?;
+        word("Strictcrlpolicy", self.strictcrlpolicy.as_ref(), policy, StrictCrlPolicy::RULE, StrictCrlPolicy::parse)?;
+        word("Authby", self.authby.as_ref(), &mut settings.authby, AuthBy::RULE, AuthBy::parse)?;
+        word("Closeaction", self.closeaction.as_ref(), &mut settings.closeaction, Action::RULE, Action::parse)?;
+        yes_no("Compress", self.compress.as_ref(), &mut settings.compress)?;
+        word("Dpdaction", self.dpdaction.as_ref(), &mut settings.dpdaction, Action::RULE, Action::parse)?;
+        number("Dpddelay", self.dpddelay.as_ref(), &mut settings.dpddelay, ANY)?;
+        number("Dpdtimeout", self.dpdtimeout.as_ref(), &mut settings.dpdtimeout, ANY)?;
+        number("Inactivity", self.inactivity.as_ref(), &mut settings.inactivity, ANY)?;
         let (esp, esp_rule) = (Protocol::Esp, "proposals as in aes256gcm16,aes256-sha256!");
-        proposals("Esp", &self.esp, &mut settings.esp, esp, (Refusal::EspMissing, esp_rule))?;
-        yes_no("Forceencaps", &self.forceencaps, &mut settings.forceencaps)?;
+        proposals("Esp", self.esp.as_ref(), &mut settings.esp, esp, (Refusal::EspMissing, esp_rule))?;
+        yes_no("Forceencaps", self.forceencaps.as_ref(), &mut settings.forceencaps)?;
         let fragmentation = &mut settings.fragmentation;
-        word("Fragmentation", &self.fragmentation, fragmentation, Fragmentation::RULE, Fragmentation::parse)?;
+        word("Fragmentation", self.fragmentation.as_ref(), fragmentation, Fragmentation::RULE, Fragmentation::parse)?;
         let (ike, ike_rule) = (Protocol::Ike, "proposals as in aes256gcm16-prfsha384-ecp384,aes256-sha256-modp2048!");
-        proposals("Ike", &self.ike, &mut settings.ike, ike, (Refusal::IkeMissing, ike_rule))?;
-        number("Ikelifetime", &self.ikelifetime, &mut settings.ikelifetime, ANY)?;
-        yes_no("Installpolicy", &self.installpolicy, &mut settings.installpolicy)?;
-        number("Keyingtries", &self.keyingtries, &mut settings.keyingtries, POSITIVE)?;
-        number("Lifetime", &self.lifetime, &mut settings.lifetime, DAY)?;
-        number("Margintime", &self.margintime, &mut settings.margintime, POSITIVE)?;
-        yes_no("Mobike", &self.mobike, &mut settings.mobike)?;
-        word("Modeconfig", &self.modeconfig, &mut settings.modeconfig, ModeConfig::RULE, ModeConfig::parse)?;
-        yes_no("Reauth", &self.reauth, &mut settings.reauth)?;
-        yes_no("Rekey", &self.rekey, &mut settings.rekey)?;
-        number("Rekeyfuzz", &self.rekeyfuzz, &mut settings.rekeyfuzz, ANY)?;
-        word("Type", &self.connection, &mut settings.connection, ConnectionType::RULE, ConnectionType::parse)?;
+        proposals("Ike", self.ike.as_ref(), &mut settings.ike, ike, (Refusal::IkeMissing, ike_rule))?;
+        number("Ikelifetime", self.ikelifetime.as_ref(), &mut settings.ikelifetime, ANY)?;
+        yes_no("Installpolicy", self.installpolicy.as_ref(), &mut settings.installpolicy)?;
+        number("Keyingtries", self.keyingtries.as_ref(), &mut settings.keyingtries, POSITIVE)?;
+        number("Lifetime", self.lifetime.as_ref(), &mut settings.lifetime, DAY)?;
+        number("Margintime", self.margintime.as_ref(), &mut settings.margintime, POSITIVE)?;
+        yes_no("Mobike", self.mobike.as_ref(), &mut settings.mobike)?;
+        word("Modeconfig", self.modeconfig.as_ref(), &mut settings.modeconfig, ModeConfig::RULE, ModeConfig::parse)?;
+        yes_no("Reauth", self.reauth.as_ref(), &mut settings.reauth)?;
+        yes_no("Rekey", self.rekey.as_ref(), &mut settings.rekey)?;
+        number("Rekeyfuzz", self.rekeyfuzz.as_ref(), &mut settings.rekeyfuzz, ANY)?;
+        word("Type", self.connection.as_ref(), &mut settings.connection, ConnectionType::RULE, ConnectionType::parse)?;
         // last, so that a form of one wrong field is told what is wrong with that
         match (&self.esp, &self.ike) {
             (None, _) => Err(Refusal::EspMissing),
@@ -167,19 +167,19 @@ const DEBUG_NAMES: [&str; SUBSYSTEMS.len()] = [
 
 fn word<T>(
     name: &'static str,
-    text: &Option<String>,
+    text: Option<&String>,
     settled: &mut T,
     rule: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<(), Refusal> {
-    if let Some(text) = given(text.as_ref()) {
+    if let Some(text) = given(text) {
         *settled = parse(text).ok_or(Refusal::FieldMalformed { field: name, rule })?;
     }
     Ok(())
 }
 
 /// Reads strongSwan's words, and the contract's for flags.
-fn yes_no(name: &'static str, text: &Option<String>, settled: &mut bool) -> Result<(), Refusal> {
+fn yes_no(name: &'static str, text: Option<&String>, settled: &mut bool) -> Result<(), Refusal> {
     let parse = |text: &str| {
         let word = YesNo::parse(text).map(|word| word == YesNo::Yes);
         word.or_else(|| field::flag(name, text).ok())
@@ -187,7 +187,7 @@ fn yes_no(name: &'static str, text: &Option<String>, settled: &mut bool) -> Resu
     word(name, text, settled, YesNo::RULE, parse)
 }
 
-fn number(name: &'static str, text: &Option<String>, settled: &mut u32, bounds: Bounds) -> Result<(), Refusal> {
+fn number(name: &'static str, text: Option<&String>, settled: &mut u32, bounds: Bounds) -> Result<(), Refusal> {
     let (range, rule) = bounds;
     word(name, text, settled, rule, |text| field::number(text).filter(|number| range.contains(number)))
 }
@@ -195,12 +195,12 @@ fn number(name: &'static str, text: &Option<String>, settled: &mut u32, bounds: 
 /// Reads proposals; blank ones are missing, absent ones are looked for later.
 fn proposals(
     name: &'static str,
-    text: &Option<String>,
+    text: Option<&String>,
     settled: &mut Proposals,
     protocol: Protocol,
     (missing, rule): (Refusal, &'static str),
 ) -> Result<(), Refusal> {
-    if field::cleared(text.as_ref()) {
+    if field::cleared(text) {
         return Err(missing);
     }
     word(name, text, settled, rule, |text| Proposals::parse(protocol, text).ok())
@@ -259,6 +259,11 @@ mod tests {
     /// Each number: its name, its lowest and its highest value, and where it is settled.
     type Number = (&'static str, u32, u32, fn(&Ikev2Settings) -> u32);
 
+    /// Each setting that is one of a few words: its name, the words, and where it is settled.
+    type Word = (&'static str, &'static str, fn(&Ikev2Settings) -> &'static str);
+    /// Each flag: its name, and where it is settled.
+    type Flag = (&'static str, fn(&Ikev2Settings) -> bool);
+
     const MAX: u32 = 2_147_483_647;
     const NUMBERS: [Number; 8] = [
         ("dpddelay", 0, MAX, |settings| settings.dpddelay),
@@ -293,7 +298,7 @@ mod tests {
 
     #[test]
     fn takes_every_word_of_the_contract_and_no_other() {
-        let words: [(&str, &str, fn(&Ikev2Settings) -> &'static str); 8] = [
+        let words: [Word; 8] = [
             ("uniqueids", UniqueIds::RULE, |settings| settings.uniqueids.word()),
             ("strictcrlpolicy", StrictCrlPolicy::RULE, |settings| settings.strictcrlpolicy.word()),
             ("authby", AuthBy::RULE, |settings| settings.authby.word()),
@@ -315,7 +320,7 @@ mod tests {
 
     #[test]
     fn takes_yes_and_no_and_the_flags_of_other_forms() {
-        let flags: [(&str, fn(&Ikev2Settings) -> bool); 6] = [
+        let flags: [Flag; 6] = [
             ("compress", |settings| settings.compress),
             ("forceencaps", |settings| settings.forceencaps),
             ("installpolicy", |settings| settings.installpolicy),

@@ -7,7 +7,7 @@ pub enum Cipher {
     AesCbc(u16),
     /// AES in GCM with a tag of 16 bytes (RFC 4106, RFC 5282) and a key of so many bits: 128, 192 or 256.
     AesGcm16(u16),
-    /// ChaCha20 with Poly1305 (RFC 7634).
+    /// `ChaCha20` with `Poly1305` (RFC 7634).
     ChaCha20Poly1305,
     /// Triple DES in CBC mode (RFC 2451).
     TripleDes,
@@ -139,6 +139,7 @@ impl Group {
 }
 
 /// What a name in a proposal stands for; a kind with `None` is known and cannot be had here.
+#[derive(Clone, Copy)]
 pub(super) enum Known {
     Cipher {
         authenticates: bool,
@@ -268,9 +269,11 @@ mod tests {
             None => "?".into(),
             Some(Known::Cipher { cipher: Some(cipher), .. }) => format!("{}/{:?}", cipher.number(), cipher.key_bits()),
             Some(Known::Cipher { authenticates, .. }) => if authenticates { "aead" } else { "cipher" }.into(),
-            Some(Known::Integrity(known)) => known.map_or("integrity".into(), |known| known.number().to_string()),
-            Some(Known::Prf(known)) => known.map_or("prf".into(), |known| known.number().to_string()),
-            Some(Known::Group(known)) => known.map_or("group".into(), |known| known.number().to_string()),
+            Some(Known::Integrity(known)) => {
+                known.map_or_else(|| "integrity".into(), |known| known.number().to_string())
+            }
+            Some(Known::Prf(known)) => known.map_or_else(|| "prf".into(), |known| known.number().to_string()),
+            Some(Known::Group(known)) => known.map_or_else(|| "group".into(), |known| known.number().to_string()),
             Some(Known::NoGroup) => "none".into(),
             Some(Known::Esn(extended)) => extended.to_string(),
         }

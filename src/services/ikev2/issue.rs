@@ -26,7 +26,7 @@ const IKE_INTERMEDIATE: [u64; 9] = [1, 3, 6, 1, 5, 5, 8, 2, 2];
 /// Makes a root.
 pub(super) fn authority(order: &AuthorityOrder, at: Timestamp) -> anyhow::Result<Credential> {
     let key = make_key(order.key)?;
-    let mut params = described(&order.subject)?;
+    let mut params = described(&order.subject);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     date(&mut params, at, day_of(at).saturating_add(limits::AUTHORITY_YEARS.years()));
@@ -37,7 +37,7 @@ pub(super) fn authority(order: &AuthorityOrder, at: Timestamp) -> anyhow::Result
 /// Makes a server's certificate, signed by `authority`.
 pub(super) fn server(order: &ServerOrder, authority: &Credential, at: Timestamp) -> anyhow::Result<ServerCredential> {
     let key = make_key(order.key)?;
-    let mut params = described(&order.subject)?;
+    let mut params = described(&order.subject);
     params.subject_alt_names = names(order)?;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     if matches!(order.key, KeyChoice::Rsa2048 | KeyChoice::Rsa3072 | KeyChoice::Rsa4096) {
@@ -66,7 +66,7 @@ pub(super) fn server(order: &ServerOrder, authority: &Credential, at: Timestamp)
 pub(super) fn try_signing(authority: &Credential) -> Result<(), Flaw> {
     let signed = || -> anyhow::Result<Certificate> {
         let issuer = issuer(authority)?;
-        let params = described(&authority.certificate.subject())?;
+        let params = described(&authority.certificate.subject());
         // its own key is as good as any, and costs no search
         let certificate = params.signed_by(issuer.key(), &issuer)?;
         Ok(Certificate::trusted(certificate.der().to_vec()))
@@ -102,7 +102,7 @@ fn issuer(authority: &Credential) -> anyhow::Result<Issuer<'static, KeyPair>> {
 
 /// A certificate for somebody, with a serial number that nobody guesses (RFC 5280, section 4.1.2.2: at most 20 bytes,
 /// positive).
-fn described(subject: &Subject) -> Result<CertificateParams, rcgen::Error> {
+fn described(subject: &Subject) -> CertificateParams {
     let mut params = CertificateParams::default();
     let mut serial: [u8; 16] = entropy::bytes();
     serial[0] = serial[0] & 0x7f | 0x40;
@@ -123,7 +123,7 @@ fn described(subject: &Subject) -> Result<CertificateParams, rcgen::Error> {
             params.distinguished_name.push(kind, value);
         }
     }
-    Ok(params)
+    params
 }
 
 /// Everything by which clients may call the server, once each.
