@@ -110,7 +110,7 @@ pub const CERTIFICATE_BYTES: usize = 8_192;
 pub const SUBJECT_TEXT: usize = 64;
 /// How long a certificate authority that is made here is valid, in years.
 pub const AUTHORITY_YEARS: i16 = 10;
-/// How long a server certificate is valid, in days: with the day that it is dated back, Apple's bound of 825.
+/// How long a server certificate is valid, in days: below the bound of 825 that Apple sets.
 pub const SERVER_CERTIFICATE_DAYS: i32 = 824;
 /// The longest string of proposals, in bytes.
 pub const PROPOSALS_LENGTH: usize = 1_024;

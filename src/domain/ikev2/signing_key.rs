@@ -122,14 +122,11 @@ fn from_pair(pair: &EcdsaKeyPair) -> Result<SigningKey, Flaw> {
 /// PKCS #1 in PKCS #8 (RFC 5208, section 5).
 fn from_pkcs1(der: &[u8]) -> Vec<u8> {
     let mut key = pem::wrap(OCTETS, der);
-    let mut body = [wrap_version(), RSA.to_vec(), std::mem::take(&mut key)].concat();
+    let mut body = [&pem::wrap(INTEGER, &[0])[..], &RSA, &key].concat();
     let whole = pem::wrap(SEQUENCE, &body);
+    key.zeroize();
     body.zeroize();
     whole
-}
-
-fn wrap_version() -> Vec<u8> {
-    pem::wrap(INTEGER, &[0])
 }
 
 /// PKCS #1 out of PKCS #8, of an RSA key.

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
 use super::{Caller, Error, Ground};
@@ -22,6 +23,8 @@ use crate::store::Change;
 #[derive(Debug, Clone)]
 pub struct Ikev2 {
     ground: Ground,
+    /// Held by who searches for a key: one after another, so that the other threads go on.
+    searching: Arc<Semaphore>,
 }
 
 /// What the contract's `ikev2_config` shows.
@@ -64,7 +67,7 @@ pub enum Format {
 
 impl Ikev2 {
     pub(super) fn new(ground: Ground) -> Self {
-        Self { ground }
+        Self { ground, searching: Arc::new(Semaphore::new(1)) }
     }
 
     /// What speaks IKEv2 here.
@@ -98,7 +101,7 @@ impl Ikev2 {
             issue::try_signing(&authority)?;
             Ok(authority)
         };
-        let authority = aside(read).await?.map_err(|flaw| {
+        let authority = self.aside(read).await?.map_err(|flaw| {
             debug!({ fields::CAUSE } = %flaw, "Refused a certificate authority: {flaw}");
             Refusal::from(flaw)
         })?;
@@ -114,7 +117,7 @@ impl Ikev2 {
     pub async fn generate_authority(&self, by: &Caller, draft: &AuthorityDraft) -> Result<(), Error> {
         self.lacks_authority()?;
         let (order, at) = (draft.settle()?, clock::timestamp());
-        let authority = aside(move || issue::authority(&order, at)).await??;
+        let authority = self.aside(move || issue::authority(&order, at)).await??;
         self.ground.write(move |change: &mut Change| change.put_authority(authority)).await?;
         info!({ fields::CALLER } = %by, "Made a certificate authority");
         Ok(())
@@ -137,7 +140,7 @@ impl Ikev2 {
     pub async fn generate_server(&self, by: &Caller, draft: &ServerOrderDraft) -> Result<(), Error> {
         let authority = self.current().authority.ok_or(Refusal::RootAbsent)?;
         let (order, at) = (draft.settle()?, clock::timestamp());
-        let rule = aside(move || -> anyhow::Result<_> {
+        let rule = self.aside(move || -> anyhow::Result<_> {
             let server = issue::server(&order, &authority, at)?;
             Ok(move |change: &mut Change| change.put_server_certificate(&authority, server))
         });
@@ -243,12 +246,18 @@ impl Ikev2 {
         self.ground.store.intended().ikev2.clone()
     }
 
+    /// Computes on a thread that may be busy for seconds.
+    async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+        let turn = self.searching.clone().acquire_owned().await?;
+        let work = move || {
+            // until the work is done, also where nobody waits for it any more
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.context("the thread that computes has ended")
+    }
+
     fn lacks_authority(&self) -> Result<(), Refusal> {
         if self.current().authority.is_some() { Err(Refusal::RootPresent) } else { Ok(()) }
     }
-}
-
-/// Computes on a thread that may be busy for seconds.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(work).await.context("the thread that computes has ended")
 }
