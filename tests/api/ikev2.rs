@@ -81,7 +81,7 @@ async fn makes_certificates_of_rsa_that_a_client_takes() {
 
 #[tokio::test]
 async fn takes_a_root_in_every_form_in_which_clients_send_it() {
-    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
     let half = |text: &str| text.lines().map(|line| line.replacen('+', "%2B", 1) + "\n").collect::<String>();
     for (certificate, key, printed) in [
         (ROOT.to_owned(), ROOT_KEY.to_owned(), ROOT_KEY),
