@@ -76,7 +76,7 @@ fn certificate(dice: &mut Dice) -> String {
     if dice.once_in(3) {
         return changed(dice, &CERTIFICATES);
     }
-    let seed: &str = dice.pick(&CERTIFICATES);
+    let seed = CERTIFICATES[dice.below(CERTIFICATES.len())];
     let mut der = Certificate::read(seed).unwrap().der().to_vec();
     for _ in 0..=dice.below(3) {
         let at = dice.below(der.len());
