@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{FirewallCommand, ForwardCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -51,6 +52,9 @@ pub enum Command {
     /// Look after the appliance as a whole
     #[command(subcommand)]
     System(SystemCommand),
+    /// Look after IKEv2: certificates, the switch and settings
+    #[command(subcommand)]
+    Ikev2(Ikev2Command),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -141,6 +145,9 @@ pub struct ServerFields {
     /// Whether clients reach one another
     #[arg(long, value_name = "BOOL")]
     pub internal_traffic: Option<Switch>,
+    /// Whether its accounts may connect by IKEv2 too
+    #[arg(long, value_name = "BOOL")]
+    pub ikev2: Option<Switch>,
     /// First DNS server of the clients
     #[arg(long, value_name = "IP")]
     pub dns1: Option<String>,
@@ -223,6 +230,14 @@ pub enum AccountCommand {
     Config {
         /// The account's name.
         name: String,
+    },
+    /// Print what the client imports for IKEv2
+    Ikev2Profile {
+        /// The account's name.
+        name: String,
+        /// For strongSwan's app, for iOS and macOS, or for Windows
+        #[arg(long, value_name = "FORMAT", default_value = "sswan")]
+        format: ProfileFormat,
     },
     /// List its open connections
     Connections {
@@ -380,6 +395,7 @@ impl Arguments {
             | Command::Firewall(_)
             | Command::Forward(_)
             | Command::System(_)
+            | Command::Ikev2(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

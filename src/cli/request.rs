@@ -4,6 +4,7 @@ use super::args::{
     AccessCommand, AccountCommand, AccountFields, Command, ConfigCommand, Month, ServerCommand, ServerFields, Switch,
     SystemCommand,
 };
+use super::ikev2;
 use super::network::{FirewallCommand, FirewallFields, ForwardCommand, RuleCommand};
 
 /// A request of the API.
@@ -23,8 +24,14 @@ impl Call {
         Self { method: "GET", path: path.into(), form: Vec::new() }
     }
 
-    fn delete(path: String) -> Self {
+    /// A request that takes something away.
+    pub(super) fn delete(path: String) -> Self {
         Self { method: "DELETE", path, form: Vec::new() }
+    }
+
+    /// A request that changes something.
+    pub(super) fn put(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        Self::with_form("PUT", path, form)
     }
 
     fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
@@ -53,6 +60,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Access(command) => Some(access(command)),
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
+        Command::Ikev2(command) => Some(ikev2::call(command)),
     }
 }
 
@@ -78,6 +86,7 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
         ("endpoint", fields.endpoint.clone()),
         ("allowed_ips", fields.allowed_ips.clone()),
         ("internal_traffic", fields.internal_traffic.map(flag)),
+        ("ikev2", fields.ikev2.map(flag)),
         ("dns_1", fields.dns1.clone()),
         ("dns_2", fields.dns2.clone()),
         ("ipv6", fields.ipv6.map(flag)),
@@ -118,6 +127,7 @@ fn account(command: &AccountCommand) -> Call {
         AccountCommand::Remove { name } => Call::delete(below(ACCOUNTS, name)),
         AccountCommand::Connections { name } => Call::get(below(ACCOUNTS, name) + "/connections"),
         AccountCommand::Traffic { name, month, day } => traffic(name, month.as_ref(), day.as_ref()),
+        AccountCommand::Ikev2Profile { name, format } => Call::get(below(ACCOUNTS, name) + format.path()),
         AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
         AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
         AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
@@ -231,7 +241,7 @@ fn forward(command: &ForwardCommand) -> Call {
 }
 
 /// A path below another, with everything escaped that is not unreserved (RFC 3986, section 2.3).
-fn below(path: &str, name: &str) -> String {
+pub(super) fn below(path: &str, name: &str) -> String {
     let escape = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
         // a segment of dots alone would be taken for a step in the tree (section 5.2.4)
@@ -281,6 +291,9 @@ mod tests {
             ("culvert system config edit --traffic-history 3", "PUT /api/v1/system/config"),
             ("culvert system config default", "PUT /api/v1/system/config/default"),
             ("culvert system reload", "PUT /api/v1/system/reload"),
+            ("culvert account ikev2-profile a", "GET /api/v1/account/a/ikev2_profile"),
+            ("culvert account ikev2-profile a --format powershell", "GET /api/v1/account/a/ikev2_powershell"),
+            ("culvert account ikev2-profile a --format mobileconfig", "GET /api/v1/account/a/ikev2_mobileconfig"),
             ("culvert firewall show", "GET /api/v1/firewall/conf"),
             ("culvert firewall set --forward DROP", "PUT /api/v1/firewall/conf"),
             ("culvert firewall rules", "GET /api/v1/firewall/rules/filter"),

@@ -5,6 +5,7 @@ use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
 use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemCommand};
+use super::ikev2::Ikev2Command;
 use super::network::{FirewallCommand, ForwardCommand, RuleCommand};
 use super::shown;
 
@@ -58,10 +59,12 @@ const CONNECTIONS: &[Column] = &[
 ];
 const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
+const CLIENTS: &[Column] =
+    &[("NAME", "name"), ("SERVER", "wg_name"), ("ADDRESS", "allowed_IPs"), ("FROM", "endpoint"), ("SINCE", "uptime")];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
-const SECRET: [&str; 2] = ["private_key", "password"];
+const SECRET: [&str; 4] = ["private_key", "password", "ca_key", "server_key"];
 
 /// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
 pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
@@ -84,6 +87,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
+        Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
+        Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),
         Command::Server(ServerCommand::Remove { name }) | Command::Account(AccountCommand::Remove { name }) => {
             return format!("Removed `{name}`\n");
@@ -94,6 +99,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Server(_)
         | Command::Account(_)
         | Command::System(SystemCommand::Config(_))
+        | Command::Ikev2(_)
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),

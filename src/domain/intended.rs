@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::firewall::Firewall;
+use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
@@ -29,6 +30,8 @@ pub struct Intended {
     pub firewall: Arc<Firewall>,
     /// What is set of the appliance as a whole.
     pub system: SystemConfig,
+    /// IKEv2, which is one for all servers.
+    pub ikev2: Ikev2,
 }
 
 /// A server that ought to run, and its accounts.

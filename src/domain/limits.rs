@@ -134,3 +134,39 @@ pub const LAST_LOGIN_GRAIN: i64 = 60;
 pub const FILTER_RULES_MAX: usize = 16_384;
 /// The most port forwards of a server.
 pub const PORT_FORWARDS_MAX: usize = 1_024;
+/// The bits of an RSA key of a certificate.
+pub const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
+/// The largest certificate that is taken, in bytes of DER: it goes to clients whole, in an IKE message.
+pub const CERTIFICATE_BYTES: usize = 8_192;
+/// The longest text of a certificate's subject, in characters (RFC 5280, appendix A.1).
+pub const SUBJECT_TEXT: usize = 64;
+/// How long a certificate authority that is made here is valid, in years.
+pub const AUTHORITY_YEARS: i16 = 10;
+/// How long a server certificate is valid, in days: below the bound of 825 that Apple sets.
+pub const SERVER_CERTIFICATE_DAYS: i32 = 824;
+/// The longest string of proposals, in bytes.
+pub const PROPOSALS_LENGTH: usize = 1_024;
+/// The most proposals of a string.
+pub const PROPOSALS_MAX: usize = 32;
+/// The levels of a subsystem's log.
+pub const DEBUG_LEVELS: RangeInclusive<i8> = -1..=4;
+/// The highest number that the advanced settings take.
+pub const IKE_NUMBER_MAX: u32 = 2_147_483_647;
+/// Seconds of silence after which a client of IKEv2 is asked.
+pub const DPD_DELAY: u32 = 300;
+/// Seconds that an unanswered request of IKEv2 is repeated at most.
+pub const DPD_TIMEOUT: u32 = 150;
+/// Seconds without a packet after which a tunnel of IKEv2 ends.
+pub const IKE_INACTIVITY: u32 = 86_400;
+/// Seconds that an IKE SA lives.
+pub const IKE_LIFETIME: u32 = 86_400;
+/// How often rekeying is tried.
+pub const KEYING_TRIES: u32 = 5;
+/// Seconds that a CHILD SA lives.
+pub const CHILD_LIFETIME: u32 = 3_600;
+/// The longest life of a CHILD SA, in seconds.
+pub const CHILD_LIFETIME_MAX: u32 = 86_400;
+/// Seconds before its end at which an SA is rekeyed.
+pub const REKEY_MARGIN: u32 = 600;
+/// By how many percent of [`REKEY_MARGIN`] rekeying begins earlier at random.
+pub const REKEY_FUZZ: u32 = 100;

@@ -221,6 +221,49 @@ pub enum Refusal {
     #[error("Failed to unzip file: {0}")]
     BackupDamaged(String),
 
+    /// There is a certificate authority already.
+    #[error("The root certificate is already in the system")]
+    RootPresent,
+    /// There is no certificate authority, says the generation of a server's certificate.
+    #[error("The root certificate is not present in the system")]
+    RootAbsent,
+    /// There is no certificate authority, says everything else.
+    #[error("The ROOT certificate is not present in the system")]
+    RootMissing,
+    /// There is no server certificate.
+    #[error("The SERVER certificate is not present in the system")]
+    ServerCertificateMissing,
+    /// An import without a certificate.
+    #[error("CaCert must be filled")]
+    CaCertMissing,
+    /// An import without a key.
+    #[error("CaKey must be filled")]
+    CaKeyMissing,
+    /// A text that holds no certificate.
+    #[error("Certificate not found")]
+    CertificateNotFound,
+    /// A certificate that can be no authority, or a key that is not its own.
+    #[error("Certificate failed")]
+    CertificateFailed,
+    /// A certificate for nobody.
+    #[error("Common Name must be filled")]
+    CommonNameMissing,
+    /// A certificate for no organization.
+    #[error("Organization must be filled")]
+    OrganizationMissing,
+    /// A server certificate without a domain.
+    #[error("Server Domain must be filled")]
+    ServerDomainMissing,
+    /// A server certificate without an address.
+    #[error("Server IP must be filled")]
+    ServerIpMissing,
+    /// Advanced settings without proposals for tunnels.
+    #[error("Esp must be filled")]
+    EspMissing,
+    /// Advanced settings without proposals for IKE.
+    #[error("Ike must be filled")]
+    IkeMissing,
+
     /// Beyond the contract: as many firewall rules as there may be.
     #[error("Firewall rule limit exceeded")]
     RulesExceeded,

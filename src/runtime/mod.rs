@@ -6,6 +6,7 @@
 mod arrivals;
 mod conductor;
 mod forwarding;
+pub mod ikev2;
 mod kernel;
 mod link;
 pub mod os;
@@ -27,6 +28,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use self::ikev2::Ikev2Sessions;
 use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
@@ -132,6 +134,7 @@ pub struct Runtime {
     again: mpsc::Sender<oneshot::Sender<()>>,
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
+    ikev2: Ikev2Sessions,
 }
 
 impl Runtime {
@@ -159,7 +162,8 @@ impl Runtime {
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again, restrictions, in_force })
+        let (uplink, ikev2) = (Arc::new(uplink), Ikev2Sessions::default());
+        Ok(Self { uplink, settled, status, faults, workers, steering, again, restrictions, in_force, ikev2 })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -171,8 +175,8 @@ impl Runtime {
         let (restrictions, _) = watch::channel(Arc::default());
         let (_, in_force) = watch::channel(Arc::default());
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        let (faults, workers) = (Faults::default(), Arc::new([]));
-        Self { uplink, settled, status, faults, workers, steering: None, again, restrictions, in_force }
+        let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
+        Self { uplink, settled, status, faults, workers, steering: None, again, restrictions, in_force, ikev2 }
     }
 
     /// Which way packets leave, and why.
@@ -242,6 +246,11 @@ impl Runtime {
             answered
         };
         self.workers.iter().map(ask).collect()
+    }
+
+    /// Who is connected by IKEv2.
+    pub fn ikev2(&self) -> &Ikev2Sessions {
+        &self.ikev2
     }
 
     /// The host's own address towards the internet, by which clients are likely to reach it.

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod backups;
 pub mod firewall;
 pub mod first_start;
+pub mod ikev2;
 #[cfg(test)]
 mod measured;
 mod meter;
@@ -30,6 +31,7 @@ pub use self::accounts::Accounts;
 pub use self::backups::Backups;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::ikev2::Ikev2;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -95,6 +97,8 @@ pub struct Services {
     pub firewall: Firewall,
     /// Backups.
     pub backups: Backups,
+    /// IKEv2.
+    pub ikev2: Ikev2,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -114,6 +118,7 @@ impl Services {
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             backups: Backups::new(ground.clone()),
+            ikev2: Ikev2::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground.clone()),
             traffic: Traffic::new(ground),

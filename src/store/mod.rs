@@ -7,6 +7,7 @@ mod change;
 #[cfg(test)]
 mod disasters;
 mod file;
+mod ikev2;
 pub mod ledger;
 mod record;
 mod records;

@@ -36,6 +36,8 @@ macro_rules! first_version {
     )*};
 }
 
+pub(super) use first_version;
+
 first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
 
 /// A server.

@@ -7,12 +7,14 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::backups_record::BackupsV1;
 use super::change::{State, Step};
+use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
+use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
 use crate::domain::port_forward::{OuterPort, PortForward};
@@ -33,9 +35,30 @@ const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
 const BACKUPS: Records = TableDefinition::new("backups");
 /// One record, at [`SETTINGS_KEY`].
 const SYSTEM: Records = TableDefinition::new("system");
+/// One record, at [`SETTINGS_KEY`].
+const IKEV2: Records = TableDefinition::new("ikev2");
+/// One record, at [`SETTINGS_KEY`].
+const IKEV2_SETTINGS: Records = TableDefinition::new("ikev2_settings");
+/// At most one record, at [`SETTINGS_KEY`].
+const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
+/// At most one record, at [`SETTINGS_KEY`].
+const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 /// Every table of records.
-const ALL: [Records; 9] =
-    [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, BACKUPS, SYSTEM];
+const ALL: [Records; 13] = [
+    SERVERS,
+    ACCOUNTS,
+    ACCESS,
+    PANEL_USERS,
+    FIREWALL,
+    FILTER_RULES,
+    PORT_FORWARDS,
+    BACKUPS,
+    SYSTEM,
+    IKEV2,
+    IKEV2_SETTINGS,
+    IKEV2_AUTHORITY,
+    IKEV2_SERVER,
+];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -164,6 +187,18 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         }
         Step::NoForward(server, outer) => take(transaction, PORT_FORWARDS, &forward_key(server, *outer)),
         Step::System(config) => put(transaction, SYSTEM, SETTINGS_KEY, &SystemV1::from(config)),
+        Step::Ikev2(on) => put(transaction, IKEV2, SETTINGS_KEY, &Ikev2SwitchV1::from(*on)),
+        Step::Ikev2Settings(settings) => {
+            put(transaction, IKEV2_SETTINGS, SETTINGS_KEY, &Ikev2SettingsV1::from(settings.as_ref()))
+        }
+        Step::Authority(None) => take(transaction, IKEV2_AUTHORITY, SETTINGS_KEY),
+        Step::Authority(Some(credential)) => {
+            put(transaction, IKEV2_AUTHORITY, SETTINGS_KEY, &CredentialV1::from(credential.as_ref()))
+        }
+        Step::ServerCertificate(None) => take(transaction, IKEV2_SERVER, SETTINGS_KEY),
+        Step::ServerCertificate(Some(credential)) => {
+            put(transaction, IKEV2_SERVER, SETTINGS_KEY, &ServerCredentialV1::from(credential.as_ref()))
+        }
         Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
@@ -215,6 +250,7 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         state.intended.system = SystemConfig::from(record);
         Ok(())
     })?;
+    load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
     each(&transaction, BACKUPS, |record: BackupsV1| {
         state.backups = Arc::new(BackupSettings::from(record));
@@ -260,6 +296,26 @@ fn load_firewall(transaction: &ReadTransaction, state: &mut State) -> Result<(),
         // one name in memory for all that belongs to an account
         let forward = PortForward { to_peer: account.name.clone(), ..forward };
         state.intended.insert_forward(&name, forward);
+        Ok(())
+    })
+}
+
+fn load_ikev2(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    let ikev2 = &mut state.intended.ikev2;
+    each(transaction, IKEV2, |record: Ikev2SwitchV1| {
+        ikev2.enabled = record.into();
+        Ok(())
+    })?;
+    each(transaction, IKEV2_SETTINGS, |record: Ikev2SettingsV1| {
+        ikev2.settings = Arc::new(Ikev2Settings::try_from(record)?);
+        Ok(())
+    })?;
+    each(transaction, IKEV2_AUTHORITY, |record: CredentialV1| {
+        ikev2.authority = Some(Arc::new(Credential::from(record)));
+        Ok(())
+    })?;
+    each(transaction, IKEV2_SERVER, |record: ServerCredentialV1| {
+        ikev2.server = Some(Arc::new(ServerCredential::from(record)));
         Ok(())
     })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use culvert::domain::access::Caller;
-use culvert::runtime::{self, Runtime};
+use culvert::runtime::{self, Runtime, Status};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -229,6 +229,27 @@ async fn restores_nothing_while_it_loads() {
 
     assert_eq!(reply.refusal(), "PUQVPNCP status not OK");
     starting.stop().await;
+}
+
+#[tokio::test]
+async fn puts_everything_back_where_what_was_restored_does_not_run() {
+    let world = World::furnished().await;
+    world.delete("/api/v1/account/peer_2").await.success();
+    // a runtime that never hears of this store, and therefore never runs what it asks for
+    let (_store, intended) = watch::channel(Arc::default());
+    let settings = runtime::Settings { workers: Some(1), ..runtime::Settings::default() };
+    let deaf = Runtime::start(&settings, intended).unwrap();
+    while deaf.status() != Status::Ready {
+        tokio::task::yield_now().await;
+    }
+    let world = world.above(deaf.clone());
+    let before = world.operate(Method::GET, "/api/v1/account", "").await.body;
+
+    let reply = world.operate(Method::PUT, "/api/v1/backups/restore", "backup_name=whole.zip").await;
+
+    assert!(reply.refusal().starts_with("Unable to delete old configuration: "), "{reply:?}");
+    assert_eq!(world.operate(Method::GET, "/api/v1/account", "").await.body, before);
+    deaf.stop().await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod backups;
 mod firewall;
+mod ikev2;
 mod junk;
 mod listener;
 mod port_forwards;

@@ -223,3 +223,37 @@ fn looks_after_ends_quotas_traffic_and_the_system() {
         assert_eq!(on(data, &["system", "reload"]).out(), "Everything runs as it ought to\n");
     });
 }
+
+#[test]
+fn looks_after_ikev2() {
+    online_and_offline(|data| {
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/ikev2");
+        let file = |name: &str| files.join(name).display().to_string();
+        let refused = on(data, &["ikev2", "enable"]).sentence(1);
+        assert!(refused.contains("The ROOT certificate is not present"), "{refused}");
+        on(data, &["ikev2", "import-ca", "--cert", &file("rsa.crt"), "--key", &file("rsa.key")]).out();
+        let subject = ["--common-name", "a", "--organization", "b", "--key-type", "ecdsa256"];
+        let server = ["ikev2", "generate-server", "--domain", "vpn.example", "--ip", "192.0.2.1"];
+        on(data, &[&server[..], &subject[..]].concat()).out();
+        let shown = on(data, &["ikev2", "enable"]).out();
+        assert!(shown.contains("Example Root") && !shown.contains("PRIVATE KEY"), "{shown}");
+        assert_eq!(on(data, &["ikev2", "show", "--json"]).json()["enabled"], true);
+
+        let profile = on(data, &["account", "ikev2-profile", "peer_1"]).out();
+        assert!(profile.starts_with("{\n\t\"uuid\"") && profile.ends_with("}\n"), "{profile}");
+        let script = on(data, &["account", "ikev2-profile", "peer_1", "--format", "powershell"]).out();
+        assert!(script.contains("Add-VpnConnection"), "{script}");
+
+        on(data, &["ikev2", "settings", "rekey=yes", "type=drop"]).out();
+        let settings = on(data, &["ikev2", "settings", "--json"]).json();
+        assert_eq!((&settings["rekey"], &settings["type"]), (&"yes".into(), &"drop".into()));
+        let unknown = on(data, &["ikev2", "settings", "speed=high"]).sentence(2);
+        assert!(unknown.contains("there is no setting `speed`"), "{unknown}");
+        on(data, &["ikev2", "settings", "--reset"]).out();
+        assert_eq!(on(data, &["ikev2", "settings", "--json"]).json()["rekey"], "no");
+        on(data, &["ikev2", "online"]).out();
+        on(data, &["ikev2", "drop", "peer_1"]).out();
+        on(data, &["ikev2", "delete-server"]).out();
+        on(data, &["ikev2", "delete-ca"]).out();
+    });
+}

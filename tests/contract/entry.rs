@@ -53,11 +53,19 @@ fn fields(entry: &Value) -> BTreeSet<String> {
     names.map(|name| name.trim_end_matches('!').to_owned()).collect()
 }
 
+/// A text that the contract writes once for every subsystem, as all of them.
+fn each(text: &str) -> Vec<String> {
+    let subsystems = "dmn mgr ike chd job cfg knl net asn enc lib esp tls tnc imc imv pts";
+    let mut texts: Vec<String> = subsystems.split(' ').map(|name| text.replace("<subsystem>", name)).collect();
+    texts.dedup();
+    texts
+}
+
 fn entry(entry: &Value) -> Entry {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     let methods = [("get", Method::GET), ("post", Method::POST), ("put", Method::PUT), ("delete", Method::DELETE)];
     let (method, path) = methods.into_iter().find_map(|(key, method)| Some((method, text(key)?))).unwrap();
-    let errors = entry.get("errors").and_then(Value::as_sequence);
+    let errors = entry.get("errors").and_then(Value::as_sequence).into_iter().flatten();
     Entry {
         id: text("id").unwrap(),
         method,
@@ -66,7 +74,7 @@ fn entry(entry: &Value) -> Entry {
         also_get: entry.get("also_get").is_some(),
         success: entry["success"].clone(),
         fields: fields(entry),
-        errors: errors.into_iter().flatten().map(|error| error.as_str().unwrap().to_owned()).collect(),
+        errors: errors.flat_map(|error| each(error.as_str().unwrap())).collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod arrivals;
 mod campaign;
+mod certificates;
 mod dice;
 mod outside;
 mod packets;

@@ -4,6 +4,7 @@ pub(super) mod access;
 pub(super) mod accounts;
 pub(super) mod backups;
 pub(super) mod firewall;
+pub(super) mod ikev2;
 pub(super) mod port_forwards;
 pub(super) mod servers;
 pub(super) mod system;
