@@ -142,7 +142,8 @@ impl Dataplane {
 
     /// To the uplink. What was put together and is IPv6 is cut again, for no router does that.
     fn send_outward(&mut self, owner: Owner, packet: &mut [u8], bill: Waybill, around: &mut Around<'_>) {
-        let is_cut = bill.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
+        let is_long = packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
+        let is_cut = bill.offload.gathered && self.exit.takes_packets() && is_long;
         if !is_cut {
             return around.beyond.outward(owner, packet, bill.offload);
         }

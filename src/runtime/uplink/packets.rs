@@ -290,6 +290,7 @@ pub(in crate::runtime) fn offload_of(header: &Header) -> Offload {
     Offload {
         segment: header.segments.map_or(0, |segments| segments.size),
         partial_checksum: header.unfinished.is_some(),
+        gathered: false,
     }
 }
 

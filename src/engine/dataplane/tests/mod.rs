@@ -4,6 +4,7 @@
 mod edits;
 mod handshakes;
 mod limits;
+mod packets;
 mod road;
 mod seats;
 mod timers;

@@ -1,0 +1,67 @@
+//! The uplink for whole packets: what comes back from outside to a name of ours.
+
+use super::*;
+use crate::domain::firewall::{Action, Firewall, FirewallSettings};
+use crate::engine::dataplane::exit::{Exit, Name};
+use crate::engine::fragments::split::{HEADROOM, split};
+use crate::engine::wire::icmp::{Complaint, write_error};
+use crate::engine::wire::protocol;
+
+const EXTERNAL_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const OUTSIDE_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9);
+
+/// A world whose packets leave in external names, and a client of it.
+fn translating() -> (World, Client) {
+    let mut world = World::with_accounts(1);
+    let v4 = Name::External(server().external_ip);
+    world.apply(Change::Exit(Exit::Packets { v4, v6: Name::External(EXTERNAL_V6.into()) }));
+    let client = Client::connected(1, &mut world);
+    (world, client)
+}
+
+/// Sends a packet out; as it leaves.
+fn out(client: &mut Client, world: &mut World, packet: &[u8]) -> Vec<u8> {
+    let mut outward = client.send(world, packet).outward;
+    world.with(Dataplane::handle_batch_end);
+    outward.append(&mut world.outside.outward);
+    outward.pop().unwrap_or_else(|| panic!("{:?}", world.plane.drops())).1
+}
+
+fn arrive(world: &mut World, mut packet: Vec<u8>, offload: Offload) -> Outcome {
+    world.with(|plane, around, now| plane.handle_arrival(&mut packet, offload, around, now));
+    Outcome { outward: std::mem::take(&mut world.outside.outward), sent: world.drain() }
+}
+
+/// What comes back to a packet, with so many bytes.
+fn reply(to: &[u8], bytes: usize) -> Vec<u8> {
+    let ip = Ip::new(to).unwrap();
+    let port = |at: usize| u16::from_be_bytes([ip.payload()[at], ip.payload()[at + 1]]);
+    let (source, destination) = (SocketAddr::new(ip.destination(), port(2)), SocketAddr::new(ip.source(), port(0)));
+    let mut memory = vec![0; bytes + 48];
+    let length = udp::write_packet(&mut memory, source, destination, 64, &vec![7; bytes]).unwrap();
+    memory.truncate(length);
+    memory
+}
+
+fn error_about(packet: &[u8]) -> Vec<u8> {
+    let about = Ip::new(packet).unwrap();
+    let mut memory = vec![0; 1_280];
+    let length = write_error(&mut memory, Complaint::PortUnreachable, about.destination(), &about).unwrap();
+    memory.truncate(length);
+    memory
+}
+
+#[test]
+fn cuts_again_what_came_in_fragments() {
+    let (mut world, mut client) = translating();
+    let left = out(&mut client, &mut world, &packet(v6(1), OUTSIDE_V6, b"?"));
+    let answer = reply(&left, 3_000);
+
+    let whole = arrive(&mut world, answer.clone(), Offload::NONE);
+    let gathered = arrive(&mut world, answer, Offload::GATHERED);
+
+    assert_eq!((whole.sent.len(), world.dropped(DropReason::TooBig)), (0, 1), "no router cuts it");
+    assert_eq!(gathered.sent.len(), 3, "{:?}", world.plane.drops());
+    let pieces = gathered.sent.iter().map(|(_, datagram)| client.open(datagram).unwrap());
+    assert!(pieces.into_iter().all(|piece| piece.len() <= 1_420 && piece[6] == 44));
+}
