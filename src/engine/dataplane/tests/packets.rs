@@ -52,6 +52,21 @@ fn error_about(packet: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn lets_an_error_in_no_longer_than_the_packets_that_it_is_about() {
+    let (mut world, mut client) = translating();
+    let up = client.outside(b"?");
+    let left = out(&mut client, &mut world, &up);
+    assert_eq!(arrive(&mut world, error_about(&left), Offload::NONE).sent.len(), 1);
+    let settings = FirewallSettings { policy_forward: Action::Drop, ..FirewallSettings::default() };
+    world.apply(Change::Firewall(Arc::new(Firewall { settings, ..Firewall::default() })));
+
+    let outcome = arrive(&mut world, error_about(&left), Offload::NONE);
+
+    assert_eq!(outcome, Outcome::default());
+    assert_eq!(world.dropped(DropReason::Filtered), 1);
+}
+
+#[test]
 fn cuts_again_what_came_in_fragments() {
     let (mut world, mut client) = translating();
     let left = out(&mut client, &mut world, &packet(v6(1), OUTSIDE_V6, b"?"));
