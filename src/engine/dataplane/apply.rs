@@ -1,11 +1,13 @@
 //! What ought to be from now on: settings and accounts, with no session ended that need not be.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::around::Around;
 use super::forwards::Forwards;
 use super::limiter::FrontLimiter;
+use super::nat::Ports;
 use super::plan::Plan;
 use super::{Change, Dataplane, seed};
 use crate::domain::account::Account;
@@ -55,6 +57,12 @@ impl Dataplane {
 
     /// Has every flow judged again with its next packet.
     fn judge_anew(&mut self) {
+    /// Ends every flow that uses an external port, for somebody else has it from now on: what came for it later would be
+    /// taken for his.
+    pub fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.flows.close_external(protocol, external, ports, now);
+    }
+
         let (firewall, epoch) = (Arc::clone(self.filter.firewall()), self.filter.epoch() + 1);
         self.filter.apply(firewall, epoch);
     }

@@ -80,3 +80,21 @@ fn cuts_again_what_came_in_fragments() {
     let pieces = gathered.sent.iter().map(|(_, datagram)| client.open(datagram).unwrap());
     assert!(pieces.into_iter().all(|piece| piece.len() <= 1_420 && piece[6] == 44));
 }
+
+#[test]
+fn takes_an_external_port_from_whoever_has_it() {
+    let (mut world, mut client) = translating();
+    let up = client.outside(b"?");
+    let left = out(&mut client, &mut world, &up);
+    let external = SocketAddr::new(server().external_ip, u16::from_be_bytes([left[20], left[21]]));
+    assert_eq!(world.ports.holder(protocol::UDP, external), Some(0));
+    assert_eq!(world.ports.reserve(Some(external.ip()), protocol::UDP, external.port()).len(), 1);
+    let World { plane, ports, now, .. } = &mut world;
+
+    plane.close_external(protocol::UDP, external, ports, *now);
+
+    assert_eq!(world.ports.holder(protocol::UDP, external), None);
+    assert_eq!(arrive(&mut world, reply(&left, 1), Offload::NONE), Outcome::default());
+    let again = out(&mut client, &mut world, &up);
+    assert_ne!(again[20..22], left[20..22], "another port");
+}
