@@ -79,12 +79,15 @@ impl Dataplane {
     ) -> Result<(), DropReason> {
         let lane = Lane { owner, direction };
         let quantum = self.shaper.as_ref().map_or(usize::MAX, |shaper| shaper.quantum(lane));
-        if !bill.offload.is_super() || packet.len() <= quantum {
+        let segments = bill.segments(packet);
+        if !bill.offload.is_super() || segments.bytes(packet.len()) <= quantum as u64 {
             return self.offer(lane, packet, bill, around, now);
         }
-        let headers = usize::from(bill.segments(packet).header);
+        // every packet will have headers of its own
+        let (header, segment) = (usize::from(segments.header), usize::from(segments.segment));
+        let at_most = quantum / (header + segment).max(1) * segment;
         let mut outcome = Ok(());
-        split(packet, bill.offload, quantum.saturating_sub(headers), |piece, offload| {
+        split(packet, bill.offload, at_most, |piece, offload| {
             let offered = self.offer(lane, piece, Waybill { offload, ..bill }, around, now);
             if let Err(reason) = std::mem::replace(&mut outcome, offered) {
                 self.drops.count(reason);

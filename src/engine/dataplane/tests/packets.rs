@@ -98,3 +98,21 @@ fn takes_an_external_port_from_whoever_has_it() {
     let again = out(&mut client, &mut world, &up);
     assert_ne!(again[20..22], left[20..22], "another port");
 }
+
+#[test]
+fn weighs_small_datagrams_that_go_as_one_with_the_headers_that_each_will_have() {
+    let (mut world, mut client) = translating();
+    let rate = Mbps::new(1).unwrap();
+    world.apply(Change::Account(Arc::new(Account { b_upload: rate, ..account(1) })));
+    let datagrams: Vec<Vec<u8>> = (0..60).map(|_| client.seal(&packet(v6(1), OUTSIDE_V6, &[7; 8]))).collect();
+
+    let mut outward = Vec::new();
+    for datagram in datagrams {
+        outward.extend(world.handle(client.remote, &datagram).outward);
+    }
+    world.with(Dataplane::handle_batch_end);
+    outward.append(&mut world.outside.outward);
+
+    let packets: usize = outward.iter().map(|(_, packet)| (packet.len() - 48) / 8).sum();
+    assert!((40..=53).contains(&packets), "{packets} of 56 bytes where 3,000 may go at once");
+}
