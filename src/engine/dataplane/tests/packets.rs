@@ -116,3 +116,25 @@ fn weighs_small_datagrams_that_go_as_one_with_the_headers_that_each_will_have() 
     let packets: usize = outward.iter().map(|(_, packet)| (packet.len() - 48) / 8).sum();
     assert!((40..=53).contains(&packets), "{packets} of 56 bytes where 3,000 may go at once");
 }
+
+#[test]
+fn counts_each_packet_whose_rest_did_not_come_for_itself() {
+    let (mut world, mut client) = translating();
+    let pieces = |number: u32| {
+        let mut buffer = vec![0; HEADROOM];
+        buffer.extend(packet(v4(1), OUTSIDE, &[7; 2_000]));
+        let mut pieces = Vec::new();
+        split(&mut buffer, 1_420, number, |piece| pieces.push(piece.to_vec()));
+        pieces
+    };
+    let (lost, whole) = (pieces(1), pieces(2));
+    client.send(&mut world, &lost[0]);
+    world.pass(Duration::from_millis(1_500));
+    client.send(&mut world, &whole[0]);
+    world.pass(Duration::from_millis(600));
+
+    // the time to look after the first comes with the last piece of the second
+    let left = out(&mut client, &mut world, &whole[1]);
+
+    assert_eq!((left.len(), world.dropped(DropReason::FragmentUnfit)), (2_028, 1));
+}
