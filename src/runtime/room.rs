@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -218,6 +219,11 @@ impl Room {
             Link::Flows(uplink) => self.forwards.settle(&self.plane, uplink, now),
             Link::Packets(_) => Vec::new(),
         }
+    }
+
+    /// Ends what uses an external port that is forwarded from now on.
+    pub(super) fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.plane.close_external(protocol, external, ports, now);
     }
 
     /// Judges by this firewall from now on.

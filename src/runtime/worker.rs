@@ -322,7 +322,7 @@ impl Turns {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
-                Command::Table(table) => self.set_table(&table),
+                Command::Table(table) => self.set_table(&table, now),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
                 Command::Passed(answer) => self.tell_passed(answer),
@@ -354,15 +354,20 @@ impl Turns {
         }
     }
 
-    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own.
-    fn set_table(&mut self, table: &Arc<Table>) {
+    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own, and whoever had it
+    /// until now begins anew.
+    fn set_table(&mut self, table: &Arc<Table>, now: Instant) {
         let Some(packets) = &mut self.packets else { return };
         let before = packets.apply(Arc::clone(table));
         for (protocol, to) in before.doors.keys().filter(|door| !table.doors.contains_key(door)) {
             self.ports.unreserve(Some(to.ip()), *protocol, to.port());
         }
         for (protocol, to) in table.doors.keys().filter(|door| !before.doors.contains_key(door)) {
-            self.ports.reserve(Some(to.ip()), *protocol, to.port());
+            for (_, holder) in self.ports.reserve(Some(to.ip()), *protocol, to.port()) {
+                if let Some(Some(room)) = self.rooms.get_mut(usize::from(holder)) {
+                    room.close_external(*protocol, *to, &mut self.ports, now);
+                }
+            }
         }
     }
 

@@ -38,7 +38,31 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<Option<(FlowId, Side)>, DropReason> {
-        let Some((id, side)) = self.flows.find(key) else { return Ok(None) };
+        let Some(found) = self.flows.find(key) else { return Ok(None) };
+        self.judged(found, around, now)
+    }
+
+    /// The flow that an ICMP error is about, judged by the present rules; `quoted` is the key of the packet that it
+    /// quotes. The error ends no flow (RFC 4787, REQ-12), but rules that have changed do.
+    ///
+    /// # Errors
+    /// [`DropReason::ErrorUnfounded`] where there is no such flow, and why the present rules refuse it.
+    pub(super) fn current_of_error(
+        &mut self,
+        quoted: &FlowKey,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(FlowId, Side), DropReason> {
+        let found = self.flows.find_error(quoted).ok_or(DropReason::ErrorUnfounded)?;
+        self.judged(found, around, now)?.ok_or(DropReason::ErrorUnfounded)
+    }
+
+    fn judged(
+        &mut self,
+        (id, side): (FlowId, Side),
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<Option<(FlowId, Side)>, DropReason> {
         let Some(flow) = self.flows.get(id) else { return Ok(None) };
         if flow.epoch == self.filter.epoch() {
             return Ok(Some((id, side)));

@@ -84,7 +84,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        let (id, side) = self.flows.find_error(&quoted_key(packet)?).ok_or(DropReason::ErrorUnfounded)?;
+        let (id, side) = self.current_of_error(&quoted_key(packet)?, around, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::ErrorUnfounded)?;
         let (way, first, translated) = (flow.way, flow.owner, flow.translated(side));
         check_hops(packet)?;
@@ -126,7 +126,7 @@ impl Dataplane {
             bill.check_size(packet, self.plan.mtu)?;
             return self.shape(target, Direction::Download, packet, bill.next(Next::Down), around, now);
         }
-        let (id, side) = self.flows.find_error(&quoted_key(packet)?).ok_or(DropReason::ErrorUnfounded)?;
+        let (id, side) = self.current_of_error(&quoted_key(packet)?, around, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::ErrorUnfounded)?;
         let owner = flow.owner;
         if !matches!((flow.way, side), (Way::Out, Side::Reply) | (Way::In, Side::Original)) {

@@ -37,12 +37,34 @@ impl Dataplane {
     pub fn handle_deadline(&mut self, around: &mut Around<'_>, now: Instant) {
         self.handle_peers_due(around, now);
         self.flows.handle_deadline(around.ports, now);
+        self.expire_fragments(now);
+        self.let_go(around, now);
+    }
+
+    /// Gives up packets whose rest did not come.
+    fn expire_fragments(&mut self, now: Instant) {
         let before = self.fragments.dropped;
         self.fragments.expire(now);
         for _ in before..self.fragments.dropped {
             self.drops.count(DropReason::FragmentUnfit);
         }
-        self.let_go(around, now);
+    }
+
+    /// Puts a fragment to the others of its packet; the packet, once nothing is missing.
+    ///
+    /// # Errors
+    /// [`DropReason::FragmentUnfit`] for a fragment that does not fit them.
+    pub(super) fn put_together(
+        &mut self,
+        owner: Owner,
+        fragment: &[u8],
+        now: Instant,
+    ) -> Result<Option<Vec<u8>>, DropReason> {
+        // what is over now is counted for itself, not as this fragment's
+        self.expire_fragments(now);
+        let before = self.fragments.dropped;
+        let whole = self.fragments.handle(owner, fragment, now);
+        if whole.is_none() && self.fragments.dropped > before { Err(DropReason::FragmentUnfit) } else { Ok(whole) }
     }
 
     /// Sends on what accounts' rates let go now.
@@ -79,12 +101,15 @@ impl Dataplane {
     ) -> Result<(), DropReason> {
         let lane = Lane { owner, direction };
         let quantum = self.shaper.as_ref().map_or(usize::MAX, |shaper| shaper.quantum(lane));
-        if !bill.offload.is_super() || packet.len() <= quantum {
+        let segments = bill.segments(packet);
+        if !bill.offload.is_super() || segments.bytes(packet.len()) <= quantum as u64 {
             return self.offer(lane, packet, bill, around, now);
         }
-        let headers = usize::from(bill.segments(packet).header);
+        // every packet will have headers of its own
+        let (header, segment) = (usize::from(segments.header), usize::from(segments.segment));
+        let at_most = quantum / (header + segment).max(1) * segment;
         let mut outcome = Ok(());
-        split(packet, bill.offload, quantum.saturating_sub(headers), |piece, offload| {
+        split(packet, bill.offload, at_most, |piece, offload| {
             let offered = self.offer(lane, piece, Waybill { offload, ..bill }, around, now);
             if let Err(reason) = std::mem::replace(&mut outcome, offered) {
                 self.drops.count(reason);

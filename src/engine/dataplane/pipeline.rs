@@ -184,10 +184,8 @@ impl Dataplane {
 
     /// Puts a client's fragments together before anything is decided.
     fn gather(&mut self, owner: Owner, packet: &[u8], around: &mut Around<'_>, now: Instant) -> Result<(), DropReason> {
-        let before = self.fragments.dropped;
-        match self.fragments.handle(owner, packet, now) {
-            Some(mut whole) => self.forward(owner, &mut whole, Waybill::new(Offload::GATHERED), around, now),
-            None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
+        match self.put_together(owner, packet, now)? {
+            Some(mut whole) => self.forward(owner, &mut whole, Waybill::gathered(), around, now),
             None => Ok(()),
         }
     }
@@ -325,10 +323,8 @@ impl Dataplane {
         let ip = Ip::new(&packet[..]).map_err(|_| DropReason::Malformed)?;
         if ip.transport().fragment {
             // of nobody yet: whose it is shows when it is whole
-            let before = self.fragments.dropped;
-            return match self.fragments.handle(Owner(u32::MAX), packet, now) {
-                Some(mut whole) => self.enter(&mut whole, Waybill::new(Offload::GATHERED), arrival, around, now),
-                None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
+            return match self.put_together(Owner(u32::MAX), packet, now)? {
+                Some(mut whole) => self.enter(&mut whole, Waybill::gathered(), arrival, around, now),
                 None => Ok(()),
             };
         }

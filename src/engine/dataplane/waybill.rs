@@ -39,6 +39,10 @@ impl Waybill {
         Self { offload, flow: 0, next: Next::Outward }
     }
 
+    pub(super) const fn gathered() -> Self {
+        Self::new(Offload::GATHERED)
+    }
+
     pub(super) const fn next(self, next: Next) -> Self {
         Self { next, ..self }
     }

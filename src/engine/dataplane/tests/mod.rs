@@ -9,6 +9,7 @@ mod nat;
 mod packets;
 mod road;
 mod seats;
+mod stories;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
