@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::firewall::Firewall;
+use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
+use super::system::SystemConfig;
 
 /// Counts commits; grows by one with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +28,10 @@ pub struct Intended {
     pub servers: BTreeMap<ServerName, IntendedServer>,
     /// The firewall, which is one for all servers.
     pub firewall: Arc<Firewall>,
+    /// What is set of the appliance as a whole.
+    pub system: SystemConfig,
+    /// IKEv2, which is one for all servers.
+    pub ikev2: Ikev2,
 }
 
 /// A server that ought to run, and its accounts.

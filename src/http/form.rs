@@ -38,6 +38,11 @@ impl Fields {
         Some(text[surplus..].replace(' ', "+"))
     }
 
+    /// A PEM text's value: nothing is trimmed but line ends, for a blank may be a `+` at either end of a line.
+    pub(super) fn pem(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
+    }
+
     /// Refuses a field that is none of `known`: for forms of our own, where a misspelt field is better told than lost.
     pub(super) fn refuse_others(&self, known: &[&str]) -> Result<(), Refusal> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {

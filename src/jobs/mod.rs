@@ -1,6 +1,9 @@
 //! Ways in by the clock: what is done every so often, with nobody asking.
 
+mod backups;
 mod expire_links;
+mod prune_traffic;
+mod sample_traffic;
 
 use std::time::Duration;
 
@@ -11,7 +14,12 @@ use crate::services::Services;
 
 /// Runs every job until `ended` says so. One that is in the middle of something ends it first.
 pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
-    expire_links::run(services, ended).await;
+    tokio::join!(
+        sample_traffic::run(services, ended.clone()),
+        prune_traffic::run(services, ended.clone()),
+        backups::run(services, ended.clone()),
+        expire_links::run(services, ended),
+    );
 }
 
 /// Does something every so often, from now on.

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::Policy;
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -15,6 +17,7 @@ use super::os::entropy;
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
+use super::uplink::host::Host;
 use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
@@ -25,6 +28,7 @@ use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
@@ -32,7 +36,6 @@ use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::flows::Limits;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::Offload;
 
@@ -78,6 +81,8 @@ pub(super) struct Desk<'a> {
     pub(super) ports: &'a mut Ports,
     /// The uplink for whole packets, where that is the one.
     pub(super) packets: Option<&'a mut PacketUplink>,
+    /// The host's own addresses.
+    pub(super) host: &'a mut Host,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -111,7 +116,7 @@ pub(super) struct Room {
     plane: Dataplane,
     link: Link,
     forwards: Forwards,
-    reach: Reach,
+    policy: Policy,
     share: Share,
 }
 
@@ -123,7 +128,7 @@ impl Room {
     pub(super) fn open(
         opening: Opening,
         place: Place,
-        reach: Reach,
+        policy: Policy,
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
     ) -> io::Result<Self> {
@@ -136,13 +141,14 @@ impl Room {
         } else {
             let registry = place.registry.try_clone()?;
             let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
-            let settings = flow_settings(&server, &reach, share.limits());
+            let settings = flow_settings(&server, &policy, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
+        machine.set_nat(&policy.nat);
         let mut opened =
-            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), reach, share };
+            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), policy, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -215,6 +221,11 @@ impl Room {
         }
     }
 
+    /// Ends what uses an external port that is forwarded from now on.
+    pub(super) fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.plane.close_external(protocol, external, ports, now);
+    }
+
     /// Judges by this firewall from now on.
     pub(super) fn set_firewall(&mut self, firewall: Arc<Firewall>, desk: &mut Desk<'_>) {
         self.apply(Change::Firewall(firewall), desk);
@@ -234,7 +245,7 @@ impl Room {
 
     /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
     fn settle_uplink(&mut self, now: Instant) {
-        let settings = flow_settings(self.plane.server(), &self.reach, self.share.limits());
+        let settings = flow_settings(self.plane.server(), &self.policy, self.share.limits());
         if let Link::Flows(uplink) = &mut self.link {
             uplink.apply(settings, now);
         }
@@ -275,10 +286,11 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, link, place, .. } = self;
+        let Self { door, plane, link, place, forwards, .. } = self;
         let (inbox, now) = (&mut *desk.inbox, desk.now);
         let packets = desk.packets.as_deref_mut();
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, slot: place.slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -303,13 +315,15 @@ impl Room {
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, link, place, .. } = self;
+        let Self { door, plane, link, place, forwards, .. } = self;
         let now = desk.now;
         match link {
             Link::Flows(uplink) => {
                 let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+                let (forwards, host) = (&*forwards, &mut *desk.host);
                 uplink.turn(now, &mut |owner, packet| {
-                    let mut exits = Exits { door, link: None, packets: None, outgoing, slot: place.slot, now };
+                    let (slot, packets) = (place.slot, None);
+                    let mut exits = Exits { door, link: None, packets, forwards, host, outgoing, slot, now };
                     let mut around = Around { outbox, ports, beyond: &mut exits };
                     plane.handle_down(owner, packet, &mut around, now);
                 });
@@ -338,9 +352,10 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, link, place, .. } = self;
+        let Self { door, plane, link, place, forwards, .. } = self;
         let (now, packets) = (desk.now, desk.packets.as_deref_mut());
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, slot: place.slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
@@ -355,6 +370,11 @@ impl Room {
         &self.plane
     }
 
+    /// What its accounts have moved since this was last asked.
+    pub(super) fn take_passed(&mut self) -> Vec<Passed> {
+        self.plane.take_passed()
+    }
+
     /// The figures of one account, or of all that have spoken.
     pub(super) fn figures(&self, account: Option<&AccountName>, now: Instant) -> Vec<AccountFigures> {
         match account {
@@ -365,12 +385,13 @@ impl Room {
 }
 
 /// What a server's settings mean for flows.
-fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Settings {
+fn flow_settings(server: &Server, policy: &Policy, limits: Limits) -> uplink::Settings {
     uplink::Settings {
         mtu: if server.mtu == 0 { limits::MTU_DEFAULT } else { server.mtu },
         address: Some(server.address.addr()),
         address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
-        limits,
-        reach: reach.clone(),
+        limits: limits.with_ports(policy.nat.ports_per_account),
+        reach: policy.reach.clone(),
+        filtering: policy.nat.filtering,
     }
 }

@@ -24,18 +24,19 @@ use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
 use super::uplink::Door;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink, Table};
-use super::{arrivals, os};
+use super::{Policy, arrivals, os};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
 
@@ -91,8 +92,10 @@ pub(super) enum Command {
     InUse(Arc<InUse>),
     /// Answers.
     Ask(Question),
-    /// Ends the thread with all its tunnels.
-    Stop,
+    /// Tells what accounts have moved since this was last asked.
+    Passed(oneshot::Sender<Vec<Passed>>),
+    /// Ends the thread with all its tunnels, and tells what accounts have moved until then.
+    Stop(oneshot::Sender<Vec<Passed>>),
 }
 
 /// What one worker has to do about a server; all workers call it by the same slot.
@@ -149,7 +152,7 @@ impl Worker {
     /// The operating system's, where it gives no thread or no event queue.
     pub(super) fn start_all(
         count: u8,
-        reach: &Reach,
+        policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
     ) -> io::Result<Vec<Self>> {
@@ -165,12 +168,12 @@ impl Worker {
                     queue,
                     (poll.registry(), [UPLINK, UPLINK_ERRORS]),
                     seat,
-                    reach.clone(),
+                    policy,
                     clock::now(),
                 )?),
                 None => None,
             };
-            Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
+            Self::start(seat, (poll, waker), ends, packets, (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -180,7 +183,7 @@ impl Worker {
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
         uplink: Option<PacketUplink>,
-        (reach, descriptors): (Reach, Descriptors),
+        (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
@@ -189,15 +192,17 @@ impl Worker {
             poll,
             told,
             rooms: Vec::new(),
-            reach,
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
-            ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
+            ports: Ports::new(packets::slice(seat, &policy.nat.ports), entropy::bytes(), clock::now()),
+            policy,
             packets: uplink,
+            host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
             incoming,
+            left: Vec::new(),
             _living: living,
         };
         std::thread::Builder::new().name(format!("worker-{}", seat.worker)).spawn(move || turns.run())?;
@@ -224,15 +229,18 @@ struct Turns {
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
-    reach: Reach,
+    policy: Policy,
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
+    host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// What clients of servers that were closed have moved and nobody was told.
+    left: Vec<Passed>,
     /// Closes when the thread ends, however it ends.
     _living: watch::Sender<()>,
 }
@@ -278,8 +286,8 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, incoming, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -314,10 +322,12 @@ impl Turns {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
-                Command::Table(table) => self.set_table(&table),
+                Command::Table(table) => self.set_table(&table, now),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
                 Command::InUse(in_use) => self.keep_off(in_use),
-                Command::Stop => {
+                Command::Passed(answer) => self.tell_passed(answer),
+                Command::Stop(answer) => {
+                    self.tell_passed(answer);
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     debug!("The kernel did not take {lost} packets");
                     return false;
@@ -327,23 +337,37 @@ impl Turns {
         true
     }
 
+    /// Tells what accounts have moved. Where nobody waits for it any more, it is told next time.
+    fn tell_passed(&mut self, answer: oneshot::Sender<Vec<Passed>>) {
+        let mut passed = std::mem::take(&mut self.left);
+        passed.extend(self.rooms.iter_mut().flatten().flat_map(Room::take_passed));
+        if let Err(untold) = answer.send(passed) {
+            self.left = untold;
+        }
+    }
+
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
     }
 
-    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own.
-    fn set_table(&mut self, table: &Arc<Table>) {
+    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own, and whoever had it
+    /// until now begins anew.
+    fn set_table(&mut self, table: &Arc<Table>, now: Instant) {
         let Some(packets) = &mut self.packets else { return };
         let before = packets.apply(Arc::clone(table));
         for (protocol, to) in before.doors.keys().filter(|door| !table.doors.contains_key(door)) {
             self.ports.unreserve(Some(to.ip()), *protocol, to.port());
         }
         for (protocol, to) in table.doors.keys().filter(|door| !before.doors.contains_key(door)) {
-            self.ports.reserve(Some(to.ip()), *protocol, to.port());
+            for (_, holder) in self.ports.reserve(Some(to.ip()), *protocol, to.port()) {
+                if let Some(Some(room)) = self.rooms.get_mut(usize::from(holder)) {
+                    room.close_external(*protocol, *to, &mut self.ports, now);
+                }
+            }
         }
     }
 
@@ -365,13 +389,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, left, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
-                rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
+                let closed = rooms.get_mut(slot).and_then(Option::take);
+                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
                 Ok(())
             }
             (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
@@ -400,13 +425,14 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
-        let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
+        let Self { inbox, outbox, ports, packets, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
-        self.rooms[slot] = Some(room);
+        let before = self.rooms[slot].replace(room);
+        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
         Ok(())
     }
 }

@@ -315,6 +315,8 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let store = Store::open(dir.path()).unwrap();
         let settings = |endpoint: Option<&str>, external_ip: &str, api_port, public_url: Option<&str>| Settings {
+            data: std::env::temp_dir(),
+            time_zone: jiff::tz::TimeZone::UTC,
             accounts_cap: None,
             external_ip: external_ip.parse().ok(),
             endpoint: endpoint.map(Into::into),

@@ -17,4 +17,5 @@ mod reach;
 mod rig;
 mod servers;
 mod shaping;
+mod steering;
 mod traffic;

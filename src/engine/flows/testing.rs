@@ -13,6 +13,7 @@ use super::reach::Reach;
 use super::reach::tests::Host;
 use super::tcp::Clock;
 use super::{FlowId, Flows, Limits, Moved, Outside, Request, Settings};
+use crate::domain::nat::Filtering;
 use crate::engine::packet::Owner;
 
 /// One instant for all tests of a process: the clock is moved, not waited for.
@@ -30,6 +31,7 @@ pub(crate) fn settings() -> Settings {
         address_v6: Some("fd00::1".parse().expect("an address")),
         limits: Limits { flows: 30_000, flows_of_owner: 15_000 },
         reach: Reach::default(),
+        filtering: Filtering::default(),
     }
 }
 
