@@ -27,3 +27,4 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+mod words;
