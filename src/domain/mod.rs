@@ -12,6 +12,7 @@ pub mod figures;
 pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod hex;
 pub mod ikev2;
 pub mod intended;
 pub mod key;

@@ -149,8 +149,10 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     fn is_intended(&self) -> bool {
-        let outside = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
-        !outside && !matches!(self, Self::Backups(_))
+        !matches!(
+            self,
+            Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_) | Self::Backups(_)
+        )
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use culvert::domain::access::Caller;
+use culvert::domain::hex::hex;
 use culvert::runtime::{self, Runtime, Status};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -35,8 +36,7 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A list of files as the appliance writes it.
 fn list(format: u64, files: &[(&str, &[u8])]) -> Vec<u8> {
-    let sum =
-        |bytes: &[u8]| Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let sum = |bytes: &[u8]| hex(&Sha256::digest(bytes));
     let files: Vec<_> =
         files.iter().map(|(name, bytes)| json!({"name": name, "size": bytes.len(), "sha256": sum(bytes)})).collect();
     let list = json!({"format": format, "version": "0", "host": "h", "created": "now", "files": files});
