@@ -245,7 +245,13 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
         UplinkChoice::Sockets => UplinkWish::Sockets,
         UplinkChoice::Tun => UplinkWish::Tun,
     };
-    runtime::Settings { uplink, reach_allow: config.reach_allow.clone(), workers: None, folder: config.data.clone() }
+    runtime::Settings {
+        uplink,
+        forwarders: config.forwarders.clone(),
+        reach_allow: config.reach_allow.clone(),
+        workers: None,
+        folder: config.data.clone(),
+    }
 }
 
 fn service_settings(config: &Config, api_port: u16) -> services::Settings {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::network::{FirewallCommand, ForwardCommand};
+use super::network::{DnsCommand, FirewallCommand, ForwardCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -49,6 +49,9 @@ pub enum Command {
     /// Look after ports of a server's external address that lead to its clients
     #[command(subcommand)]
     Forward(ForwardCommand),
+    /// Look after the resolver that answers at every server's own address
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -300,6 +303,7 @@ impl Arguments {
             | Command::Access(_)
             | Command::Firewall(_)
             | Command::Forward(_)
+            | Command::Dns(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

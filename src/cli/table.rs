@@ -86,6 +86,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Account(_)
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
+        | Command::Dns(_)
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));

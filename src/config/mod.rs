@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use crate::domain::dns::Forwarder;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -35,6 +36,8 @@ pub struct Config {
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.
     pub reach_allow: Vec<IpNet>,
+    /// Whom the resolver asks where the API names nobody, two at most.
+    pub forwarders: Vec<Forwarder>,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The operator's own certificate for the API.

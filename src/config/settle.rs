@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+use crate::domain::dns::Forwarder;
 use crate::domain::field;
 
 /// Checks what was written and puts defaults where nothing was.
@@ -23,6 +24,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
+        forwarders: forwarders(raw)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -106,6 +108,17 @@ fn positive(text: &str) -> Option<u32> {
     text.parse().ok().filter(|number| *number > 0)
 }
 
+/// Two at most: the first is asked, the other where it is silent.
+fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
+    let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
+    let field = Field { raw, name: "dns.forwarders", expected };
+    let forwarders = field.list(Forwarder::parse)?;
+    match (raw.get(field.name), forwarders.len()) {
+        (Some(written), 3..) => Err(field.refuse(written, &written.texts.join(", "))),
+        _ => Ok(forwarders),
+    }
+}
+
 /// Both files or none.
 fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
     let chain = Field { raw, name: "api.certificate", expected: "a PEM file" };
@@ -157,6 +170,7 @@ mod tests {
             endpoint = "vpn.example.org"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
+            dns.forwarders = ["tls://192.0.2.53#dns.example"]
             [api]
             trusted_proxies = ["10.0.0.2"]
             certificate = "chain.pem"
@@ -170,6 +184,7 @@ mod tests {
         assert_eq!((config.external_ip, config.accounts_cap), (Some("192.0.2.7".parse().unwrap()), Some(20)));
         assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
     }
@@ -195,6 +210,8 @@ mod tests {
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
             ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+            ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
+            ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),
         ];
         for (key, value, shown) in cases {
             let sentence = file(&format!("\n{key} = {value}")).unwrap_err();

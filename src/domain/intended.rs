@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::dns::DnsSettings;
 use super::firewall::Firewall;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
@@ -26,6 +27,8 @@ pub struct Intended {
     pub servers: BTreeMap<ServerName, IntendedServer>,
     /// The firewall, which is one for all servers.
     pub firewall: Arc<Firewall>,
+    /// The resolver, which is one for all servers.
+    pub dns: DnsSettings,
 }
 
 /// A server that ought to run, and its accounts.

@@ -141,6 +141,13 @@ pub enum Refusal {
     #[error("Incorrect dst_port parameter")]
     ForwardPathPort,
 
+    /// The resolver's first forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder1 parameters")]
+    Forwarder1Malformed,
+    /// The resolver's second forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder2 parameters")]
+    Forwarder2Malformed,
+
     /// Beyond the contract: as many firewall rules as there may be.
     #[error("Firewall rule limit exceeded")]
     RulesExceeded,

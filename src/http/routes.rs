@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, firewall, port_forwards, servers, system};
+use super::api::{access, accounts, dns, firewall, port_forwards, servers, system};
 use super::landing;
 use crate::services::Services;
 
@@ -86,6 +86,9 @@ pub fn table() -> Vec<Route> {
         delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
         get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
+
+        get("dns", Key, "/api/v1/dns", dns::show),
+        put("dns_edit", Key, "/api/v1/dns", dns::edit),
 
         get("local_status", Operator, "/local/v1/status", system::appliance),
         get("local_access_list", Operator, "/local/v1/access", access::list),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::dns::{Dns, Service};
 use super::os::door::{Door, Sent};
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
@@ -95,6 +96,8 @@ pub(super) struct Exits<'a> {
     pub(super) link: Option<&'a mut Link>,
     pub(super) packets: Option<&'a mut PacketUplink>,
     pub(super) outgoing: &'a mut Outgoing,
+    /// Port 53 of the server's own address; absent for packets on their way down.
+    pub(super) resolver: Option<(&'a mut Dns, &'a mut Service)>,
     pub(super) slot: usize,
     pub(super) now: Instant,
 }
@@ -116,6 +119,11 @@ impl Beyond for Exits<'_> {
         if let Some(Link::Packets(device)) = &mut self.link {
             packets::write(&device.queue, packet, offload);
         }
+    }
+
+    fn resolver(&mut self, owner: Owner, packet: &[u8]) -> bool {
+        let Some((dns, service)) = &mut self.resolver else { return false };
+        service.handle_packet(dns, owner, packet, self.now)
     }
 
     fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod conductor;
+mod dns;
 mod forwarding;
 mod kernel;
 mod link;
@@ -32,6 +33,7 @@ use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
 use self::worker::{Command, Worker};
+use crate::domain::dns::Forwarder;
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
@@ -51,6 +53,8 @@ const STOP_BOUND: Duration = Duration::from_millis(1_500);
 pub struct Settings {
     /// Which uplink to take.
     pub uplink: UplinkWish,
+    /// Whom the resolver asks where the API names nobody.
+    pub forwarders: Vec<Forwarder>,
     /// Prefixes that peers may reach though they are closed by default.
     pub reach_allow: Vec<IpNet>,
     /// How many threads move packets; the number of cores where absent.
@@ -117,6 +121,7 @@ pub struct Runtime {
     faults: Faults,
     workers: Arc<[Worker]>,
     steering: Option<Arc<Mutex<Steering>>>,
+    forwarders: Arc<[Forwarder]>,
     again: mpsc::Sender<()>,
 }
 
@@ -129,15 +134,18 @@ impl Runtime {
         let (uplink, steering, queues) = choose(settings)?;
         let count = u8::try_from(count_workers(settings)).unwrap_or(1);
         let reach = Reach::new(settings.reach_allow.clone());
-        let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues)?.into();
+        let limit = os::descriptors::raise_limit();
+        let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
+        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues, &errands)?.into();
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
         let faults = Faults::default();
+        let forwarders: Arc<[Forwarder]> = settings.forwarders.clone().into();
         conductor::start(
             conductor::Conductor::new(
                 Arc::clone(&workers),
+                Arc::clone(&forwarders),
                 steering.clone().map(Kernel::new),
                 live,
                 doing,
@@ -146,7 +154,7 @@ impl Runtime {
             intended,
             looks,
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again })
+        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, forwarders, again })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -156,7 +164,8 @@ impl Runtime {
         let (_, status) = watch::channel(Status::Ready);
         let (again, _) = mpsc::channel(1);
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), steering: None, again }
+        let (faults, workers, forwarders) = (Faults::default(), Arc::new([]), Arc::new([]));
+        Self { uplink, settled, status, faults, workers, steering: None, forwarders, again }
     }
 
     /// Which way packets leave, and why.
@@ -220,6 +229,11 @@ impl Runtime {
             answered
         };
         self.workers.iter().map(ask).collect()
+    }
+
+    /// Whom the resolver asks where the API names nobody.
+    pub fn configured_forwarders(&self) -> &[Forwarder] {
+        &self.forwarders
     }
 
     /// The host's own address towards the internet, by which clients are likely to reach it.

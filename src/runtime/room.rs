@@ -8,6 +8,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::dns::{Dns, Service};
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -31,10 +32,11 @@ use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
+use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
 use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
-use crate::engine::packet::Offload;
+use crate::engine::packet::{Offload, Owner};
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
@@ -78,6 +80,8 @@ pub(super) struct Desk<'a> {
     pub(super) ports: &'a mut Ports,
     /// The uplink for whole packets, where that is the one.
     pub(super) packets: Option<&'a mut PacketUplink>,
+    /// The resolver of this worker.
+    pub(super) dns: &'a mut Dns,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -111,6 +115,8 @@ pub(super) struct Room {
     plane: Dataplane,
     link: Link,
     forwards: Forwards,
+    /// Port 53 of the server's own addresses.
+    service: Service,
     reach: Reach,
     share: Share,
 }
@@ -139,10 +145,12 @@ impl Room {
             let settings = flow_settings(&server, &reach, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
+        let service = Service::new(place.slot, &server);
+        desk.dns.serve(place.slot, &server);
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
-        let mut opened =
-            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), reach, share };
+        let (forwards, plane, door_ready) = (Forwards::default(), machine, true);
+        let mut opened = Self { place, door, door_ready, plane, link, forwards, service, reach, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -162,6 +170,8 @@ impl Room {
             self.door = door;
             self.door_ready = true;
         }
+        self.service.apply(&server, desk.now);
+        desk.dns.serve(self.place.slot, &server);
         self.apply(Change::Server(server), desk);
         self.settle_uplink(desk.now);
         self.settle_forwards(desk.now);
@@ -228,6 +238,7 @@ impl Room {
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
         if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
             self.link.drop_owner(cut);
+            self.service.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
     }
@@ -275,10 +286,11 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, link, place, .. } = self;
+        let Self { door, plane, link, place, service, .. } = self;
         let (inbox, now) = (&mut *desk.inbox, desk.now);
-        let packets = desk.packets.as_deref_mut();
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let (packets, resolver) = (desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
+        let (outgoing, slot) = (&mut *desk.outgoing, place.slot);
+        let mut exits = Exits { door, link: Some(link), packets, outgoing, resolver, slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -303,17 +315,17 @@ impl Room {
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, link, place, .. } = self;
-        let now = desk.now;
+        let Self { door, plane, link, place, service, .. } = self;
+        let (now, slot) = (desk.now, place.slot);
+        let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+        let mut down = |owner: Owner, packet: &mut [u8]| {
+            let mut exits = Exits { door, link: None, packets: None, outgoing, resolver: None, slot, now };
+            let mut around = Around { outbox, ports, beyond: &mut exits };
+            plane.handle_down(owner, packet, &mut around, now);
+        };
+        service.turn(desk.dns, now, &mut down);
         match link {
-            Link::Flows(uplink) => {
-                let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
-                uplink.turn(now, &mut |owner, packet| {
-                    let mut exits = Exits { door, link: None, packets: None, outgoing, slot: place.slot, now };
-                    let mut around = Around { outbox, ports, beyond: &mut exits };
-                    plane.handle_down(owner, packet, &mut around, now);
-                });
-            }
+            Link::Flows(uplink) => uplink.turn(now, &mut down),
             Link::Packets(_) => self.bring_down_the_hosts(desk),
         }
     }
@@ -338,16 +350,29 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, link, place, .. } = self;
-        let (now, packets) = (desk.now, desk.packets.as_deref_mut());
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let Self { door, plane, link, place, service, .. } = self;
+        let (now, packets, resolver) = (desk.now, desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
+        let (outgoing, slot) = (&mut *desk.outgoing, place.slot);
+        let mut exits = Exits { door, link: Some(link), packets, outgoing, resolver, slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
     /// When something is due without a socket being ready.
-    pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.plane.poll_deadline(), self.link.poll_deadline(), self.forwards.poll_deadline()];
+    pub(super) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
+        let Self { plane, link, forwards, service, .. } = self;
+        let deadlines =
+            [plane.poll_deadline(), link.poll_deadline(), forwards.poll_deadline(), service.poll_deadline(now)];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Gives an answer of the resolver to a client who has waited for it.
+    pub(super) fn give(&mut self, asker: Asker, message: &[u8]) {
+        self.service.give(asker, message);
+    }
+
+    /// The server's slot.
+    pub(super) fn slot(&self) -> usize {
+        self.place.slot
     }
 
     /// The machine, for those who read its figures.
@@ -371,6 +396,7 @@ fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Sett
         address: Some(server.address.addr()),
         address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
         limits,
+        buffer_max: usize::MAX,
         reach: reach.clone(),
     }
 }

@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
+use super::dns::{self, Dns, Errand};
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -78,6 +79,13 @@ pub(super) enum Command {
     Firewall {
         /// The firewall.
         firewall: Arc<Firewall>,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Resolves by these settings from now on, and says when it does.
+    Dns {
+        /// The settings.
+        settings: dns::Settings,
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
@@ -152,6 +160,7 @@ impl Worker {
         reach: &Reach,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
+        errands: &mpsc::Sender<Errand>,
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -170,7 +179,8 @@ impl Worker {
                 )?),
                 None => None,
             };
-            Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
+            let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
+            Self::start(seat, (poll, waker), ends, (packets, dns), (reach.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -179,7 +189,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        uplink: Option<PacketUplink>,
+        (uplink, dns): (Option<PacketUplink>, Dns),
         (reach, descriptors): (Reach, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -195,6 +205,7 @@ impl Worker {
             outbox: Outbox::new(OUTBOX),
             ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
             packets: uplink,
+            dns,
             in_use: Arc::default(),
             outgoing,
             incoming,
@@ -230,6 +241,7 @@ struct Turns {
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
+    dns: Dns,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -271,15 +283,21 @@ impl Turns {
 
     /// How long nothing will be due; `None` is for ever.
     fn wait(&self, now: Instant) -> Option<Duration> {
-        let deadline = self.rooms.iter().flatten().filter_map(Room::poll_deadline).min()?;
+        let rooms = self.rooms.iter().flatten().filter_map(|room| room.poll_deadline(now));
+        let deadline = rooms.chain(self.dns.poll_deadline()).min()?;
         Some(deadline.saturating_duration_since(now))
     }
 
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, outgoing, incoming, rooms, .. } = self;
+        dns.turn(now, |asker, message| {
+            if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
+                room.give(asker, message);
+            }
+        });
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -289,6 +307,7 @@ impl Turns {
             left_over |= room.turn(&mut desk);
         }
         left_over |= arrivals::turn_back(rooms, &mut desk);
+        left_over |= desk.dns.send();
         outgoing.wake();
         left_over
     }
@@ -310,12 +329,16 @@ impl Turns {
                     self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
                     let _ = answer.send(Vec::new());
                 }
+                Command::Dns { settings, answer } => {
+                    self.dns.apply(settings, now);
+                    let _ = answer.send(Vec::new());
+                }
                 Command::Doors(answer) => {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
                 Command::Table(table) => self.set_table(&table),
-                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
+                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
                 Command::Stop => {
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
@@ -328,8 +351,8 @@ impl Turns {
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -365,13 +388,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
+                desk.dns.leave(slot);
                 Ok(())
             }
             (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
@@ -400,8 +424,8 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
         let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod dns;
 pub mod firewall;
 pub mod first_start;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::port_forwards::PortForwards;
@@ -78,6 +80,8 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// The resolver.
+    pub dns: Dns,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -93,6 +97,7 @@ impl Services {
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            dns: Dns::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground),
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::intended::Intended;
 use crate::domain::name::{AccountName, RuleName, ServerName};
@@ -31,6 +32,7 @@ pub(super) enum Step {
     Account(Arc<Account>),
     NoAccount(AccountName),
     Firewall(FirewallSettings),
+    Dns(DnsSettings),
     Rule(i64, FilterRule),
     NoRule(RuleName),
     Forward(ServerName, PortForward),
@@ -92,6 +94,7 @@ impl State {
                 let firewall = Arc::make_mut(&mut self.intended.firewall);
                 Step::Firewall(std::mem::replace(&mut firewall.settings, settings))
             }
+            Step::Dns(settings) => Step::Dns(std::mem::replace(&mut self.intended.dns, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);
@@ -209,6 +212,11 @@ impl Change {
     /// Stores the firewall's settings.
     pub fn put_firewall(&mut self, settings: FirewallSettings) {
         self.step(Step::Firewall(settings));
+    }
+
+    /// Stores the resolver's settings.
+    pub fn put_dns(&mut self, settings: DnsSettings) {
+        self.step(Step::Dns(settings));
     }
 
     /// Stores a new firewall rule before or after all others.

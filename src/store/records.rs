@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{Nothing, Record};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::{Account, Password};
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
 use crate::domain::key::{PrivateKey, PublicKey};
 use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, Username};
@@ -32,7 +33,7 @@ macro_rules! first_version {
     )*};
 }
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1);
+first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, DnsV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -290,6 +291,28 @@ impl From<FirewallV1> for FirewallSettings {
     }
 }
 
+/// The resolver's settings.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DnsV1 {
+    enabled: bool,
+    forwarders: [Option<IpAddr>; 2],
+    max_cache_ttl: u16,
+}
+
+impl From<&DnsSettings> for DnsV1 {
+    fn from(settings: &DnsSettings) -> Self {
+        let DnsSettings { enabled, forwarders, max_cache_ttl } = *settings;
+        Self { enabled, forwarders, max_cache_ttl }
+    }
+}
+
+impl From<DnsV1> for DnsSettings {
+    fn from(record: DnsV1) -> Self {
+        let DnsV1 { enabled, forwarders, max_cache_ttl } = record;
+        Self { enabled, forwarders, max_cache_ttl }
+    }
+}
+
 /// A firewall rule, and its place among the others: below 0 before the rule that keeps the API reachable, above 0 after.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FilterRuleV1 {
@@ -429,6 +452,15 @@ mod tests {
         let bytes = encode(&FirewallV1::from(&settings)).unwrap();
         assert_eq!(bytes, b"\x01\x01\x01\0\0\x01");
         assert_eq!(FirewallSettings::from(decode::<FirewallV1>(&bytes).unwrap()), settings);
+    }
+
+    #[test]
+    fn writes_version_1_of_the_resolver_as_ever() {
+        let forwarders = [None, Some(IpAddr::from([192, 0, 2, 53]))];
+        let settings = DnsSettings { enabled: true, forwarders, max_cache_ttl: 300 };
+        let bytes = encode(&DnsV1::from(&settings)).unwrap();
+        assert_eq!(bytes, b"\x01\x01\0\x01\0\xc0\0\x02\x35\xac\x02");
+        assert_eq!(DnsSettings::from(decode::<DnsV1>(&bytes).unwrap()), settings);
     }
 
     /// What version 1 looks like on disk: a release has written it, so this text never changes.

@@ -6,9 +6,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::change::{State, Step};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
+use super::records::{AccessV1, AccountV1, DnsV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
@@ -25,8 +26,10 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// One record, at [`SETTINGS_KEY`].
+const DNS: Records = TableDefinition::new("dns");
 /// Every table of records.
-const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
+const ALL: [Records; 8] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS, DNS];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -93,6 +96,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV1::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
         Step::Forward(server, forward) => {
@@ -147,6 +151,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, DNS, |record: DnsV1| {
+        state.intended.dns = DnsSettings::from(record);
+        Ok(())
+    })?;
     Ok(state)
 }
 

@@ -30,8 +30,6 @@ const NOT_BUILT: &[&str] = &[
     "backups",
     "backups_config",
     "backups_config_edit",
-    "dns",
-    "dns_edit",
     "ikev2_advanced",
     "ikev2_advanced_default",
     "ikev2_advanced_edit",

@@ -4,8 +4,8 @@ use serde_json::Value;
 use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
-/// firewall rule.
-const ADDITIONS: [&str; 13] = [
+/// firewall rule, then of the resolver.
+const ADDITIONS: [&str; 15] = [
     "address_ipv6",
     "allowed_ips",
     "disable_nat",
@@ -19,6 +19,8 @@ const ADDITIONS: [&str; 13] = [
     "allowed_IPs_ipv6",
     "bytes",
     "packets",
+    "cache",
+    "questions",
 ];
 
 /// Answers that are objects keyed by a name: the example's one member stands for each of theirs.

@@ -47,6 +47,11 @@ pub trait Beyond {
     /// Takes a client's packet for the host itself.
     fn host(&mut self, _packet: &mut [u8], _offload: Offload) {}
 
+    /// Takes a client's packet for port 53 of the server's own address; `false` where nobody answers there.
+    fn resolver(&mut self, _owner: Owner, _packet: &[u8]) -> bool {
+        false
+    }
+
     /// What an address and port outside the clients' network is to them.
     fn standing(&mut self, _protocol: u8, _to: SocketAddr) -> Standing {
         Standing::Outside

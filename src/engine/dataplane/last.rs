@@ -18,6 +18,9 @@ use crate::engine::wire::{Ip, answer, protocol};
 /// section 5).
 const MTU_OUTSIDE: usize = 1_280;
 
+/// The port of the resolver.
+const DNS_PORT: u16 = 53;
+
 /// Packets that one client's rate has let go while the shaper works, and that wait for the other's.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
@@ -236,6 +239,11 @@ impl Dataplane {
         let by_host = !account::owns(&self.plan, account, flow.original().source.ip());
         let to_own = self.plan.is_own(flow.original().destination.ip());
         let is_ping = matches!(flow.original().protocol, protocol::ICMP | protocol::ICMPV6);
+        let asks = matches!(flow.original().protocol, protocol::UDP | protocol::TCP)
+            && flow.original().destination.port() == DNS_PORT;
+        if to_own && !by_host && asks && resolve(owner, packet, bill.offload, around)? {
+            return Ok(());
+        }
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
         if self.exit.takes_packets() && (by_host || !to_own || is_opened) {
@@ -290,4 +298,15 @@ impl Dataplane {
         }
         self.answer = memory;
     }
+}
+
+/// Hands a client's packet to the resolver, packet by packet; whether there is one.
+fn resolve(owner: Owner, packet: &mut [u8], offload: Offload, around: &mut Around<'_>) -> Result<bool, DropReason> {
+    if !offload.is_super() && !offload.partial_checksum {
+        return Ok(around.beyond.resolver(owner, packet));
+    }
+    let mut taken = true;
+    split(packet, offload, 1, |packet, _| taken &= around.beyond.resolver(owner, packet))
+        .map_err(|_| DropReason::Malformed)?;
+    Ok(taken)
 }

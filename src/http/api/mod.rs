@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod dns;
 pub(super) mod firewall;
 pub(super) mod port_forwards;
 pub(super) mod servers;
