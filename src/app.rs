@@ -248,6 +248,7 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
     runtime::Settings {
         uplink,
         forwarders: config.forwarders.clone(),
+        blocklists: config.blocklists.clone(),
         reach_allow: config.reach_allow.clone(),
         workers: None,
         folder: config.data.clone(),

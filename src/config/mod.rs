@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use crate::domain::dns::Forwarder;
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -38,6 +38,8 @@ pub struct Config {
     pub reach_allow: Vec<IpNet>,
     /// Whom the resolver asks where the API names nobody, two at most.
     pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The operator's own certificate for the API.

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
-use crate::domain::dns::Forwarder;
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
 
 /// Checks what was written and puts defaults where nothing was.
@@ -25,6 +25,11 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
         forwarders: forwarders(raw)?,
+        blocklists: one(
+            "dns.blocklists",
+            "files or URLs, as in /etc/culvert/ads.hosts or Default_1=https://lists.example/ads",
+        )
+        .list(BlocklistSource::parse)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -171,6 +176,7 @@ mod tests {
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
             dns.forwarders = ["tls://192.0.2.53#dns.example"]
+            dns.blocklists = ["Default_1=/srv/ads"]
             [api]
             trusted_proxies = ["10.0.0.2"]
             certificate = "chain.pem"
@@ -184,6 +190,7 @@ mod tests {
         assert_eq!((config.external_ip, config.accounts_cap), (Some("192.0.2.7".parse().unwrap()), Some(20)));
         assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
         assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
@@ -210,6 +217,7 @@ mod tests {
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
             ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+            ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
             ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
             ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),
         ];

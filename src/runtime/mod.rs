@@ -33,7 +33,7 @@ use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
 use self::worker::{Command, Worker};
-use crate::domain::dns::Forwarder;
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
@@ -55,6 +55,8 @@ pub struct Settings {
     pub uplink: UplinkWish,
     /// Whom the resolver asks where the API names nobody.
     pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Prefixes that peers may reach though they are closed by default.
     pub reach_allow: Vec<IpNet>,
     /// How many threads move packets; the number of cores where absent.
@@ -137,6 +139,7 @@ impl Runtime {
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
         let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues, &errands)?.into();
+        dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);

@@ -149,8 +149,8 @@ impl Room {
         desk.dns.serve(place.slot, &server);
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
-        let (forwards, plane, door_ready) = (Forwards::default(), machine, true);
-        let mut opened = Self { place, door, door_ready, plane, link, forwards, service, reach, share };
+        let (forwards, door_ready) = (Forwards::default(), true);
+        let mut opened = Self { place, door, door_ready, plane: machine, link, forwards, service, reach, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -223,6 +223,11 @@ impl Room {
             Link::Flows(uplink) => self.forwards.settle(&self.plane, uplink, now),
             Link::Packets(_) => Vec::new(),
         }
+    }
+
+    /// Leaves those names unanswered that the worker's lists have.
+    pub(super) fn take_lists(&mut self, desk: &mut Desk<'_>) {
+        desk.dns.serve(self.place.slot, self.plane.server());
     }
 
     /// Judges by this firewall from now on.

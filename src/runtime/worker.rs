@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
-use super::dns::{self, Dns, Errand};
+use super::dns::{self, Dns, Errand, Lists};
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -89,6 +89,8 @@ pub(super) enum Command {
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
+    /// Leaves these names unanswered from now on.
+    Lists(Arc<Lists>),
     /// Tells the ways to forwarded ports.
     Doors(oneshot::Sender<Vec<Door>>),
     /// What all workers forward.
@@ -332,6 +334,10 @@ impl Turns {
                 Command::Dns { settings, answer } => {
                     self.dns.apply(settings, now);
                     let _ = answer.send(Vec::new());
+                }
+                Command::Lists(lists) => {
+                    self.dns.set_lists(lists);
+                    self.for_each_room(now, Room::take_lists);
                 }
                 Command::Doors(answer) => {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod dns;
 mod junk;
 mod listener;
 mod requests;

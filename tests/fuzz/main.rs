@@ -6,6 +6,7 @@
 
 mod campaign;
 mod dice;
+mod names;
 mod outside;
 mod packets;
 mod peers;

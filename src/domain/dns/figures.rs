@@ -22,6 +22,8 @@ pub struct DnsCounters {
     pub refused: u64,
     /// Those that nobody could answer, or that were one too many.
     pub failed: u64,
+    /// Names that its block lists have.
+    pub listed: u64,
 }
 
 impl AddAssign for DnsCounters {
@@ -33,6 +35,8 @@ impl AddAssign for DnsCounters {
         self.blocked += other.blocked;
         self.refused += other.refused;
         self.failed += other.failed;
+        // every worker has the same lists
+        self.listed = self.listed.max(other.listed);
     }
 }
 

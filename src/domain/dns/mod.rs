@@ -3,6 +3,7 @@
 mod figures;
 mod forwarder;
 mod settle;
+mod source;
 
 use std::net::IpAddr;
 
@@ -11,6 +12,7 @@ use ipnet::IpNet;
 pub use self::figures::{DnsCounters, DnsFigures};
 pub use self::forwarder::Forwarder;
 pub use self::settle::DnsDraft;
+pub use self::source::BlocklistSource;
 use super::limits;
 use super::server::Server;
 

@@ -110,6 +110,14 @@ pub struct Ticket {
     pub(super) number: u8,
 }
 
+#[cfg(test)]
+impl Ticket {
+    /// One for tests of who carries it.
+    pub(crate) const fn first() -> Self {
+        Self { slot: 0, generation: 0, number: 0 }
+    }
+}
+
 /// A question to a forwarder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -178,14 +186,9 @@ impl Resolver {
     }
 
     /// Serves the clients in these networks at the server in this slot.
-    pub fn serve(&mut self, server: u16, askers: Vec<IpNet>) {
-        match self.servers.get_mut(&server) {
-            Some(served) => served.askers = askers,
-            None => {
-                let served = Served { askers, blocklist: Arc::default(), counters: DnsCounters::default() };
-                self.servers.insert(server, served);
-            }
-        }
+    pub fn serve(&mut self, slot: u16, askers: Vec<IpNet>) {
+        let stranger = || Served { askers: Vec::new(), blocklist: Arc::default(), counters: DnsCounters::default() };
+        self.servers.entry(slot).or_insert_with(stranger).askers = askers;
     }
 
     /// The server in this slot is gone.
@@ -194,8 +197,8 @@ impl Resolver {
     }
 
     /// From now on the server in this slot has these names blocked.
-    pub fn block(&mut self, server: u16, blocklist: Arc<Blocklist>) {
-        if let Some(served) = self.servers.get_mut(&server) {
+    pub fn block(&mut self, slot: u16, blocklist: Arc<Blocklist>) {
+        if let Some(served) = self.servers.get_mut(&slot) {
             served.blocklist = blocklist;
         }
     }
@@ -206,8 +209,9 @@ impl Resolver {
     }
 
     /// What became of the questions at the server in this slot.
-    pub fn counters(&self, server: u16) -> DnsCounters {
-        self.servers.get(&server).map(|served| served.counters).unwrap_or_default()
+    pub fn counters(&self, slot: u16) -> DnsCounters {
+        let Some(served) = self.servers.get(&slot) else { return DnsCounters::default() };
+        DnsCounters { listed: served.blocklist.len() as u64, ..served.counters }
     }
 
     /// How many answers are remembered, and how many bytes they take.
@@ -225,12 +229,12 @@ impl Resolver {
         let Some(served) = self.servers.get_mut(&asker.server).filter(|_| self.settings.enabled) else {
             return Outcome::Ignored;
         };
-        let (asked, question) = match question::read(message, asker.stream.is_some()) {
-            Reading::Asks(asked, question) => (asked, question),
-            Reading::Refused(asked, outcome) => {
+        let (query, question) = match question::read(message, asker.stream.is_some()) {
+            Reading::Asks(query, question) => (query, question),
+            Reading::Refused(query, outcome) => {
                 served.counters.questions += 1;
                 served.counters.refused += 1;
-                answer::outcome(out, &asked, outcome, None);
+                answer::outcome(out, &query, outcome, None);
                 return Outcome::Answered;
             }
             Reading::Nothing => return Outcome::Ignored,
@@ -238,47 +242,47 @@ impl Resolver {
         served.counters.questions += 1;
         if !served.askers.iter().any(|network| network.contains(&asker.from.ip())) {
             served.counters.refused += 1;
-            answer::outcome(out, &asked, rcode::REFUSED, Some(Remark::Prohibited));
+            answer::outcome(out, &query, rcode::REFUSED, Some(Remark::Prohibited));
             return Outcome::Answered;
         }
         if served.blocklist.contains(question.name) {
             served.counters.blocked += 1;
-            answer::outcome(out, &asked, rcode::NXDOMAIN, Some(Remark::Blocked));
+            answer::outcome(out, &query, rcode::NXDOMAIN, Some(Remark::Blocked));
             return Outcome::Answered;
         }
-        self.look_up(asker, (&asked, &question), out, now)
+        self.look_up(asker, (&query, &question), out, now)
     }
 
     fn look_up(
         &mut self,
         asker: Asker,
-        (asked, question): (&Asked<'_>, &Question<'_>),
+        (query, question): (&Asked<'_>, &Question<'_>),
         out: &mut Vec<u8>,
         now: Instant,
     ) -> Outcome {
         let Some(served) = self.servers.get_mut(&asker.server) else { return Outcome::Ignored };
-        let key = Key::new(question, asked.wants_signatures(), asked.is_unchecked());
+        let key = Key::new(question, query.wants_signatures(), query.is_unchecked());
         let longest = self.settings.longest;
         let has_stale = match self.cache.find(key.bytes(), longest, STALE, now) {
             Found::Fresh(stored, _) if stored.is_failure() => {
                 served.counters.failed += 1;
-                answer::outcome(out, asked, stored.outcome(), Some(Remark::CachedError));
+                answer::outcome(out, query, stored.outcome(), Some(Remark::CachedError));
                 return Outcome::Answered;
             }
             Found::Fresh(stored, age) => {
                 served.counters.cached += 1;
-                answer::records(out, asked, stored, Ttl::Aged { age, longest }, None);
+                answer::records(out, query, stored, Ttl::Aged { age, longest }, None);
                 return Outcome::Answered;
             }
             Found::Stale(stored, true) => {
                 served.counters.stale += 1;
-                answer::records(out, asked, stored, Ttl::Stale, Some(Remark::Stale));
+                answer::records(out, query, stored, Ttl::Stale, Some(Remark::Stale));
                 return Outcome::Answered;
             }
             Found::Stale(_, false) => true,
             Found::Nothing => false,
         };
-        let waiting = Waiting::new(asker, asked);
+        let waiting = Waiting::new(asker, query);
         match self.pendings.join(key.bytes(), waiting, now) {
             Joined::Waits => Outcome::Waits,
             Joined::New(slot) => {
@@ -290,7 +294,7 @@ impl Resolver {
             }
             Joined::Full => {
                 served.counters.failed += 1;
-                answer::outcome(out, asked, rcode::SERVFAIL, None);
+                answer::outcome(out, query, rcode::SERVFAIL, None);
                 Outcome::Answered
             }
         }

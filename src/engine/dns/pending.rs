@@ -34,8 +34,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(asker: Asker, asked: &Asked<'_>) -> Self {
-        let Asked { id, flags, section, extension, limit } = *asked;
+    pub(super) fn new(asker: Asker, query: &Asked<'_>) -> Self {
+        let Asked { id, flags, section, extension, limit } = *query;
         Self { asker, id, flags, section: section.into(), extension, limit }
     }
 

@@ -60,6 +60,8 @@ struct CountersView {
     cached: u64,
     failed: u64,
     forwarded: u64,
+    /// Names that the server's block lists have.
+    listed: u64,
     refused: u64,
     stale: u64,
 }
@@ -88,8 +90,8 @@ impl From<DnsState> for DnsView {
 
 impl From<DnsCounters> for CountersView {
     fn from(counters: DnsCounters) -> Self {
-        let DnsCounters { questions: all, cached, stale, forwarded, blocked, refused, failed } = counters;
-        Self { all, blocked, cached, failed, forwarded, refused, stale }
+        let DnsCounters { questions: all, cached, stale, forwarded, blocked, refused, failed, listed } = counters;
+        Self { all, blocked, cached, failed, forwarded, listed, refused, stale }
     }
 }
 

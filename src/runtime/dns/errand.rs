@@ -57,15 +57,12 @@ async fn run(mut errands: mpsc::Receiver<Errand>, at_once: usize) {
             keeper.take(errand);
             continue;
         }
-        match Arc::clone(&permits).try_acquire_owned() {
-            Ok(permit) => {
-                running.spawn(async move {
-                    carry_out(errand).await;
-                    drop(permit);
-                });
-            }
-            // it is asked again, or fails in its own time
-            Err(_) => {}
+        // where there is none, the question is asked again, or fails in its own time
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            running.spawn(async move {
+                carry_out(errand).await;
+                drop(permit);
+            });
         }
     }
 }

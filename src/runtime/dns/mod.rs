@@ -4,6 +4,8 @@
 //! is not goes over a bounded queue to a task that asks the forwarder, and its reply comes back to the worker.
 
 mod errand;
+mod fetch;
+mod lists;
 mod service;
 mod streams;
 mod tls;
@@ -17,6 +19,7 @@ use mio::Waker;
 use tokio::sync::mpsc;
 
 pub(super) use self::errand::start;
+pub(super) use self::lists::{Lists, start as keep_lists};
 pub(super) use self::service::Service;
 use super::os::entropy;
 use crate::domain::dns::{Forwarder, askers};
@@ -81,6 +84,7 @@ pub(super) struct Dns {
     errands: mpsc::Sender<Errand>,
     replies: Receiver<Reply>,
     back: Back,
+    lists: Arc<Lists>,
     /// Where answers are written.
     memory: Vec<u8>,
 }
@@ -92,7 +96,14 @@ impl Dns {
         let share = usize::from(of.max(1));
         let bounds = Bounds { entries: limits::DNS_CACHE_ENTRIES / share, bytes: limits::DNS_CACHE_BYTES / share };
         let machine = Resolver::new(bounds, || u32::from_ne_bytes(entropy::bytes()));
-        Self { machine, errands, replies, back: Back { replies: sender, waker }, memory: Vec::new() }
+        Self {
+            machine,
+            errands,
+            replies,
+            back: Back { replies: sender, waker },
+            lists: Arc::default(),
+            memory: Vec::new(),
+        }
     }
 
     /// From now on these settings hold.
@@ -104,7 +115,13 @@ impl Dns {
     pub(super) fn serve(&mut self, slot: usize, server: &Server) {
         if let Ok(slot) = u16::try_from(slot) {
             self.machine.serve(slot, askers(server));
+            self.machine.block(slot, Arc::clone(self.lists.of(&server.name)));
         }
+    }
+
+    /// From now on these lists hold; [`Self::serve`] tells the machine for each server.
+    pub(super) fn set_lists(&mut self, lists: Arc<Lists>) {
+        self.lists = lists;
     }
 
     /// The server in this slot is gone.

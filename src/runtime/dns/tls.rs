@@ -1,6 +1,6 @@
 //! Forwarders that are asked over TLS (RFC 7858): one connection each, kept while it is used, with many questions on it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -68,14 +68,13 @@ pub(super) fn keep(
     let (sender, mut errands) = mpsc::channel(QUEUE);
     let work = async move {
         while let Some(first) = errands.recv().await {
-            match timeout(CONNECT, connect(address, &name, &trust)).await {
-                Ok(Ok(stream)) => converse(stream, first, &mut errands).await,
-                Ok(Err(_)) | Err(_) => {
-                    fail(first);
-                    while let Ok(errand) = errands.try_recv() {
-                        fail(errand);
-                    }
-                }
+            if let Ok(Ok(stream)) = timeout(CONNECT, connect(address, &name, &trust)).await {
+                converse(stream, first, &mut errands).await;
+                continue;
+            }
+            fail(&first);
+            while let Ok(errand) = errands.try_recv() {
+                fail(&errand);
             }
         }
     };
@@ -89,14 +88,14 @@ async fn connect(address: SocketAddr, name: &str, trust: &Arc<ClientConfig>) -> 
     TlsConnector::from(Arc::clone(trust)).connect(name, stream).await
 }
 
-fn fail(errand: Errand) {
+fn fail(errand: &Errand) {
     errand.back.tell(Reply::Failure(errand.ask.ticket));
 }
 
 /// Sends questions and passes replies back, until the connection ends or nobody has used it for long.
 async fn converse(stream: TlsStream<TcpStream>, first: Errand, errands: &mut mpsc::Receiver<Errand>) {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let mut waiting: HashMap<u16, Errand> = HashMap::new();
+    let mut waiting: BTreeMap<u16, Errand> = BTreeMap::new();
     let (mut inbound, mut chunk) = (Vec::new(), vec![0; CHUNK]);
     let mut next = Some(first);
     loop {
@@ -104,7 +103,7 @@ async fn converse(stream: TlsStream<TcpStream>, first: Errand, errands: &mut mps
             let bytes = framed(&errand.ask.message);
             let id = id_of(&errand.ask.message);
             if let Some(other) = waiting.insert(id, errand) {
-                fail(other);
+                fail(&other);
             }
             if !matches!(timeout(CONNECT, writer.write_all(&bytes)).await, Ok(Ok(()))) {
                 break;
@@ -130,10 +129,7 @@ async fn converse(stream: TlsStream<TcpStream>, first: Errand, errands: &mut mps
             }
         }
     }
-    let ids: Vec<u16> = waiting.keys().copied().collect();
-    for id in ids {
-        waiting.remove(&id).into_iter().for_each(fail);
-    }
+    waiting.values().for_each(fail);
 }
 
 fn id_of(message: &[u8]) -> u16 {
@@ -146,4 +142,107 @@ fn take_message(inbound: &mut Vec<u8>) -> Option<Vec<u8>> {
     let message = inbound.get(2..2 + length)?.to_vec();
     inbound.drain(..2 + length);
     Some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::domain::dns::Forwarder;
+    use crate::engine::dns::{Ask, Transport};
+    use crate::runtime::dns::Back;
+
+    /// A forwarder with a certificate for this name, which repeats what it is asked as an answer, latest first where two
+    /// wait; and who believes it.
+    async fn forwarder(name: &str) -> (SocketAddr, Arc<ClientConfig>) {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = TlsAcceptor::from(Arc::new(config.clone())).accept(stream).await else { continue };
+                let mut answers = Vec::new();
+                while let Ok(length) = stream.read_u16().await {
+                    let mut message = vec![0; length.into()];
+                    stream.read_exact(&mut message).await.unwrap();
+                    message[2] |= 0x80;
+                    answers.insert(0, framed(&message));
+                    if answers.len() == 2 {
+                        stream.write_all(&std::mem::take(&mut answers).concat()).await.unwrap();
+                    }
+                }
+            }
+        });
+        (address, trusting(roots))
+    }
+
+    fn errand(address: SocketAddr, name: &str, id: u16) -> (Errand, std::sync::mpsc::Receiver<Reply>) {
+        let (replies, receiver) = sync_channel(4);
+        let poll = mio::Poll::new().unwrap();
+        let waker = Arc::new(mio::Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let mut message = vec![0; 12];
+        message[..2].copy_from_slice(&id.to_be_bytes());
+        let forwarder = Forwarder { address, tls: Some(name.to_owned()) };
+        let ticket = crate::engine::dns::Ticket::first();
+        let ask = Ask { ticket, forwarder, transport: Transport::Tls, message: message.into() };
+        (Errand { ask, back: Back { replies, waker } }, receiver)
+    }
+
+    async fn next(replies: &std::sync::mpsc::Receiver<Reply>) -> Option<Vec<u8>> {
+        loop {
+            match replies.try_recv() {
+                Ok(Reply::Message(_, message)) => return Some(message),
+                Ok(Reply::Failure(_)) => return None,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn asks_several_at_a_time_on_one_connection_and_tells_the_answers_apart() {
+        let (address, trust) = forwarder("dns.example").await;
+        let (keeper, work) = keep(address, "dns.example".into(), trust);
+        let (one, replies_one) = errand(address, "dns.example", 1);
+        let (two, replies_two) = errand(address, "dns.example", 2);
+        keeper.take(one);
+        keeper.take(two);
+
+        let heard = tokio::select! {
+            () = work => panic!("it ended"),
+            heard = async { (next(&replies_one).await, next(&replies_two).await) } => heard,
+        };
+
+        let (one, two) = (heard.0.unwrap(), heard.1.unwrap());
+        assert_eq!((id_of(&one), id_of(&two)), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn asks_nobody_who_shows_a_certificate_for_another_name_or_of_a_stranger() {
+        let (address, trust) = forwarder("dns.example").await;
+        for (name, trust) in [("other.example", trust), ("dns.example", super::trust())] {
+            let (keeper, work) = keep(address, name.into(), trust);
+            let (asked, replies) = errand(address, name, 1);
+            keeper.take(asked);
+
+            let heard = tokio::select! {
+                () = work => panic!("it ended"),
+                heard = next(&replies) => heard,
+            };
+
+            assert_eq!(heard, None, "{name}");
+        }
+    }
 }

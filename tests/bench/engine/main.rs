@@ -7,6 +7,7 @@ mod client;
 mod counting;
 mod handshakes;
 mod many;
+mod names;
 mod outside;
 #[path = "../report.rs"]
 mod report;
@@ -31,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     road::measure(&mut report)?;
     whole::measure(&mut report)?;
     handshakes::measure(&mut report)?;
+    names::measure(&mut report)?;
     many::measure(&mut report)?;
     memory.put(&mut report)?;
     Ok(())
