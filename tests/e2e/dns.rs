@@ -103,7 +103,7 @@ fn is_answered(peer: &Peer, words: &str) -> bool {
     dig(peer, words).contains("status: NOERROR")
 }
 
-fn served(world: &World, uplink: Uplink, settings: &[(&'static str, &str)]) -> (Zone, Appliance<'_>) {
+fn served<'a>(world: &'a World, uplink: Uplink, settings: &[(&'static str, &str)]) -> (Zone, Appliance<'a>) {
     let zone = Zone::serve(&world.internet);
     let appliance = Appliance::start_on(world, uplink, settings);
     appliance.api("PUT", "dns", &format!("forwarders_1={FORWARDER}&forwarders_2={FORWARDER}"));
