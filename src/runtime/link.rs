@@ -12,6 +12,7 @@ use super::parcels::Outgoing;
 use super::uplink::SocketsUplink;
 use super::uplink::packets::{self, PacketUplink};
 use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
+use crate::engine::offload::split::split;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::{Offload, Owner};
 
@@ -121,9 +122,14 @@ impl Beyond for Exits<'_> {
         }
     }
 
-    fn resolver(&mut self, owner: Owner, packet: &[u8]) -> bool {
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) -> bool {
         let Some((dns, service)) = &mut self.resolver else { return false };
-        service.handle_packet(dns, owner, packet, self.now)
+        if !dns.is_enabled() {
+            return false;
+        }
+        // what is no whole datagram or segment asks nothing
+        let _ = split(packet, offload, 1, |packet, _| service.handle_packet(dns, owner, packet, self.now));
+        true
     }
 
     fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {

@@ -47,8 +47,9 @@ pub trait Beyond {
     /// Takes a client's packet for the host itself.
     fn host(&mut self, _packet: &mut [u8], _offload: Offload) {}
 
-    /// Takes a client's packet for port 53 of the server's own address; `false` where nobody answers there.
-    fn resolver(&mut self, _owner: Owner, _packet: &[u8]) -> bool {
+    /// Takes a client's packet for port 53 of the server's own address; `false` where nobody answers there, and the packet
+    /// is as it was.
+    fn resolver(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) -> bool {
         false
     }
 

@@ -241,7 +241,7 @@ impl Dataplane {
         let is_ping = matches!(flow.original().protocol, protocol::ICMP | protocol::ICMPV6);
         let asks = matches!(flow.original().protocol, protocol::UDP | protocol::TCP)
             && flow.original().destination.port() == DNS_PORT;
-        if to_own && !by_host && asks && resolve(owner, packet, bill.offload, around)? {
+        if to_own && !by_host && asks && around.beyond.resolver(owner, packet, bill.offload) {
             return Ok(());
         }
         // a rule that names the server's own address opens what the host offers there
@@ -298,15 +298,4 @@ impl Dataplane {
         }
         self.answer = memory;
     }
-}
-
-/// Hands a client's packet to the resolver, packet by packet; whether there is one.
-fn resolve(owner: Owner, packet: &mut [u8], offload: Offload, around: &mut Around<'_>) -> Result<bool, DropReason> {
-    if !offload.is_super() && !offload.partial_checksum {
-        return Ok(around.beyond.resolver(owner, packet));
-    }
-    let mut taken = true;
-    split(packet, offload, 1, |packet, _| taken &= around.beyond.resolver(owner, packet))
-        .map_err(|_| DropReason::Malformed)?;
-    Ok(taken)
 }

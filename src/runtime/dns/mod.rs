@@ -111,6 +111,11 @@ impl Dns {
         self.machine.apply(settings, now);
     }
 
+    /// Whether anybody is answered.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.machine.is_enabled()
+    }
+
     /// Serves the clients of the server in this slot.
     pub(super) fn serve(&mut self, slot: usize, server: &Server) {
         if let Ok(slot) = u16::try_from(slot) {

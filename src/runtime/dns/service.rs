@@ -47,28 +47,13 @@ impl Service {
         self.streams.drop_owner(owner);
     }
 
-    /// Takes a client's packet for port 53; `false` where nobody answers there.
-    pub(in crate::runtime) fn handle_packet(
-        &mut self,
-        dns: &mut Dns,
-        owner: Owner,
-        packet: &[u8],
-        now: Instant,
-    ) -> bool {
-        if !dns.machine.is_enabled() {
-            return false;
-        }
-        let Ok(ip) = Ip::new(packet) else { return false };
+    /// Takes a client's packet for port 53.
+    pub(in crate::runtime) fn handle_packet(&mut self, dns: &mut Dns, owner: Owner, packet: &[u8], now: Instant) {
+        let Ok(ip) = Ip::new(packet) else { return };
         match ip.transport().protocol {
-            protocol::UDP => {
-                self.handle_datagram(dns, owner, &ip, now);
-                true
-            }
-            protocol::TCP => {
-                self.streams.handle_packet(owner, packet, now);
-                true
-            }
-            _ => false,
+            protocol::UDP => self.handle_datagram(dns, owner, &ip, now),
+            protocol::TCP => self.streams.handle_packet(owner, packet, now),
+            _ => {}
         }
     }
 

@@ -24,6 +24,8 @@ const QUESTION_MAX: usize = 4_096;
 const OUTBOUND_MAX: usize = 128 << 10;
 /// Questions of one connection that may wait for their answers (RFC 7766, section 6.2.1.1, wants several).
 const WAITING_MAX: usize = 32;
+/// How often in one turn questions are read and answered.
+const ROUNDS: usize = 4;
 /// How long a connection is kept on which nothing happens (RFC 7766, section 6.2.3: some seconds).
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -133,7 +135,11 @@ impl Streams {
             self.next_idle = self.table.end_idle(flows, now);
         }
         flows.turn(&mut self.table, now, down);
-        if !self.table.asked.is_empty() {
+        // an answer makes room for more of what was sent
+        for _ in 0..ROUNDS {
+            if self.table.asked.is_empty() {
+                break;
+            }
             self.table.answer(dns, flows, now);
             flows.turn(&mut self.table, now, down);
         }
@@ -142,6 +148,9 @@ impl Streams {
 
     pub(super) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
         let flows = self.flows.as_ref()?;
+        if !self.table.asked.is_empty() {
+            return Some(now);
+        }
         [flows.poll_deadline(now), self.next_idle].into_iter().flatten().min()
     }
 }

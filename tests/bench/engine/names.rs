@@ -52,8 +52,8 @@ impl Beyond for Port {
         false
     }
 
-    fn resolver(&mut self, owner: Owner, packet: &[u8]) -> bool {
-        let (Ok(ip), memory) = (Ip::new(packet), &mut self.memory) else { return false };
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) -> bool {
+        let (Ok(ip), memory) = (Ip::new(&packet[..]), &mut self.memory) else { return false };
         let Ok(datagram) = Udp::new(ip.payload()) else { return false };
         let from = (ip.source(), datagram.source_port()).into();
         let to = (ip.destination(), datagram.destination_port()).into();

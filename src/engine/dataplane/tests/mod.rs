@@ -128,6 +128,9 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
+    /// Whether there is a resolver, and what it was asked.
+    resolves: bool,
+    asked: Vec<(Owner, Vec<u8>)>,
 }
 
 /// What was handed to another worker.
@@ -140,6 +143,13 @@ enum Handed {
 impl Beyond for Outside {
     fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
         self.outward.push((owner, packet.to_vec()));
+    }
+
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) -> bool {
+        if self.resolves {
+            self.asked.push((owner, packet.to_vec()));
+        }
+        self.resolves
     }
 
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
