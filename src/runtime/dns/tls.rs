@@ -1,6 +1,6 @@
 //! Forwarders that are asked over TLS (RFC 7858): one connection each, kept while it is used, with many questions on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::errand::framed;
 use super::{Errand, Reply};
+use crate::runtime::os::clock;
 
 /// Questions that may wait for the connection.
 const QUEUE: usize = 256;
@@ -26,6 +27,10 @@ const QUEUE: usize = 256;
 const CONNECT: Duration = Duration::from_secs(4);
 /// How long a connection is kept on which nothing happens.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long nothing may come while something is waited for.
+const SILENT: Duration = Duration::from_secs(4);
+/// Questions that may wait for their answers.
+const WAITING_MAX: usize = 1_024;
 /// Bytes that are read at a time.
 const CHUNK: usize = 16 << 10;
 
@@ -68,14 +73,19 @@ pub(super) fn keep(
     let (sender, mut errands) = mpsc::channel(QUEUE);
     let work = async move {
         while let Some(first) = errands.recv().await {
-            if let Ok(Ok(stream)) = timeout(CONNECT, connect(address, &name, &trust)).await {
-                converse(stream, first, &mut errands).await;
-                continue;
+            let mut left = vec![first];
+            // a connection that ends under a question is made anew, once (RFC 7766, section 6.2.4)
+            for _ in 0..2 {
+                let Ok(Ok(stream)) = timeout(CONNECT, connect(address, &name, &trust)).await else {
+                    left.extend(std::iter::from_fn(|| errands.try_recv().ok()));
+                    break;
+                };
+                left = converse(stream, left, &mut errands).await;
+                if left.is_empty() {
+                    break;
+                }
             }
-            fail(&first);
-            while let Ok(errand) = errands.try_recv() {
-                fail(&errand);
-            }
+            left.iter().for_each(fail);
         }
     };
     (Keeper(sender), work)
@@ -92,36 +102,53 @@ fn fail(errand: &Errand) {
     errand.back.tell(Reply::Failure(errand.ask.ticket));
 }
 
-/// Sends questions and passes replies back, until the connection ends or nobody has used it for long.
-async fn converse(stream: TlsStream<TcpStream>, first: Errand, errands: &mut mpsc::Receiver<Errand>) {
+/// Sends questions and passes replies back, until the connection ends or nobody has used it for long. What has no reply
+/// then is given back.
+async fn converse(
+    stream: TlsStream<TcpStream>,
+    first: Vec<Errand>,
+    errands: &mut mpsc::Receiver<Errand>,
+) -> Vec<Errand> {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut waiting: BTreeMap<u16, Errand> = BTreeMap::new();
     let (mut inbound, mut chunk) = (Vec::new(), vec![0; CHUNK]);
-    let mut next = Some(first);
+    let mut next = VecDeque::from(first);
+    let mut quiet_since = clock::now();
     loop {
-        if let Some(errand) = next.take() {
+        while let Some(errand) = next.pop_front() {
             let bytes = framed(&errand.ask.message);
             let id = id_of(&errand.ask.message);
+            if waiting.is_empty() {
+                quiet_since = clock::now();
+            }
+            if waiting.len() >= WAITING_MAX {
+                fail(&errand);
+                continue;
+            }
             if let Some(other) = waiting.insert(id, errand) {
                 fail(&other);
             }
             if !matches!(timeout(CONNECT, writer.write_all(&bytes)).await, Ok(Ok(()))) {
-                break;
+                return waiting.into_values().chain(next).collect();
             }
         }
+        // a dead connection is noticed however many more are asked
+        let bound = if waiting.is_empty() { IDLE } else { SILENT };
+        let left = (quiet_since + bound).saturating_duration_since(clock::now());
         let length = tokio::select! {
             errand = errands.recv() => match errand {
                 Some(errand) => {
-                    next = Some(errand);
+                    next.push_back(errand);
                     continue;
                 }
                 None => break,
             },
-            read = timeout(IDLE, reader.read(&mut chunk)) => match read {
+            read = timeout(left, reader.read(&mut chunk)) => match read {
                 Ok(Ok(length @ 1..)) => length,
                 Ok(Ok(0) | Err(_)) | Err(_) => break,
             },
         };
+        quiet_since = clock::now();
         inbound.extend_from_slice(&chunk[..length]);
         while let Some(message) = take_message(&mut inbound) {
             if let Some(errand) = waiting.remove(&id_of(&message)) {
@@ -129,7 +156,7 @@ async fn converse(stream: TlsStream<TcpStream>, first: Errand, errands: &mut mps
             }
         }
     }
-    waiting.values().for_each(fail);
+    waiting.into_values().collect()
 }
 
 fn id_of(message: &[u8]) -> u16 {
@@ -158,8 +185,8 @@ mod tests {
     use crate::engine::dns::{Ask, Transport};
     use crate::runtime::dns::Back;
 
-    /// A forwarder with a certificate for this name, which repeats what it is asked as an answer, latest first where two
-    /// wait; and who believes it.
+    /// A forwarder with a certificate for this name, which repeats what it is asked as an answer, two at a time with the
+    /// latest first, and hears five questions on a connection; and who believes it.
     async fn forwarder(name: &str) -> (SocketAddr, Arc<ClientConfig>) {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let mut roots = RootCertStore::empty();
@@ -174,8 +201,12 @@ mod tests {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let Ok(mut stream) = TlsAcceptor::from(Arc::new(config.clone())).accept(stream).await else { continue };
-                let mut answers = Vec::new();
+                let (mut answers, mut count) = (Vec::new(), 0);
                 while let Ok(length) = stream.read_u16().await {
+                    count += 1;
+                    if count > 5 {
+                        break;
+                    }
                     let mut message = vec![0; length.into()];
                     stream.read_exact(&mut message).await.unwrap();
                     message[2] |= 0x80;
@@ -199,6 +230,29 @@ mod tests {
         let ticket = crate::engine::dns::Ticket::first();
         let ask = Ask { ticket, forwarder, transport: Transport::Tls, message: message.into() };
         (Errand { ask, back: Back { replies, waker } }, receiver)
+    }
+
+    #[tokio::test]
+    async fn asks_again_on_a_new_connection_where_the_old_one_ends_under_a_question() {
+        let (address, trust) = forwarder("dns.example").await;
+        let (keeper, work) = keep(address, "dns.example".into(), trust);
+        // the forwarder ends a connection after five messages
+        let asked: Vec<_> = (1..=6).map(|id| errand(address, "dns.example", id)).collect();
+        let (errands, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        errands.into_iter().for_each(|errand| keeper.take(errand));
+
+        let heard = tokio::select! {
+            () = work => panic!("it ended"),
+            heard = async {
+                let mut heard = Vec::new();
+                for replies in &replies {
+                    heard.push(next(replies).await.map(|message| id_of(&message)));
+                }
+                heard
+            } => heard,
+        };
+
+        assert_eq!(heard, (1..=6).map(Some).collect::<Vec<_>>());
     }
 
     async fn next(replies: &std::sync::mpsc::Receiver<Reply>) -> Option<Vec<u8>> {
