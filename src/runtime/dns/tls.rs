@@ -239,7 +239,9 @@ mod tests {
         // the forwarder ends a connection after five messages
         let asked: Vec<_> = (1..=6).map(|id| errand(address, "dns.example", id)).collect();
         let (errands, replies): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        errands.into_iter().for_each(|errand| keeper.take(errand));
+        for errand in errands {
+            keeper.take(errand);
+        }
 
         let heard = tokio::select! {
             () = work => panic!("it ended"),
