@@ -4,7 +4,8 @@ use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use super::args::{AccessCommand, AccountCommand, Command, ServerCommand};
+use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemCommand};
+use super::ikev2::Ikev2Command;
 use super::network::{FirewallCommand, ForwardCommand, RuleCommand};
 use super::shown;
 
@@ -24,6 +25,10 @@ const ACCOUNTS: &[Column] = &[
     ("SERVER", "wg_name"),
     ("ADDRESS", "allowed_IPs"),
     ("STATUS", "status"),
+    ("STATE", "state"),
+    ("EXPIRES", "expires"),
+    ("QUOTA", "quota"),
+    ("USED", "quota_used"),
     ("DOWN MBIT/S", "b_download"),
     ("UP MBIT/S", "b_upload"),
     ("USERNAME", "username"),
@@ -52,10 +57,14 @@ const CONNECTIONS: &[Column] = &[
     ("BYTES UP", "bytes_up"),
     ("BYTES DOWN", "bytes_down"),
 ];
+const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
+const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
+const CLIENTS: &[Column] =
+    &[("NAME", "name"), ("SERVER", "wg_name"), ("ADDRESS", "allowed_IPs"), ("FROM", "endpoint"), ("SINCE", "uptime")];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
-const SECRET: [&str; 2] = ["private_key", "password"];
+const SECRET: [&str; 4] = ["private_key", "password", "ca_key", "server_key"];
 
 /// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
 pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
@@ -66,6 +75,9 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Server(ServerCommand::List) => rows(&mut table, SERVERS, answer),
         Command::Account(AccountCommand::List) => rows(&mut table, ACCOUNTS, answer),
         Command::Access(AccessCommand::List) => rows(&mut table, ACCESS, answer),
+        Command::Account(AccountCommand::Traffic { day: None, .. }) => rows(&mut table, DAYS, answer),
+        Command::Account(AccountCommand::Traffic { day: Some(_), .. }) => rows(&mut table, HOURS, answer),
+        Command::System(SystemCommand::Reload) => return "Everything runs as it ought to\n".to_owned(),
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
@@ -76,6 +88,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
             return format!("Removed `{port}/{protocol}`\n");
         }
         Command::Dns(_) => resolver(&mut table, answer),
+        Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
+        Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),
         Command::Server(ServerCommand::Remove { name }) | Command::Account(AccountCommand::Remove { name }) => {
             return format!("Removed `{name}`\n");
@@ -85,6 +99,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Completions { .. }
         | Command::Server(_)
         | Command::Account(_)
+        | Command::System(SystemCommand::Config(_))
+        | Command::Ikev2(_)
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),

@@ -11,8 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 use crate::domain::dns::{BlocklistSource, Forwarder};
+use crate::domain::nat::NatSettings;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -32,6 +34,10 @@ pub struct Config {
     pub external_ip: Option<IpAddr>,
     /// The host name or address for client files.
     pub endpoint: Option<String>,
+    /// How clients' packets are translated.
+    pub nat: NatSettings,
+    /// The zone whose days and hours count; the host's own where nobody names one.
+    pub time_zone: Option<TimeZone>,
     /// How many accounts may exist, where the operator caps them.
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::account::Account;
 use super::dns::DnsSettings;
 use super::firewall::Firewall;
+use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
+use super::system::SystemConfig;
 
 /// Counts commits; grows by one with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +31,10 @@ pub struct Intended {
     pub firewall: Arc<Firewall>,
     /// The resolver, which is one for all servers.
     pub dns: DnsSettings,
+    /// What is set of the appliance as a whole.
+    pub system: SystemConfig,
+    /// IKEv2, which is one for all servers.
+    pub ikev2: Ikev2,
 }
 
 /// A server that ought to run, and its accounts.

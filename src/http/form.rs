@@ -38,6 +38,11 @@ impl Fields {
         Some(text[surplus..].replace(' ', "+"))
     }
 
+    /// A PEM text's value: nothing is trimmed but line ends, for a blank may be a `+` at either end of a line.
+    pub(super) fn pem(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
+    }
+
     fn insert(&mut self, name: String, value: String) -> Result<(), Refusal> {
         if self.0.len() >= limits::FORM_FIELDS && !self.0.contains_key(&name) {
             return Err(Refusal::BodyMalformed);

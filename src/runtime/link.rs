@@ -6,12 +6,15 @@ use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
 use super::dns::{Dns, Service};
+use super::forwarding::Forwards;
 use super::os::door::{Door, Sent};
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::uplink::SocketsUplink;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink};
 use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
+use crate::engine::flows::reach::HostAddresses as _;
 use crate::engine::offload::split::split;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::{Offload, Owner};
@@ -96,6 +99,8 @@ pub(super) struct Exits<'a> {
     /// Absent for packets on their way down, which come from it.
     pub(super) link: Option<&'a mut Link>,
     pub(super) packets: Option<&'a mut PacketUplink>,
+    pub(super) forwards: &'a Forwards,
+    pub(super) host: &'a mut Host,
     pub(super) outgoing: &'a mut Outgoing,
     /// Port 53 of the server's own address; absent for packets on their way down.
     pub(super) resolver: Option<(&'a mut Dns, &'a mut Service)>,
@@ -116,9 +121,13 @@ impl Beyond for Exits<'_> {
         self.outgoing.hand(worker, self.slot, parcel)
     }
 
-    fn host(&mut self, packet: &mut [u8], offload: Offload) {
-        if let Some(Link::Packets(device)) = &mut self.link {
-            packets::write(&device.queue, packet, offload);
+    fn host(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) {
+        match &mut self.link {
+            Some(Link::Flows(uplink)) => uplink.handle_packet_to_host(owner, packet, self.now),
+            Some(Link::Packets(device)) => {
+                packets::write(&device.queue, packet, offload);
+            }
+            None => {}
         }
     }
 
@@ -133,7 +142,15 @@ impl Beyond for Exits<'_> {
     }
 
     fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {
-        self.packets.as_mut().map_or(Standing::Outside, |packets| packets.standing(protocol, to))
+        if let Some(packets) = &mut self.packets {
+            return packets.standing(protocol, to);
+        }
+        if self.forwards.leads_in(protocol, to) {
+            return Standing::Inside;
+        }
+        // what else is closed to clients, loopback above all, the uplink of flows knows itself
+        let is_hosts = !to.ip().is_loopback() && self.host.at(self.now).contains(to.ip());
+        if is_hosts { Standing::Host } else { Standing::Outside }
     }
 
     fn make_room(&mut self, outbox: &mut Outbox) {

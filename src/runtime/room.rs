@@ -8,6 +8,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::Policy;
 use super::dns::{Dns, Service};
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
@@ -16,6 +17,7 @@ use super::os::entropy;
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
+use super::uplink::host::Host;
 use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
@@ -26,6 +28,7 @@ use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
@@ -34,7 +37,6 @@ use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::{Offload, Owner};
 
@@ -80,6 +82,8 @@ pub(super) struct Desk<'a> {
     pub(super) ports: &'a mut Ports,
     /// The uplink for whole packets, where that is the one.
     pub(super) packets: Option<&'a mut PacketUplink>,
+    /// The host's own addresses.
+    pub(super) host: &'a mut Host,
     /// The resolver of this worker.
     pub(super) dns: &'a mut Dns,
     /// The ways to the other workers.
@@ -117,7 +121,7 @@ pub(super) struct Room {
     forwards: Forwards,
     /// Port 53 of the server's own addresses.
     service: Service,
-    reach: Reach,
+    policy: Policy,
     share: Share,
 }
 
@@ -129,7 +133,7 @@ impl Room {
     pub(super) fn open(
         opening: Opening,
         place: Place,
-        reach: Reach,
+        policy: Policy,
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
     ) -> io::Result<Self> {
@@ -142,15 +146,16 @@ impl Room {
         } else {
             let registry = place.registry.try_clone()?;
             let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
-            let settings = flow_settings(&server, &reach, share.limits());
+            let settings = flow_settings(&server, &policy, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
         let service = Service::new(place.slot, &server);
         desk.dns.serve(place.slot, &server);
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
+        machine.set_nat(&policy.nat);
         let (forwards, door_ready) = (Forwards::default(), true);
-        let mut opened = Self { place, door, door_ready, plane: machine, link, forwards, service, reach, share };
+        let mut opened = Self { place, door, door_ready, plane: machine, link, forwards, service, policy, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -250,7 +255,7 @@ impl Room {
 
     /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
     fn settle_uplink(&mut self, now: Instant) {
-        let settings = flow_settings(self.plane.server(), &self.reach, self.share.limits());
+        let settings = flow_settings(self.plane.server(), &self.policy, self.share.limits());
         if let Link::Flows(uplink) = &mut self.link {
             uplink.apply(settings, now);
         }
@@ -291,11 +296,11 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, link, place, service, .. } = self;
-        let (inbox, now) = (&mut *desk.inbox, desk.now);
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (inbox, now, slot) = (&mut *desk.inbox, desk.now, place.slot);
         let (packets, resolver) = (desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
-        let (outgoing, slot) = (&mut *desk.outgoing, place.slot);
-        let mut exits = Exits { door, link: Some(link), packets, outgoing, resolver, slot, now };
+        let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -320,11 +325,13 @@ impl Room {
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, link, place, service, .. } = self;
+        let Self { door, plane, link, place, forwards, service, .. } = self;
         let (now, slot) = (desk.now, place.slot);
         let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+        let (forwards, host) = (&*forwards, &mut *desk.host);
         let mut down = |owner: Owner, packet: &mut [u8]| {
-            let mut exits = Exits { door, link: None, packets: None, outgoing, resolver: None, slot, now };
+            let (link, packets, resolver) = (None, None, None);
+            let mut exits = Exits { door, link, packets, forwards, host, outgoing, resolver, slot, now };
             let mut around = Around { outbox, ports, beyond: &mut exits };
             plane.handle_down(owner, packet, &mut around, now);
         };
@@ -355,10 +362,10 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, link, place, service, .. } = self;
-        let (now, packets, resolver) = (desk.now, desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
-        let (outgoing, slot) = (&mut *desk.outgoing, place.slot);
-        let mut exits = Exits { door, link: Some(link), packets, outgoing, resolver, slot, now };
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (now, slot, packets) = (desk.now, place.slot, desk.packets.as_deref_mut());
+        let (outgoing, host, resolver) = (&mut *desk.outgoing, &mut *desk.host, Some((&mut *desk.dns, service)));
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
@@ -385,6 +392,11 @@ impl Room {
         &self.plane
     }
 
+    /// What its accounts have moved since this was last asked.
+    pub(super) fn take_passed(&mut self) -> Vec<Passed> {
+        self.plane.take_passed()
+    }
+
     /// The figures of one account, or of all that have spoken.
     pub(super) fn figures(&self, account: Option<&AccountName>, now: Instant) -> Vec<AccountFigures> {
         match account {
@@ -395,13 +407,14 @@ impl Room {
 }
 
 /// What a server's settings mean for flows.
-fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Settings {
+fn flow_settings(server: &Server, policy: &Policy, limits: Limits) -> uplink::Settings {
     uplink::Settings {
         mtu: if server.mtu == 0 { limits::MTU_DEFAULT } else { server.mtu },
         address: Some(server.address.addr()),
         address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
-        limits,
+        limits: limits.with_ports(policy.nat.ports_per_account),
         buffer_max: usize::MAX,
-        reach: reach.clone(),
+        reach: policy.reach.clone(),
+        filtering: policy.nat.filtering,
     }
 }

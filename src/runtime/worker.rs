@@ -25,18 +25,19 @@ use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
 use super::uplink::Door;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink, Table};
-use super::{arrivals, os};
+use super::{Policy, arrivals, os};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
 
@@ -101,8 +102,10 @@ pub(super) enum Command {
     InUse(Arc<InUse>),
     /// Answers.
     Ask(Question),
-    /// Ends the thread with all its tunnels.
-    Stop,
+    /// Tells what accounts have moved since this was last asked.
+    Passed(oneshot::Sender<Vec<Passed>>),
+    /// Ends the thread with all its tunnels, and tells what accounts have moved until then.
+    Stop(oneshot::Sender<Vec<Passed>>),
 }
 
 /// What one worker has to do about a server; all workers call it by the same slot.
@@ -159,7 +162,7 @@ impl Worker {
     /// The operating system's, where it gives no thread or no event queue.
     pub(super) fn start_all(
         count: u8,
-        reach: &Reach,
+        policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
         errands: &mpsc::Sender<Errand>,
@@ -176,13 +179,13 @@ impl Worker {
                     queue,
                     (poll.registry(), [UPLINK, UPLINK_ERRORS]),
                     seat,
-                    reach.clone(),
+                    policy,
                     clock::now(),
                 )?),
                 None => None,
             };
             let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
-            Self::start(seat, (poll, waker), ends, (packets, dns), (reach.clone(), descriptors.clone()))
+            Self::start(seat, (poll, waker), ends, (packets, dns), (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -192,7 +195,7 @@ impl Worker {
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
         (uplink, dns): (Option<PacketUplink>, Dns),
-        (reach, descriptors): (Reach, Descriptors),
+        (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
@@ -201,16 +204,18 @@ impl Worker {
             poll,
             told,
             rooms: Vec::new(),
-            reach,
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
-            ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
+            ports: Ports::new(packets::slice(seat, &policy.nat.ports), entropy::bytes(), clock::now()),
+            policy,
             packets: uplink,
             dns,
+            host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
             incoming,
+            left: Vec::new(),
             _living: living,
         };
         std::thread::Builder::new().name(format!("worker-{}", seat.worker)).spawn(move || turns.run())?;
@@ -237,16 +242,19 @@ struct Turns {
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
-    reach: Reach,
+    policy: Policy,
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
     dns: Dns,
+    host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// What clients of servers that were closed have moved and nobody was told.
+    left: Vec<Passed>,
     /// Closes when the thread ends, however it ends.
     _living: watch::Sender<()>,
 }
@@ -293,13 +301,13 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, dns, outgoing, incoming, rooms, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, .. } = self;
         dns.turn(now, |asker, message| {
             if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
                 room.give(asker, message);
             }
         });
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -346,7 +354,9 @@ impl Turns {
                 Command::Table(table) => self.set_table(&table),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
-                Command::Stop => {
+                Command::Passed(answer) => self.tell_passed(answer),
+                Command::Stop(answer) => {
+                    self.tell_passed(answer);
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     debug!("The kernel did not take {lost} packets");
                     return false;
@@ -356,9 +366,18 @@ impl Turns {
         true
     }
 
+    /// Tells what accounts have moved. Where nobody waits for it any more, it is told next time.
+    fn tell_passed(&mut self, answer: oneshot::Sender<Vec<Passed>>) {
+        let mut passed = std::mem::take(&mut self.left);
+        passed.extend(self.rooms.iter_mut().flatten().flat_map(Room::take_passed));
+        if let Err(untold) = answer.send(passed) {
+            self.left = untold;
+        }
+    }
+
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, dns, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -394,13 +413,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, dns, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
-                rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
+                let closed = rooms.get_mut(slot).and_then(Option::take);
+                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
                 desk.dns.leave(slot);
                 Ok(())
             }
@@ -430,13 +450,14 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, dns, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, outgoing, now };
-        let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
-        self.rooms[slot] = Some(room);
+        let before = self.rooms[slot].replace(room);
+        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
         Ok(())
     }
 }

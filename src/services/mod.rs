@@ -2,32 +2,45 @@
 
 pub mod access;
 pub mod accounts;
+pub mod backups;
 pub mod dns;
 pub mod firewall;
 pub mod first_start;
+pub mod ikev2;
 #[cfg(test)]
 mod measured;
+mod meter;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
 pub mod system;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
+#[cfg(test)]
+mod traffic_tests;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::backups::Backups;
 pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::ikev2::Ikev2;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
+use self::traffic::Metering;
+pub use self::traffic::Traffic;
 pub use crate::domain::access::{Caller, Way};
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
@@ -57,12 +70,16 @@ impl From<WriteError> for Error {
 /// What the operator decided that the use cases depend on.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many accounts may exist; [`crate::domain::limits::ACCOUNTS_MAX`] where he names no cap.
+    /// How many accounts may exist, where he caps them.
     pub accounts_cap: Option<u32>,
+    /// The zone whose days and hours count.
+    pub time_zone: TimeZone,
     /// The external address of a server that names none; the host's own outward address where this is absent.
     pub external_ip: Option<IpAddr>,
     /// What the clients of a new server connect to, where that is not its external address.
     pub endpoint: Option<String>,
+    /// The data folder.
+    pub data: PathBuf,
     /// The port of the API and the panel.
     pub api_port: u16,
     /// This program's version.
@@ -82,24 +99,34 @@ pub struct Services {
     pub firewall: Firewall,
     /// The resolver.
     pub dns: Dns,
+    /// Backups.
+    pub backups: Backups,
+    /// IKEv2.
+    pub ikev2: Ikev2,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
     pub system: System,
+    /// Traffic, and what follows from it.
+    pub traffic: Traffic,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings }));
+        let metering = Metering::default();
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             dns: Dns::new(ground.clone()),
+            backups: Backups::new(ground.clone()),
+            ikev2: Ikev2::new(ground.clone()),
             access: Access::new(ground.clone()),
-            system: System::new(ground),
+            system: System::new(ground.clone()),
+            traffic: Traffic::new(ground),
         }
     }
 }
@@ -113,6 +140,7 @@ struct GroundParts {
     store: Store,
     runtime: Runtime,
     settings: Settings,
+    metering: Metering,
 }
 
 impl std::ops::Deref for Ground {
@@ -140,7 +168,7 @@ impl GroundParts {
 
     /// How many accounts may exist.
     fn accounts_cap(&self) -> u32 {
-        self.settings.accounts_cap.unwrap_or(crate::domain::limits::ACCOUNTS_MAX)
+        self.settings.accounts_cap.unwrap_or(limits::ACCOUNTS_UNLIMITED)
     }
 
     /// What a new server takes from its host.

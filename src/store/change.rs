@@ -1,16 +1,20 @@
 //! What a write works on: a private copy of everything, and the list of records to be written.
 
+use std::mem::replace;
 use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
+use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
 use crate::domain::name::{AccountName, RuleName, ServerName};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 /// Everything that lasts.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +26,8 @@ pub(super) struct State {
     /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
     /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
     pub(super) places: Arc<Vec<i64>>,
+    /// When and where backups are made.
+    pub(super) backups: Arc<BackupSettings>,
 }
 
 /// One record that is written or taken away.
@@ -37,10 +43,16 @@ pub(super) enum Step {
     NoRule(RuleName),
     Forward(ServerName, PortForward),
     NoForward(ServerName, OuterPort),
+    System(SystemConfig),
+    Ikev2(bool),
+    Ikev2Settings(Arc<Ikev2Settings>),
+    Authority(Option<Arc<Credential>>),
+    ServerCertificate(Option<Arc<ServerCredential>>),
     Access(AccessEntry),
     NoAccess(String),
     PanelUser(PanelUser),
     NoPanelUser(String),
+    Backups(Arc<BackupSettings>),
 }
 
 impl State {
@@ -92,9 +104,9 @@ impl State {
             }
             Step::Firewall(settings) => {
                 let firewall = Arc::make_mut(&mut self.intended.firewall);
-                Step::Firewall(std::mem::replace(&mut firewall.settings, settings))
+                Step::Firewall(replace(&mut firewall.settings, settings))
             }
-            Step::Dns(settings) => Step::Dns(std::mem::replace(&mut self.intended.dns, settings)),
+            Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);
@@ -115,6 +127,13 @@ impl State {
                 Some(removed) => Step::Forward(server, removed),
                 None => Step::NoForward(server, outer),
             },
+            Step::System(config) => Step::System(replace(&mut self.intended.system, config)),
+            Step::Ikev2(on) => Step::Ikev2(replace(&mut self.intended.ikev2.enabled, on)),
+            Step::Ikev2Settings(settings) => Step::Ikev2Settings(replace(&mut self.intended.ikev2.settings, settings)),
+            Step::Authority(credential) => Step::Authority(replace(&mut self.intended.ikev2.authority, credential)),
+            Step::ServerCertificate(credential) => {
+                Step::ServerCertificate(replace(&mut self.intended.ikev2.server, credential))
+            }
             Step::Access(entry) => {
                 let label = entry.label.clone();
                 entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
@@ -125,6 +144,7 @@ impl State {
                 users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
             }
             Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
+            Step::Backups(settings) => Step::Backups(replace(&mut self.backups, settings)),
         }
     }
 }
@@ -132,7 +152,8 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     fn is_intended(&self) -> bool {
-        !matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_))
+        let outside = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
+        !outside && !matches!(self, Self::Backups(_))
     }
 }
 
@@ -275,6 +296,84 @@ impl Change {
         Ok(())
     }
 
+    /// Stores what is set of the appliance as a whole.
+    pub fn put_system(&mut self, config: SystemConfig) {
+        self.step(Step::System(config));
+    }
+
+    /// Turns IKEv2 on or off.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`], [`Refusal::ServerCertificateMissing`] where it is to be on without them.
+    pub fn enable_ikev2(&mut self, on: bool) -> Result<(), Refusal> {
+        if on {
+            self.state.intended.ikev2.server()?;
+        }
+        if self.state.intended.ikev2.enabled != on {
+            self.step(Step::Ikev2(on));
+        }
+        Ok(())
+    }
+
+    /// Stores the advanced settings of IKEv2.
+    pub fn put_ikev2_settings(&mut self, settings: Ikev2Settings) {
+        if *self.state.intended.ikev2.settings != settings {
+            self.step(Step::Ikev2Settings(Arc::new(settings)));
+        }
+    }
+
+    /// Stores the certificate authority.
+    ///
+    /// # Errors
+    /// [`Refusal::RootPresent`] where there is one.
+    pub fn put_authority(&mut self, credential: Credential) -> Result<(), Refusal> {
+        if self.state.intended.ikev2.authority.is_some() {
+            return Err(Refusal::RootPresent);
+        }
+        self.step(Step::Authority(Some(Arc::new(credential))));
+        Ok(())
+    }
+
+    /// Removes the certificate authority and what it has signed; IKEv2 goes off with it.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`].
+    pub fn remove_authority(&mut self) -> Result<(), Refusal> {
+        self.state.intended.ikev2.authority()?;
+        if self.state.intended.ikev2.server.is_some() {
+            self.remove_server_certificate()?;
+        }
+        self.step(Step::Authority(None));
+        Ok(())
+    }
+
+    /// Stores the server's certificate in the place of the present one. It must have been signed by `authority`.
+    ///
+    /// # Errors
+    /// [`Refusal::RootAbsent`] where that is not the authority any more.
+    pub fn put_server_certificate(
+        &mut self,
+        authority: &Credential,
+        credential: ServerCredential,
+    ) -> Result<(), Refusal> {
+        if self.state.intended.ikev2.authority.as_deref() != Some(authority) {
+            return Err(Refusal::RootAbsent);
+        }
+        self.step(Step::ServerCertificate(Some(Arc::new(credential))));
+        Ok(())
+    }
+
+    /// Removes the server's certificate; IKEv2 goes off with it.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`], [`Refusal::ServerCertificateMissing`].
+    pub fn remove_server_certificate(&mut self) -> Result<(), Refusal> {
+        self.state.intended.ikev2.server()?;
+        self.enable_ikev2(false)?;
+        self.step(Step::ServerCertificate(None));
+        Ok(())
+    }
+
     /// Stores an access hash; one of its label is replaced.
     pub fn put_access(&mut self, entry: AccessEntry) {
         self.step(Step::Access(entry));
@@ -295,6 +394,16 @@ impl Change {
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
         self.step(Step::PanelUser(user));
+    }
+
+    /// When and where backups are made, with what this change has done so far.
+    pub fn backups(&self) -> &BackupSettings {
+        &self.state.backups
+    }
+
+    /// Stores when and where backups are made.
+    pub fn put_backups(&mut self, settings: BackupSettings) {
+        self.step(Step::Backups(Arc::new(settings)));
     }
 
     fn step(&mut self, step: Step) {
@@ -335,6 +444,7 @@ impl Change {
 mod tests {
     use super::*;
     use crate::domain::fixture::{account_of, account_seed, house};
+    use crate::domain::ikev2::{Ikev2, fixture};
     use crate::domain::port_forward::Transport;
 
     fn shown(change: &Change) -> String {
@@ -361,6 +471,36 @@ mod tests {
         PortForward { outer, to_peer: AccountName::parse(to_peer).unwrap(), to_port: 80 }
     }
 
+    fn authority() -> Credential {
+        let at = "2026-11-24T12:00:00Z".parse().unwrap();
+        Credential::import(fixture::CA, fixture::RSA_KEY, at).unwrap()
+    }
+
+    fn server_certificate(authority: &Credential) -> ServerCredential {
+        let credential = authority.clone();
+        ServerCredential { credential, domain: "vpn.example".into(), ip: [192, 0, 2, 1].into(), ipv6: None }
+    }
+
+    #[test]
+    fn has_ikev2_on_only_with_both_certificates() {
+        let (mut change, root) = (change(), authority());
+        assert_eq!(change.enable_ikev2(true), Err(Refusal::RootMissing));
+        assert_eq!(change.enable_ikev2(false), Ok(()));
+        assert_eq!(change.put_server_certificate(&root, server_certificate(&root)), Err(Refusal::RootAbsent));
+        change.put_authority(root.clone()).unwrap();
+        assert_eq!(change.put_authority(root.clone()), Err(Refusal::RootPresent));
+        assert_eq!(change.enable_ikev2(true), Err(Refusal::ServerCertificateMissing));
+        assert_eq!(change.remove_server_certificate(), Err(Refusal::ServerCertificateMissing));
+        change.put_server_certificate(&root, server_certificate(&root)).unwrap();
+        change.enable_ikev2(true).unwrap();
+
+        change.remove_authority().unwrap();
+
+        assert_eq!(change.intended().ikev2, Ikev2::default());
+        assert_eq!(change.remove_authority(), Err(Refusal::RootMissing));
+        assert_eq!(change.remove_server_certificate(), Err(Refusal::RootMissing));
+    }
+
     #[test]
     fn undoes_every_kind_of_step() {
         let mut change = change();
@@ -370,6 +510,7 @@ mod tests {
         let mark = change.mark();
 
         change.put_firewall(FirewallSettings { ip_forward: false, ..FirewallSettings::default() });
+        change.put_system(SystemConfig { wireguard_handshake_uptime: 7, ..SystemConfig::default() });
         for (name, end) in [("top", End::Top), ("bottom", End::Bottom), ("above", End::Top)] {
             change.add_rule(rule(name), end).unwrap();
         }
@@ -378,6 +519,13 @@ mod tests {
         change.put_forward("Default_1", forward(81, "peer_1")).unwrap();
         change.put_forward("Default_1", PortForward { to_port: 7, ..forward(80, "peer_1") }).unwrap();
         change.remove_forward("Default_1", forward(81, "peer_1").outer).unwrap();
+
+        let root = authority();
+        change.put_authority(root.clone()).unwrap();
+        change.put_server_certificate(&root, server_certificate(&root)).unwrap();
+        change.enable_ikev2(true).unwrap();
+        change.put_ikev2_settings(Ikev2Settings { rekey: true, ..Ikev2Settings::default() });
+        change.remove_authority().unwrap();
 
         let account = account_of("Default_2").settle(change.intended(), 9, &account_seed(7)).unwrap();
         change.put_account(account.clone()).unwrap();

@@ -10,6 +10,8 @@
 read -ra FAST_SERVERS <<<"${BENCH_PEERS:-culvert go boringtun gotatun}"
 EXTERNAL=198.51.100.1
 LOAD_PORT=5202
+# a download that every server carries with its core half idle or nearly so
+PACED=1G
 declare -A fast_broken
 
 lay_fast_network() {
@@ -116,7 +118,8 @@ measure_fast_server() { # NAME
         sample "$1" "memory idle" "$(resident)"
         ping_through "$1" "idle"
         for load in "up 1" "up 4" "down 1" "down 4"; do measure_core "$1" $load; done
-        ping_under_download "$1"
+        ping_under_download "$1" loaded
+        ping_under_download "$1" paced -b $PACED
         sample "$1" "memory after" "$(resident)"
         search_rate "$1" up 64
         search_rate "$1" up 1392
@@ -173,12 +176,13 @@ percentile() { # P; reads sorted numbers, a line each
     awk -v p="$1" '{ value[NR] = $1 } END { at = int((NR * p + 99) / 100); print value[at < 1 ? 1 : at] }'
 }
 
-ping_under_download() { # NAME
-    local load
-    ip netns exec $CLIENT taskset -c 0 iperf3 -c $WORLD_ADDRESS -t $((SECONDS_EACH + 6)) -R >/dev/null 2>&1 &
+ping_under_download() { # NAME WHEN [IPERF3_OPTION…]
+    local load name=$1 when=$2
+    shift 2
+    ip netns exec $CLIENT taskset -c 0 iperf3 -c $WORLD_ADDRESS -t $((SECONDS_EACH + 6)) -R "$@" >/dev/null 2>&1 &
     load=$!
     sleep 1
-    ping_through "$1" "loaded"
+    ping_through "$name" "$when"
     kill $load
     wait $load 2>/dev/null
 }
@@ -259,6 +263,8 @@ fast_rows() {
         row("round trip, idle: p99, ms", "rtt idle p99", 0)
         row("round trip under a download: p50, ms", "rtt loaded p50", 0.5, 1)
         row("round trip under a download: p99, ms", "rtt loaded p99", 0)
+        row("round trip under a download of 1 Gbit/s: p50, ms", "rtt paced p50", 0)
+        row("round trip under a download of 1 Gbit/s: p99, ms", "rtt paced p99", 0)
         row("resident memory, idle: MiB", "memory idle", 0)
         row("resident memory after TCP: MiB", "memory after", 0)
     }' "$work/fast-samples"

@@ -18,4 +18,5 @@ mod reach;
 mod rig;
 mod servers;
 mod shaping;
+mod steering;
 mod traffic;

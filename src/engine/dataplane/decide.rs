@@ -185,18 +185,14 @@ impl Dataplane {
                 self.check_internal()?;
                 (Way::Out, Chain::Forward)
             }
-            Route::Outside if !self.exit.takes_packets() => (Way::Out, Chain::Forward),
             Route::Outside => match around.beyond.standing(key.protocol, to) {
                 Standing::Outside | Standing::Inside => (Way::Out, Chain::Forward),
                 Standing::Host => (Way::Own, Chain::Input),
                 Standing::Closed => return Err(DropReason::OutOfReach),
             },
         };
-        let rule = self.judge(chain, key)?;
-        // what the host itself offers is closed to clients until a rule opens it
-        if way == Way::Own && !self.plan.is_own(to.ip()) && rule.is_none() {
-            return Err(DropReason::HostClosed);
-        }
+        let is_hosts = way == Way::Own && !self.plan.is_own(to.ip());
+        let rule = if is_hosts { Some(self.judge_to_host(key)?) } else { self.judge(chain, key)? };
         let translation = if way == Way::Out { self.name(owner, key)? } else { Translation::None };
         Ok(Ruling { owner, way, rule, translation })
     }
@@ -262,6 +258,15 @@ impl Dataplane {
     pub(super) fn check_internal(&self) -> Result<(), DropReason> {
         let allowed = self.plan.server.internal_traffic && self.filter.firewall().settings.internal_traffic;
         if allowed { Ok(()) } else { Err(DropReason::InternalOff) }
+    }
+
+    /// Asks the firewall about what the host itself offers: closed to clients until a rule opens it. The rule that does.
+    fn judge_to_host(&self, key: &FlowKey) -> Result<u32, DropReason> {
+        let judged = self.filter.judge_to_host(key);
+        match judged.action {
+            Action::Accept => judged.rule.ok_or(DropReason::HostClosed),
+            Action::Drop => Err(DropReason::Filtered),
+        }
     }
 
     /// Asks the firewall; the rule that admits it.

@@ -101,8 +101,11 @@ impl Dataplane {
             (Way::Across(target), Side::Reply) if target == owner => {
                 self.cross(owner, first, packet, bill, around, now)
             }
-            // about what the server itself has said: it need not know
-            (Way::Own, _) => Ok(()),
+            // about what the host has said; the server itself says nothing that it would have to mend
+            (Way::Own, _) if self.exit.takes_packets() && first == owner => {
+                self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now)
+            }
+            (Way::Own, _) => Err(DropReason::Unanswered),
             _ => Err(DropReason::ErrorUnfounded),
         }
     }

@@ -9,7 +9,7 @@ use super::verdict::DropReason;
 use super::waybill::{Next, Waybill};
 use super::{Dataplane, account};
 use crate::engine::fragments::split::{self as cut, HEADROOM};
-use crate::engine::offload::split::split;
+use crate::engine::offload::split::{complete, split};
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::icmp::{Complaint, write_error};
 use crate::engine::wire::{Ip, answer, protocol};
@@ -137,7 +137,7 @@ impl Dataplane {
                 if taken { Ok(()) } else { Err(DropReason::HandOverFull) }
             }
             Next::Host => {
-                around.beyond.host(packet, bill.offload);
+                around.beyond.host(owner, packet, bill.offload);
                 Ok(())
             }
         }
@@ -145,7 +145,8 @@ impl Dataplane {
 
     /// To the uplink. What was put together and is IPv6 is cut again, for no router does that.
     fn send_outward(&mut self, owner: Owner, packet: &mut [u8], bill: Waybill, around: &mut Around<'_>) {
-        let is_cut = bill.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
+        let is_cut =
+            bill.offload.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
         if !is_cut {
             return around.beyond.outward(owner, packet, bill.offload);
         }
@@ -161,7 +162,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if bill.offload.is_super() || bill.offload.partial_checksum {
+        if bill.offload.is_super() {
             let mut outcome = Ok(());
             split(packet, bill.offload, 1, |packet, _| {
                 let sent = self.down(owner, packet, around, now);
@@ -171,6 +172,9 @@ impl Dataplane {
             })
             .map_err(|_| DropReason::Malformed)?;
             return outcome;
+        }
+        if bill.offload.partial_checksum {
+            complete(packet).map_err(|_| DropReason::Malformed)?;
         }
         if packet.len() <= self.plan.mtu || bill.check_size(packet, self.plan.mtu).is_err() {
             return self.down(owner, packet, around, now);
@@ -246,7 +250,10 @@ impl Dataplane {
         }
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
-        if self.exit.takes_packets() && (by_host || !to_own || is_opened) {
+        // an uplink of flows reaches what the host offers at its other addresses, and nothing else of it
+        let goes_to_host =
+            if self.exit.takes_packets() { by_host || !to_own || is_opened } else { !by_host && !to_own };
+        if goes_to_host {
             return self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now);
         }
         self.answer(owner, packet, around, now)?;
@@ -270,7 +277,7 @@ impl Dataplane {
                 whole.clear();
                 whole.extend_from_slice(&memory[..length]);
                 self.padded = memory;
-                let outcome = self.send_down(owner, &mut whole, Waybill::gathered(), around, now);
+                let outcome = self.send_down(owner, &mut whole, Waybill::new(Offload::GATHERED), around, now);
                 self.reply = whole;
                 return outcome;
             }

@@ -1,8 +1,10 @@
 //! What the machine is told: sizes, bounds and where peers may go.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 
 use super::reach::Reach;
+use crate::domain::nat::Filtering;
 
 /// What the machine is told.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub struct Settings {
     pub buffer_max: usize,
     /// Where peers may go.
     pub reach: Reach,
+    /// Who may answer at a peer's UDP port.
+    pub filtering: Filtering,
 }
 
 impl Settings {
@@ -46,6 +50,13 @@ impl Limits {
     pub const fn of_descriptors(descriptors: usize) -> Self {
         let flows = descriptors / 3 * 2;
         Self { flows, flows_of_owner: flows / 5 * 2 }
+    }
+
+    /// No more of one peer than it may have ports, of which each flow takes one (RFC 6888, REQ-4).
+    #[must_use]
+    pub fn with_ports(self, ports_per_account: Option<NonZeroU32>) -> Self {
+        let ports = ports_per_account.map_or(usize::MAX, |ports| usize::try_from(ports.get()).unwrap_or(usize::MAX));
+        Self { flows_of_owner: self.flows_of_owner.min(ports), ..self }
     }
 }
 

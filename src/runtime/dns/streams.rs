@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Dns;
 use crate::domain::limits;
+use crate::domain::nat::Filtering;
 use crate::domain::server::Server;
 use crate::engine::dns::{Asker, Outcome};
 use crate::engine::flows::reach::{HostAddresses, Reach};
@@ -302,5 +303,7 @@ fn settings(server: &Server) -> Settings {
         limits: LIMITS,
         buffer_max: BUFFER,
         reach: Reach::new(own.into_iter().flatten().map(Into::into).collect()),
+        // of UDP, which is not theirs
+        filtering: Filtering::default(),
     }
 }

@@ -11,6 +11,9 @@ mod probe;
 mod settings;
 mod wish;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::Path;
 

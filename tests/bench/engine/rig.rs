@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use boringtun::x25519::{PublicKey, StaticSecret};
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::exit::{Exit, Name};
 use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
@@ -43,21 +44,50 @@ pub(crate) struct Rig {
 impl Rig {
     /// A server with so many accounts that have not spoken yet.
     pub(crate) fn new(accounts: u32) -> Self {
+        Self::seated(Seat::ALONE, (0..accounts).map(|_| fresh_key()).collect())
+    }
+
+    /// One worker's part of a server that has an account for each of these keys.
+    pub(crate) fn seated(seat: Seat, keys: Vec<PrivateKey>) -> Self {
         let began = clock::now();
         let server = server();
         let private = server.private_key.clone();
         let public = PublicKey::from(*server.public_key.as_bytes());
         let entropy = || u32::from_ne_bytes(entropy::bytes());
-        let mut dataplane = Dataplane::new(Arc::new(server), Seat::ALONE, entropy, began);
-        let mut outbox = Outbox::new(OUTBOX);
-        let keys: Vec<PrivateKey> = (0..accounts).map(|_| fresh_key()).collect();
-        for (at, key) in (0..).zip(&keys) {
-            with_ports(|ports| {
-                let mut around = Around { outbox: &mut outbox, ports, beyond: &mut Counted(0) };
-                dataplane.apply(Change::Account(Arc::new(account(at, key))), &mut around, began);
-            });
+        let dataplane = Dataplane::new(Arc::new(server), seat, entropy, began);
+        let mut rig = Self { dataplane, outbox: Outbox::new(OUTBOX), now: Now(began), public, keys, private };
+        for at in (0..).take(rig.keys.len()) {
+            rig.apply(Change::Account(Arc::new(account(at, &rig.keys[at as usize]))));
         }
-        Self { dataplane, outbox, now: Now(began), public, keys, private }
+        rig
+    }
+
+    /// Changes a setting.
+    pub(crate) fn apply(&mut self, change: Change) {
+        let Self { dataplane, outbox, now, .. } = self;
+        with_ports(|ports| {
+            dataplane.apply(change, &mut Around { outbox, ports, beyond: &mut Counted(0) }, now.0);
+        });
+    }
+
+    /// Sends whole packets to the outside, in the name of an address of the server's.
+    pub(crate) fn translate(&mut self) {
+        let v4 = Name::External(IpAddr::from(Ipv4Addr::new(203, 0, 113, 1)));
+        self.apply(Change::Exit(Exit::Packets { v4, v6: Name::None }));
+    }
+
+    /// Limits an account to so many megabits a second of download.
+    pub(crate) fn limit(&mut self, at: u32, download: Mbps) {
+        let account = Account { b_download: download, ..account(at, &self.keys[at as usize]) };
+        self.apply(Change::Account(Arc::new(account)));
+    }
+
+    /// Does what is due.
+    pub(crate) fn handle_deadline(&mut self) {
+        let Self { dataplane, outbox, now, .. } = self;
+        with_ports(|ports| {
+            dataplane.handle_deadline(&mut Around { outbox, ports, beyond: &mut Counted(0) }, now.0);
+        });
     }
 
     /// A client of this account.
@@ -103,20 +133,24 @@ impl Rig {
 }
 
 thread_local! {
-    static PORTS: RefCell<Ports> = RefCell::new(Ports::new(16_384..=16_384, [7; 32], clock::now()));
+    static PORTS: RefCell<Ports> = RefCell::new(Ports::new(16_384..=51_819, [7; 32], clock::now()));
 }
 
-/// Lends external ports that nobody asks for: nothing is translated here.
+/// Lends external ports.
 pub(crate) fn with_ports<T>(call: impl FnOnce(&mut Ports) -> T) -> T {
     PORTS.with_borrow_mut(call)
 }
 
-/// Counts what goes outside.
+/// Counts the packets of UDP that go outside.
 pub(crate) struct Counted(pub(crate) usize);
 
+/// What IPv4 and UDP put before the payload.
+const HEADERS: usize = 28;
+
 impl Beyond for Counted {
-    fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {
-        self.0 += 1;
+    fn outward(&mut self, _owner: Owner, packet: &mut [u8], offload: Offload) {
+        let segment = usize::from(offload.segment);
+        self.0 += if segment == 0 { 1 } else { (packet.len() - HEADERS).div_ceil(segment) };
     }
 
     fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
@@ -129,6 +163,20 @@ pub(crate) fn up(plane: &mut Dataplane, from: Endpoint, datagram: &[u8], outbox:
     let mut counted = Counted(0);
     with_ports(|ports| {
         plane.handle_datagram(from, datagram, &mut Around { outbox, ports, beyond: &mut counted }, now);
+    });
+    counted.0
+}
+
+/// Takes the datagrams that came at once; how many packets of them go outside.
+pub(crate) fn up_at_once(rig: &mut Rig, datagrams: &[(Endpoint, Vec<u8>)]) -> usize {
+    let Rig { dataplane, outbox, now: Now(now), .. } = rig;
+    let mut counted = Counted(0);
+    with_ports(|ports| {
+        let mut around = Around { outbox, ports, beyond: &mut counted };
+        for (from, datagram) in datagrams {
+            dataplane.handle_datagram(*from, datagram, &mut around, *now);
+        }
+        dataplane.handle_batch_end(&mut around, *now);
     });
     counted.0
 }
@@ -203,5 +251,7 @@ fn account(at: u32, key: &PrivateKey) -> Account {
         b_download: Mbps::default(),
         b_upload: Mbps::default(),
         mark: 100 + at,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }

@@ -44,8 +44,10 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let settings = Settings {
             accounts_cap: None,
+            time_zone: jiff::tz::TimeZone::UTC,
             external_ip: Some(loopback),
             endpoint: None,
+            data: dir.to_owned(),
             api_port: crate::api::PORT,
             version: "bench".into(),
         };
