@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
 use crate::domain::nat::{self, Filtering, NatSettings};
 
@@ -37,6 +38,12 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
+        forwarders: forwarders(raw)?,
+        blocklists: one(
+            "dns.blocklists",
+            "files or URLs, as in /etc/culvert/ads.hosts or Default_1=https://lists.example/ads",
+        )
+        .list(BlocklistSource::parse)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -120,6 +127,17 @@ fn time_zone(text: &str) -> Option<TimeZone> {
     TimeZone::get(text).ok()
 }
 
+/// Two at most: the first is asked, the other where it is silent.
+fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
+    let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
+    let field = Field { raw, name: "dns.forwarders", expected };
+    let forwarders = field.list(Forwarder::parse)?;
+    match (raw.get(field.name), forwarders.len()) {
+        (Some(written), 3..) => Err(field.refuse(written, &written.texts.join(", "))),
+        _ => Ok(forwarders),
+    }
+}
+
 /// Both files or none.
 fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
     let chain = Field { raw, name: "api.certificate", expected: "a PEM file" };
@@ -178,6 +196,8 @@ mod tests {
             time_zone = "Europe/Warsaw"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
+            dns.forwarders = ["tls://192.0.2.53#dns.example"]
+            dns.blocklists = ["Default_1=/srv/ads"]
             [api]
             trusted_proxies = ["10.0.0.2"]
             certificate = "chain.pem"
@@ -194,6 +214,8 @@ mod tests {
         assert_eq!(config.nat.ports_per_account.map(NonZeroU32::get), Some(500));
         assert_eq!(config.time_zone, TimeZone::get("Europe/Warsaw").ok());
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
+        assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
     }
@@ -228,6 +250,9 @@ mod tests {
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
             ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+            ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
+            ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
+            ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),
         ];
         for (key, value, shown) in cases {
             let sentence = file(&format!("\n{key} = {value}")).unwrap_err();

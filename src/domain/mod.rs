@@ -7,6 +7,7 @@ pub mod access;
 pub mod account;
 pub mod backup;
 pub mod client_config;
+pub mod dns;
 pub mod field;
 pub mod figures;
 pub mod firewall;

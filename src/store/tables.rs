@@ -7,12 +7,14 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::backups_record::BackupsV1;
 use super::change::{State, Step};
+use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
@@ -32,6 +34,8 @@ const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
 /// One record, at [`SETTINGS_KEY`].
+const DNS: Records = TableDefinition::new("dns");
+/// One record, at [`SETTINGS_KEY`].
 const BACKUPS: Records = TableDefinition::new("backups");
 /// One record, at [`SETTINGS_KEY`].
 const SYSTEM: Records = TableDefinition::new("system");
@@ -44,7 +48,7 @@ const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 /// Every table of records.
-const ALL: [Records; 13] = [
+const ALL: [Records; 14] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -52,6 +56,7 @@ const ALL: [Records; 13] = [
     FIREWALL,
     FILTER_RULES,
     PORT_FORWARDS,
+    DNS,
     BACKUPS,
     SYSTEM,
     IKEV2,
@@ -179,6 +184,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
         Step::Forward(server, forward) => {
@@ -252,6 +258,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, DNS, |record: DnsV1| {
+        state.intended.dns = DnsSettings::from(record);
+        Ok(())
+    })?;
     each(&transaction, BACKUPS, |record: BackupsV1| {
         state.backups = Arc::new(BackupSettings::from(record));
         Ok(())
