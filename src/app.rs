@@ -251,6 +251,8 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
     };
     runtime::Settings {
         uplink,
+        forwarders: config.forwarders.clone(),
+        blocklists: config.blocklists.clone(),
         reach_allow: config.reach_allow.clone(),
         nat: config.nat.clone(),
         workers: None,

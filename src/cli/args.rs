@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::ikev2::{Ikev2Command, ProfileFormat};
-use super::network::{FirewallCommand, ForwardCommand, LinkCommand};
+use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -49,6 +49,9 @@ pub enum Command {
     /// Look after ports of a server's external address that lead to its clients
     #[command(subcommand)]
     Forward(ForwardCommand),
+    /// Look after the resolver that answers at every server's own address
+    #[command(subcommand)]
+    Dns(DnsCommand),
     /// Look after the appliance as a whole
     #[command(subcommand)]
     System(SystemCommand),
@@ -402,6 +405,7 @@ impl Arguments {
             | Command::Access(_)
             | Command::Firewall(_)
             | Command::Forward(_)
+            | Command::Dns(_)
             | Command::System(_)
             | Command::Ikev2(_)
             | Command::Link(_)

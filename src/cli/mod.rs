@@ -107,6 +107,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Account(_)
         | Command::Access(_)
         | Command::Firewall(_)
+        | Command::Dns(_)
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)

@@ -5,7 +5,7 @@ use super::args::{
     SystemCommand,
 };
 use super::ikev2;
-use super::network::{FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
+use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,7 @@ const ACCOUNTS: &str = "/api/v1/account";
 const CONFIG: &str = "/api/v1/system/config";
 const ACCESS: &str = "/local/v1/access";
 const FIREWALL: &str = "/api/v1/firewall/conf";
+const DNS: &str = "/api/v1/dns";
 const RULES: &str = "/api/v1/firewall/rules/filter";
 
 /// The request that a command stands for; `serve` and `completions` stand for none.
@@ -60,6 +61,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Access(command) => Some(access(command)),
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
+        Command::Dns(command) => Some(dns(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
@@ -243,6 +245,21 @@ fn forward(command: &ForwardCommand) -> Call {
     }
 }
 
+fn dns(command: &DnsCommand) -> Call {
+    match command {
+        DnsCommand::Show => Call::get(DNS),
+        DnsCommand::Edit { enabled, forwarder1, forwarder2, max_cache_ttl } => {
+            let form = vec![
+                ("enabled", enabled.map(flag)),
+                ("forwarders_1", forwarder1.clone()),
+                ("forwarders_2", forwarder2.clone()),
+                ("max_cache_ttl", max_cache_ttl.clone()),
+            ];
+            Call::with_form("PUT", DNS, form)
+        }
+    }
+}
+
 /// A path below another, with everything escaped that is not unreserved (RFC 3986, section 2.3).
 pub(super) fn below(path: &str, name: &str) -> String {
     let escape = |byte: u8| match byte {
@@ -306,6 +323,8 @@ mod tests {
             ("culvert firewall rule add a DROP INPUT", "POST /api/v1/firewall/rules/filter/end"),
             ("culvert firewall rule add a DROP INPUT --top", "POST /api/v1/firewall/rules/filter/top"),
             ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
+            ("culvert dns show", "GET /api/v1/dns"),
+            ("culvert dns edit --enabled off", "PUT /api/v1/dns"),
             ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),

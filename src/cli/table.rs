@@ -93,6 +93,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
+        Command::Dns(_) => resolver(&mut table, answer),
         Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
         Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),
@@ -133,6 +134,26 @@ fn fields(table: &mut Table, answer: &Value) {
         let hidden = SECRET.contains(&field.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
         let value = if hidden { "(hidden; --json shows it)".to_owned() } else { shown(value) };
         table.add_row([field.clone(), value]);
+    }
+}
+
+/// What `dns` shows: its settings, then what became of the questions at each server.
+fn resolver(table: &mut Table, answer: &Value) {
+    let counts = |part: &Value| match part {
+        Value::Object(counts) => {
+            counts.iter().map(|(name, count)| format!("{} {name}", shown(count))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => shown(part),
+    };
+    for (field, value) in answer.as_object().into_iter().flatten() {
+        match value.as_object().filter(|_| field == "questions") {
+            Some(servers) => {
+                for (server, part) in servers {
+                    table.add_row([format!("questions at {server}"), counts(part)]);
+                }
+            }
+            None => drop(table.add_row([field.clone(), counts(value)])),
+        }
     }
 }
 
@@ -213,6 +234,25 @@ mod tests {
 
         assert!(!lines.join("\n").contains("SECRET"));
         assert_eq!((lines[0].as_str(), lines[3].as_str()), ("name a", "keep_alive 25"));
+    }
+
+    #[test]
+    fn shows_the_questions_of_each_server_in_a_line() {
+        let answer = json!({
+            "acl": ["10.0.0.0/24", "10.0.1.0/24"], "cache": {"bytes": 200, "entries": 1}, "enabled": true,
+            "questions": {"a": {"all": 3, "cached": 2}, "b": {"all": 0, "cached": 0}},
+        });
+
+        let lines = rendered("culvert dns show", &answer);
+
+        let expected = [
+            "acl 10.0.0.0/24, 10.0.1.0/24",
+            "cache 200 bytes, 1 entries",
+            "enabled yes",
+            "questions at a 3 all, 2 cached",
+            "questions at b 0 all, 0 cached",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 17] = [
+pub const KEYS: [Key; 19] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -75,6 +75,12 @@ pub const KEYS: [Key; 17] = [
         meaning: "how many accounts may exist, 0 for no limit",
     },
     list("reach.allow", "none", "private prefixes that clients may reach through this host"),
+    list(
+        "dns.forwarders",
+        "1.1.1.1, 9.9.9.9",
+        "whom the resolver asks where the API names nobody; `tls://` is over TLS",
+    ),
+    list("dns.blocklists", "none", "files or URLs with names that are not answered, of one server with `NAME=` before"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
     text(
         "api.url",

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::nat::NatSettings;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
@@ -41,6 +42,10 @@ pub struct Config {
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.
     pub reach_allow: Vec<IpNet>,
+    /// Whom the resolver asks where the API names nobody, two at most.
+    pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The URL by which people reach the API, without a `/` at its end.

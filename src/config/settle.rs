@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
 use crate::domain::nat::{self, Filtering, NatSettings};
 
@@ -42,6 +43,12 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
             "an https URL without a query, as in https://vpn.example.org or https://a.example/vpn",
         )
         .text(public_url)?,
+        forwarders: forwarders(raw)?,
+        blocklists: one(
+            "dns.blocklists",
+            "files or URLs, as in /etc/culvert/ads.hosts or Default_1=https://lists.example/ads",
+        )
+        .list(BlocklistSource::parse)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -143,6 +150,17 @@ fn public_url(text: &str) -> Option<String> {
     path.bytes().all(plain).then(|| format!("https://{rest}"))
 }
 
+/// Two at most: the first is asked, the other where it is silent.
+fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
+    let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
+    let field = Field { raw, name: "dns.forwarders", expected };
+    let forwarders = field.list(Forwarder::parse)?;
+    match (raw.get(field.name), forwarders.len()) {
+        (Some(written), 3..) => Err(field.refuse(written, &written.texts.join(", "))),
+        _ => Ok(forwarders),
+    }
+}
+
 /// Both files or none.
 fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
     let chain = Field { raw, name: "api.certificate", expected: "a PEM file" };
@@ -201,6 +219,8 @@ mod tests {
             time_zone = "Europe/Warsaw"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
+            dns.forwarders = ["tls://192.0.2.53#dns.example"]
+            dns.blocklists = ["Default_1=/srv/ads"]
             [api]
             trusted_proxies = ["10.0.0.2"]
             url = "https://[2001:db8::1]:8443/vpn/"
@@ -218,6 +238,8 @@ mod tests {
         assert_eq!(config.nat.ports_per_account.map(NonZeroU32::get), Some(500));
         assert_eq!(config.time_zone, TimeZone::get("Europe/Warsaw").ok());
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
+        assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.public_url.as_deref(), Some("https://[2001:db8::1]:8443/vpn"));
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
@@ -259,6 +281,9 @@ mod tests {
             ("api.url", "\"https://vpn.example.org:x\"", "https://vpn.example.org:x"),
             ("api.url", "\"https://vpn.example.org/?a\"", "https://vpn.example.org/?a"),
             ("api.url", "\"https:///a\"", "https:///a"),
+            ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
+            ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
+            ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),
         ];
         for (key, value, shown) in cases {
             let sentence = file(&format!("\n{key} = {value}")).unwrap_err();

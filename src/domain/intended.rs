@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::dns::DnsSettings;
 use super::firewall::Firewall;
 use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
@@ -28,6 +29,8 @@ pub struct Intended {
     pub servers: BTreeMap<ServerName, IntendedServer>,
     /// The firewall, which is one for all servers.
     pub firewall: Arc<Firewall>,
+    /// The resolver, which is one for all servers.
+    pub dns: DnsSettings,
     /// What is set of the appliance as a whole.
     pub system: SystemConfig,
     /// IKEv2, which is one for all servers.

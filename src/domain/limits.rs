@@ -33,6 +33,16 @@ pub const PASSWORD_LENGTH: usize = 10;
 pub const PASSWORD_MAX: usize = 256;
 /// DNS servers of a new server's clients.
 pub const DNS_DEFAULT: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
+/// Whom the resolver asks where neither the API nor the configuration names anybody.
+pub const DNS_FORWARDERS: [Ipv4Addr; 2] = DNS_DEFAULT;
+/// How long the resolver may remember an answer, in seconds.
+pub const DNS_CACHE_TTL: RangeInclusive<u16> = 30..=3_600;
+/// How long it remembers one at most where nobody says so, in seconds.
+pub const DNS_CACHE_TTL_DEFAULT: u16 = 3_600;
+/// Answers that the resolver remembers at most.
+pub const DNS_CACHE_ENTRIES: usize = 65_536;
+/// Memory that they take at most, in bytes.
+pub const DNS_CACHE_BYTES: usize = 16 << 20;
 /// How many accounts may exist where the operator names no cap: as many as clients of the API can count.
 pub const ACCOUNTS_UNLIMITED: u32 = 2_147_483_647;
 /// The port of the API and the panel.

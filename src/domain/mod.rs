@@ -7,11 +7,13 @@ pub mod access;
 pub mod account;
 pub mod backup;
 pub mod client_config;
+pub mod dns;
 pub mod field;
 pub mod figures;
 pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod hex;
 pub mod ikev2;
 pub mod intended;
 pub mod key;
@@ -28,3 +30,4 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+mod words;

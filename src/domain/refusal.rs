@@ -157,6 +157,13 @@ pub enum Refusal {
     #[error("Incorrect dst_port parameter")]
     ForwardPathPort,
 
+    /// The resolver's first forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder1 parameters")]
+    Forwarder1Malformed,
+    /// The resolver's second forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder2 parameters")]
+    Forwarder2Malformed,
+
     /// A minute of the hourly backup that no clock shows.
     #[error("In every hour schedule, the minute parameter must be between 0 and 59")]
     HourlyMinute,

@@ -6,7 +6,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, backups, firewall, ikev2, links, port_forwards, servers, system, traffic};
+use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
 use super::{landing, link_page};
 use crate::services::Services;
 
@@ -119,6 +119,9 @@ fn beside() -> Vec<Route> {
         delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
         get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
+
+        get("dns", Key, "/api/v1/dns", dns::show),
+        put("dns_edit", Key, "/api/v1/dns", dns::edit),
 
         get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
         get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),

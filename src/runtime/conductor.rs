@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::dns;
 use super::kernel::Kernel;
 use super::os::clock;
 use super::os::door::Door;
@@ -19,6 +20,7 @@ use super::reconcile::{self, Step};
 use super::room::Opening;
 use super::worker::{Command, Deed, Fault, Order, Worker};
 use super::{Faults, Status};
+use crate::domain::dns::Forwarder;
 use crate::domain::intended::{Intended, IntendedServer, Revision};
 use crate::domain::name::ServerName;
 use crate::domain::restriction::Restrictions;
@@ -40,6 +42,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Conductor {
     workers: Arc<[Worker]>,
     running: Intended,
+    /// Whom the resolver asks where the API names nobody.
+    forwarders: Arc<[Forwarder]>,
+    /// What the workers were told of the resolver.
+    resolver: Option<dns::Settings>,
     /// The slot of each server that was told to the workers.
     slots: BTreeMap<ServerName, usize>,
     /// How each server's packets leave, as the workers know it.
@@ -89,9 +95,14 @@ struct Broken {
 
 impl Conductor {
     /// Knows the workers, and that nothing runs.
-    pub(super) fn new(workers: Arc<[Worker]>, kernel: Option<Kernel>, said: Said) -> Self {
+    pub(super) fn new(
+        workers: Arc<[Worker]>,
+        forwarders: Arc<[Forwarder]>,
+        kernel: Option<Kernel>,
+        said: Said,
+    ) -> Self {
         let (running, slots, exits) = (Intended::default(), BTreeMap::new(), BTreeMap::new());
-        Self { workers, running, slots, exits, kernel, said }
+        Self { workers, running, forwarders, resolver: None, slots, exits, kernel, said }
     }
 
     async fn run(mut self, Wishes { mut intended, mut restrictions, mut looks }: Wishes) {
@@ -144,6 +155,7 @@ impl Conductor {
         }
         broken.extend(self.carry_out(orders).await);
         self.settle_firewall(wanted, anew).await;
+        self.settle_resolver(wanted, anew).await;
         self.settle_doors(wanted).await;
         broken.extend(self.settle_kernel(wanted, &broken).await);
         // one that is deleted while it cannot run must not keep its slot
@@ -257,6 +269,24 @@ impl Conductor {
             // a worker that has ended judges nothing
             let _ = answer.await;
         }
+    }
+
+    /// Tells every worker how to resolve, if that is otherwise than before, or `anew`.
+    async fn settle_resolver(&mut self, wanted: &Intended, anew: bool) {
+        let settings = dns::settings(wanted, &self.forwarders);
+        if self.resolver.as_ref() == Some(&settings) && !anew {
+            return;
+        }
+        let told = self.workers.iter().map(|worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::Dns { settings: settings.clone(), answer });
+            answered
+        });
+        for answer in told.collect::<Vec<_>>() {
+            // a worker that has ended resolves nothing
+            let _ = answer.await;
+        }
+        self.resolver = Some(settings);
     }
 
     /// Tells every worker what the others forward, so that a client reaches a neighbour by the external address.

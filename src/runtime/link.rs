@@ -5,6 +5,7 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::dns::{Dns, Service};
 use super::forwarding::Forwards;
 use super::os::door::{Door, Sent};
 use super::os::tun::Queue;
@@ -14,6 +15,7 @@ use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink};
 use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
 use crate::engine::flows::reach::HostAddresses as _;
+use crate::engine::offload::split::split;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::{Offload, Owner};
 
@@ -100,6 +102,8 @@ pub(super) struct Exits<'a> {
     pub(super) forwards: &'a Forwards,
     pub(super) host: &'a mut Host,
     pub(super) outgoing: &'a mut Outgoing,
+    /// Port 53 of the server's own address; absent for packets on their way down.
+    pub(super) resolver: Option<(&'a mut Dns, &'a mut Service)>,
     pub(super) slot: usize,
     pub(super) now: Instant,
 }
@@ -125,6 +129,16 @@ impl Beyond for Exits<'_> {
             }
             None => {}
         }
+    }
+
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) -> bool {
+        let Some((dns, service)) = &mut self.resolver else { return false };
+        if !dns.is_enabled() {
+            return false;
+        }
+        // what is no whole datagram or segment asks nothing
+        let _ = split(packet, offload, 1, |packet, _| service.handle_packet(dns, owner, packet, self.now));
+        true
     }
 
     fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {

@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod conductor;
+mod dns;
 mod forwarding;
 pub mod ikev2;
 mod kernel;
@@ -34,6 +35,7 @@ use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
 use self::worker::{Command, Worker};
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
@@ -56,6 +58,10 @@ const STOP_BOUND: Duration = Duration::from_millis(1_500);
 pub struct Settings {
     /// Which uplink to take.
     pub uplink: UplinkWish,
+    /// Whom the resolver asks where the API names nobody.
+    pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Prefixes that peers may reach though they are closed by default.
     pub reach_allow: Vec<IpNet>,
     /// How clients' packets are translated.
@@ -131,6 +137,7 @@ pub struct Runtime {
     faults: Faults,
     workers: Arc<[Worker]>,
     steering: Option<Arc<Mutex<Steering>>>,
+    forwarders: Arc<[Forwarder]>,
     again: mpsc::Sender<oneshot::Sender<()>>,
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
@@ -146,24 +153,40 @@ impl Runtime {
         let (uplink, steering, queues) = choose(settings)?;
         let count = u8::try_from(count_workers(settings)).unwrap_or(1);
         let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
-        let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues)?.into();
+        let limit = os::descriptors::raise_limit();
+        let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &errands)?.into();
+        dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
         let (restrictions, held) = watch::channel(Arc::default());
         let (held_now, in_force) = watch::channel(Arc::default());
         let faults = Faults::default();
+        let forwarders: Arc<[Forwarder]> = settings.forwarders.clone().into();
         conductor::start(
             conductor::Conductor::new(
                 Arc::clone(&workers),
+                Arc::clone(&forwarders),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
                 conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
         let (uplink, ikev2) = (Arc::new(uplink), Ikev2Sessions::default());
-        Ok(Self { uplink, settled, status, faults, workers, steering, again, restrictions, in_force, ikev2 })
+        Ok(Self {
+            uplink,
+            settled,
+            status,
+            faults,
+            workers,
+            steering,
+            forwarders,
+            again,
+            restrictions,
+            in_force,
+            ikev2,
+        })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -176,7 +199,20 @@ impl Runtime {
         let (_, in_force) = watch::channel(Arc::default());
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
         let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
-        Self { uplink, settled, status, faults, workers, steering: None, again, restrictions, in_force, ikev2 }
+        let forwarders = Arc::new([]);
+        Self {
+            uplink,
+            settled,
+            status,
+            faults,
+            workers,
+            steering: None,
+            forwarders,
+            again,
+            restrictions,
+            in_force,
+            ikev2,
+        }
     }
 
     /// Which way packets leave, and why.
@@ -246,6 +282,11 @@ impl Runtime {
             answered
         };
         self.workers.iter().map(ask).collect()
+    }
+
+    /// Whom the resolver asks where the API names nobody.
+    pub fn configured_forwarders(&self) -> &[Forwarder] {
+        &self.forwarders
     }
 
     /// Who is connected by IKEv2.

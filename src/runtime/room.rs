@@ -10,6 +10,7 @@ use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
 use super::Policy;
+use super::dns::{Dns, Service};
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -35,9 +36,10 @@ use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
+use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
 use crate::engine::outbox::Outbox;
-use crate::engine::packet::Offload;
+use crate::engine::packet::{Offload, Owner};
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
@@ -83,6 +85,8 @@ pub(super) struct Desk<'a> {
     pub(super) packets: Option<&'a mut PacketUplink>,
     /// The host's own addresses.
     pub(super) host: &'a mut Host,
+    /// The resolver of this worker.
+    pub(super) dns: &'a mut Dns,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -116,6 +120,8 @@ pub(super) struct Room {
     plane: Dataplane,
     link: Link,
     forwards: Forwards,
+    /// Port 53 of the server's own addresses.
+    service: Service,
     policy: Policy,
     share: Share,
 }
@@ -144,11 +150,13 @@ impl Room {
             let settings = flow_settings(&server, &policy, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
+        let service = Service::new(place.slot, &server);
+        desk.dns.serve(place.slot, &server);
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
         machine.set_nat(&policy.nat);
-        let mut opened =
-            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), policy, share };
+        let (forwards, door_ready) = (Forwards::default(), true);
+        let mut opened = Self { place, door, door_ready, plane: machine, link, forwards, service, policy, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -168,6 +176,8 @@ impl Room {
             self.door = door;
             self.door_ready = true;
         }
+        self.service.apply(&server, desk.now);
+        desk.dns.serve(self.place.slot, &server);
         self.apply(Change::Server(server), desk);
         self.settle_uplink(desk.now);
         self.settle_forwards(desk.now);
@@ -226,6 +236,11 @@ impl Room {
         self.plane.close_external(protocol, external, ports, now);
     }
 
+    /// Leaves those names unanswered that the worker's lists have.
+    pub(super) fn take_lists(&mut self, desk: &mut Desk<'_>) {
+        desk.dns.serve(self.place.slot, self.plane.server());
+    }
+
     /// Judges by this firewall from now on.
     pub(super) fn set_firewall(&mut self, firewall: Arc<Firewall>, desk: &mut Desk<'_>) {
         self.apply(Change::Firewall(firewall), desk);
@@ -239,6 +254,7 @@ impl Room {
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
         if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
             self.link.drop_owner(cut);
+            self.service.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
     }
@@ -286,11 +302,11 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, link, place, forwards, .. } = self;
-        let (inbox, now) = (&mut *desk.inbox, desk.now);
-        let packets = desk.packets.as_deref_mut();
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (inbox, now, slot) = (&mut *desk.inbox, desk.now, place.slot);
+        let (packets, resolver) = (desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
         let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
-        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, slot: place.slot, now };
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -315,19 +331,19 @@ impl Room {
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, link, place, forwards, .. } = self;
-        let now = desk.now;
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (now, slot) = (desk.now, place.slot);
+        let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+        let (forwards, host) = (&*forwards, &mut *desk.host);
+        let mut down = |owner: Owner, packet: &mut [u8]| {
+            let (link, packets, resolver) = (None, None, None);
+            let mut exits = Exits { door, link, packets, forwards, host, outgoing, resolver, slot, now };
+            let mut around = Around { outbox, ports, beyond: &mut exits };
+            plane.handle_down(owner, packet, &mut around, now);
+        };
+        service.turn(desk.dns, now, &mut down);
         match link {
-            Link::Flows(uplink) => {
-                let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
-                let (forwards, host) = (&*forwards, &mut *desk.host);
-                uplink.turn(now, &mut |owner, packet| {
-                    let (slot, packets) = (place.slot, None);
-                    let mut exits = Exits { door, link: None, packets, forwards, host, outgoing, slot, now };
-                    let mut around = Around { outbox, ports, beyond: &mut exits };
-                    plane.handle_down(owner, packet, &mut around, now);
-                });
-            }
+            Link::Flows(uplink) => uplink.turn(now, &mut down),
             Link::Packets(_) => self.bring_down_the_hosts(desk),
         }
     }
@@ -352,17 +368,29 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, link, place, forwards, .. } = self;
-        let (now, packets) = (desk.now, desk.packets.as_deref_mut());
-        let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
-        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, slot: place.slot, now };
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (now, slot, packets) = (desk.now, place.slot, desk.packets.as_deref_mut());
+        let (outgoing, host, resolver) = (&mut *desk.outgoing, &mut *desk.host, Some((&mut *desk.dns, service)));
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
     /// When something is due without a socket being ready.
-    pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.plane.poll_deadline(), self.link.poll_deadline(), self.forwards.poll_deadline()];
+    pub(super) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
+        let Self { plane, link, forwards, service, .. } = self;
+        let deadlines =
+            [plane.poll_deadline(), link.poll_deadline(), forwards.poll_deadline(), service.poll_deadline(now)];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Gives an answer of the resolver to a client who has waited for it.
+    pub(super) fn give(&mut self, asker: Asker, message: &[u8]) {
+        self.service.give(asker, message);
+    }
+
+    /// The server's slot.
+    pub(super) fn slot(&self) -> usize {
+        self.place.slot
     }
 
     /// The machine, for those who read its figures.
@@ -391,6 +419,7 @@ fn flow_settings(server: &Server, policy: &Policy, limits: Limits) -> uplink::Se
         address: Some(server.address.addr()),
         address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
         limits: limits.with_ports(policy.nat.ports_per_account),
+        buffer_max: usize::MAX,
         reach: policy.reach.clone(),
         filtering: policy.nat.filtering,
     }

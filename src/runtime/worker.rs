@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
+use super::dns::{self, Dns, Errand, Lists};
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -82,6 +83,15 @@ pub(super) enum Command {
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
+    /// Resolves by these settings from now on, and says when it does.
+    Dns {
+        /// The settings.
+        settings: dns::Settings,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Leaves these names unanswered from now on.
+    Lists(Arc<Lists>),
     /// Tells the ways to forwarded ports.
     Doors(oneshot::Sender<Vec<Door>>),
     /// What all workers forward.
@@ -155,6 +165,7 @@ impl Worker {
         policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
+        errands: &mpsc::Sender<Errand>,
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -173,7 +184,8 @@ impl Worker {
                 )?),
                 None => None,
             };
-            Self::start(seat, (poll, waker), ends, packets, (policy.clone(), descriptors.clone()))
+            let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
+            Self::start(seat, (poll, waker), ends, (packets, dns), (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -182,7 +194,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        uplink: Option<PacketUplink>,
+        (uplink, dns): (Option<PacketUplink>, Dns),
         (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -198,6 +210,7 @@ impl Worker {
             ports: Ports::new(packets::slice(seat, &policy.nat.ports), entropy::bytes(), clock::now()),
             policy,
             packets: uplink,
+            dns,
             host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
@@ -235,6 +248,7 @@ struct Turns {
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
+    dns: Dns,
     host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
@@ -279,15 +293,21 @@ impl Turns {
 
     /// How long nothing will be due; `None` is for ever.
     fn wait(&self, now: Instant) -> Option<Duration> {
-        let deadline = self.rooms.iter().flatten().filter_map(Room::poll_deadline).min()?;
+        let rooms = self.rooms.iter().flatten().filter_map(|room| room.poll_deadline(now));
+        let deadline = rooms.chain(self.dns.poll_deadline()).min()?;
         Some(deadline.saturating_duration_since(now))
     }
 
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, host, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, .. } = self;
+        dns.turn(now, |asker, message| {
+            if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
+                room.give(asker, message);
+            }
+        });
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -297,6 +317,7 @@ impl Turns {
             left_over |= room.turn(&mut desk);
         }
         left_over |= arrivals::turn_back(rooms, &mut desk);
+        left_over |= desk.dns.send();
         outgoing.wake();
         left_over
     }
@@ -318,12 +339,20 @@ impl Turns {
                     self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
                     let _ = answer.send(Vec::new());
                 }
+                Command::Dns { settings, answer } => {
+                    self.dns.apply(settings, now);
+                    let _ = answer.send(Vec::new());
+                }
+                Command::Lists(lists) => {
+                    self.dns.set_lists(lists);
+                    self.for_each_room(now, Room::take_lists);
+                }
                 Command::Doors(answer) => {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
                 Command::Table(table) => self.set_table(&table, now),
-                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
+                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
                 Command::Passed(answer) => self.tell_passed(answer),
                 Command::Stop(answer) => {
@@ -347,8 +376,8 @@ impl Turns {
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -389,14 +418,15 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, host, outgoing, rooms, left, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 let closed = rooms.get_mut(slot).and_then(Option::take);
                 left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
+                desk.dns.leave(slot);
                 Ok(())
             }
             (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
@@ -425,8 +455,8 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, host, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);

@@ -97,6 +97,11 @@ impl Backups {
     /// # Errors
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
     pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+        let (backups, by) = (self.clone(), by.clone());
+        to_its_end(async move { backups.make(&by, statistics).await }).await
+    }
+
+    async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
         let _turn = self.turn.lock().await;
         let failed = |why: String| Error::from(Refusal::BackupFailed(why));
         let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
@@ -174,10 +179,15 @@ impl Backups {
     /// # Errors
     /// `StatusNotOk`, `BackupNotFound`, and the refusals of [`Archive::read`].
     pub async fn restore(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
         if self.ground.runtime.status() != Status::Ready {
             return Err(Refusal::StatusNotOk.into());
         }
+        let (backups, by, name) = (self.clone(), by.clone(), name.to_owned());
+        to_its_end(async move { backups.put_back(&by, &name).await }).await
+    }
+
+    async fn put_back(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
         let path = self.path(name)?;
         let sealed = name.ends_with(upload::SEALED);
         let (settings, key) = (self.settings(), upload::KeyFile::in_folder(&self.ground.settings.data));
@@ -207,7 +217,9 @@ impl Backups {
         let commit = |error: crate::store::Error| Error::from(Refusal::RestoreCommit(error.to_string()));
         let revision = self.ground.store.restore(&archive).await.map_err(commit)?;
         let Err(unsettled) = self.ground.runtime.settled(revision).await else {
-            return self.ground.store.restore_statistics(archive).await.map_err(commit);
+            self.ground.store.restore_statistics(archive).await.map_err(commit)?;
+            self.ground.metering.read_again();
+            return Ok(());
         };
         warn!({ fields::CAUSE } = %unsettled, "What was restored does not run, so everything is put back: {unsettled}");
         let revision = self.ground.store.restore(before).await.map_err(commit)?;
@@ -255,6 +267,15 @@ impl Backups {
             created: clock::timestamp().to_string(),
         }
     }
+}
+
+/// Does the whole of something, also where whoever asked for it goes away in the middle: a restore whose result nobody
+/// looks at would stand, and two backups would write one file.
+#[expect(clippy::disallowed_methods, reason = "it ends with the work, which is bounded by its disks and networks")]
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|error| Error::Fault(error.into()))?
 }
 
 /// Runs what waits for disks and networks where waiting is allowed.

@@ -138,6 +138,11 @@ impl Meter {
         }
     }
 
+    /// Forgets what accounts have used, for other figures are on disk now.
+    pub(super) fn forget_used(&mut self) {
+        self.used.clear();
+    }
+
     /// Who is held back now.
     pub(super) fn restrictions(&self, at: Timestamp) -> Restrictions {
         let held = |account: &Arc<Account>| {
@@ -280,6 +285,21 @@ mod tests {
         meter.learn(&asked, &read(&[(account.id, 34)], Some(10)));
 
         assert_eq!((before_it_is_written, meter.standing(&account, at).used), (38, 38));
+    }
+
+    #[test]
+    fn asks_the_disk_again_when_other_figures_are_there() {
+        let (mut meter, account) = with_quota("100");
+        let at = "2026-03-04T12:00:00Z".parse().unwrap();
+        let asked = meter.unknown(TODAY);
+        meter.learn(&asked, &read(&[(account.id, 60)], None));
+        meter.enter(&[passed(account.id, 5, 0)], hour(TODAY, 12));
+
+        meter.forget_used();
+        assert_eq!(meter.unknown(TODAY), asked);
+        meter.learn(&asked, &read(&[(account.id, 10)], None));
+
+        assert_eq!(meter.standing(&account, at).used, 15);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 pub mod backups;
+pub mod dns;
 pub mod firewall;
 pub mod first_start;
 pub mod ikev2;
@@ -30,6 +31,7 @@ use tracing::warn;
 pub use self::access::Access;
 pub use self::accounts::Accounts;
 pub use self::backups::Backups;
+pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::ikev2::Ikev2;
@@ -100,6 +102,8 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// The resolver.
+    pub dns: Dns,
     /// Backups.
     pub backups: Backups,
     /// IKEv2.
@@ -124,6 +128,7 @@ impl Services {
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            dns: Dns::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             ikev2: Ikev2::new(ground.clone()),
             links: Links::new(ground.clone()),

@@ -61,6 +61,11 @@ impl Standings<'_> {
 }
 
 impl Metering {
+    /// Has what accounts have used read again, for other figures are on disk now.
+    pub(super) fn read_again(&self) {
+        self.meter().forget_used();
+    }
+
     fn meter(&self) -> MutexGuard<'_, Meter> {
         self.meter.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,6 +15,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::carried;
 use super::tables::{self, FORMAT, Rows, Unreadable};
+use crate::domain::hex::hex;
 use crate::domain::intended::Revision;
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -107,7 +108,7 @@ fn add<W: Write + Seek>(zip: &mut ZipWriter<W>, name: String, bytes: &[u8]) -> i
 }
 
 fn sum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(&Sha256::digest(bytes))
 }
 
 /// An archive that has been read and is good to be restored.

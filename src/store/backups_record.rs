@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
-use crate::domain::backup::{BackupSettings, Ftp, S3, Secret};
+use super::records::first_version;
+use crate::domain::backup::{BackupSettings, Ftp, S3};
+use crate::domain::password::Password;
 
 /// The settings.
 #[derive(Serialize, Deserialize)]
@@ -20,7 +22,7 @@ pub(super) struct BackupsV1 {
     ftp: FtpV1,
     to_s3: bool,
     s3: S3V1,
-    passphrase: String,
+    passphrase: Password,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,7 +30,7 @@ struct FtpV1 {
     server: String,
     port: u16,
     user: String,
-    password: String,
+    password: Password,
     path: String,
     tls: bool,
 }
@@ -40,19 +42,10 @@ struct S3V1 {
     bucket: String,
     path: String,
     access_key: String,
-    secret_key: String,
+    secret_key: Password,
 }
 
-impl Record for BackupsV1 {
-    const VERSION: u8 = 1;
-    type Previous = Nothing;
-}
-
-impl From<Nothing> for BackupsV1 {
-    fn from(nothing: Nothing) -> Self {
-        match nothing {}
-    }
-}
+first_version!(BackupsV1);
 
 impl From<&BackupSettings> for BackupsV1 {
     fn from(settings: &BackupSettings) -> Self {
@@ -71,7 +64,7 @@ impl From<&BackupSettings> for BackupsV1 {
                 server: ftp.server,
                 port: ftp.port,
                 user: ftp.user,
-                password: ftp.password.reveal().to_owned(),
+                password: ftp.password,
                 path: ftp.path,
                 tls: ftp.tls,
             },
@@ -82,9 +75,9 @@ impl From<&BackupSettings> for BackupsV1 {
                 bucket: s3.bucket,
                 path: s3.path,
                 access_key: s3.access_key,
-                secret_key: s3.secret_key.reveal().to_owned(),
+                secret_key: s3.secret_key,
             },
-            passphrase: passphrase.reveal().to_owned(),
+            passphrase,
         }
     }
 }
@@ -106,7 +99,7 @@ impl From<BackupsV1> for BackupSettings {
                 server: ftp.server,
                 port: ftp.port,
                 user: ftp.user,
-                password: Secret::new(ftp.password),
+                password: ftp.password,
                 path: ftp.path,
                 tls: ftp.tls,
             },
@@ -117,9 +110,9 @@ impl From<BackupsV1> for BackupSettings {
                 bucket: s3.bucket,
                 path: s3.path,
                 access_key: s3.access_key,
-                secret_key: Secret::new(s3.secret_key),
+                secret_key: s3.secret_key,
             },
-            passphrase: Secret::new(record.passphrase),
+            passphrase: record.passphrase,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
@@ -40,6 +41,7 @@ pub(super) enum Step {
     Account(Arc<Account>),
     NoAccount(AccountName),
     Firewall(FirewallSettings),
+    Dns(DnsSettings),
     Rule(i64, FilterRule),
     NoRule(RuleName),
     Forward(ServerName, PortForward),
@@ -110,6 +112,7 @@ impl State {
                 let firewall = Arc::make_mut(&mut self.intended.firewall);
                 Step::Firewall(replace(&mut firewall.settings, settings))
             }
+            Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);
@@ -251,6 +254,11 @@ impl Change {
     /// Stores the firewall's settings.
     pub fn put_firewall(&mut self, settings: FirewallSettings) {
         self.step(Step::Firewall(settings));
+    }
+
+    /// Stores the resolver's settings.
+    pub fn put_dns(&mut self, settings: DnsSettings) {
+        self.step(Step::Dns(settings));
     }
 
     /// Stores a new firewall rule before or after all others.

@@ -6,6 +6,7 @@ mod carried;
 mod change;
 #[cfg(test)]
 mod disasters;
+mod dns_record;
 mod file;
 mod ikev2;
 pub mod ledger;

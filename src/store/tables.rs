@@ -7,6 +7,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
 
 use super::backups_record::BackupsV1;
 use super::change::{State, Step};
+use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
@@ -14,6 +15,7 @@ use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1,
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
@@ -38,6 +40,8 @@ const ONE_TIME_LINKS: Records = TableDefinition::new("one_time_links");
 /// One record, at [`SETTINGS_KEY`].
 const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
 /// One record, at [`SETTINGS_KEY`].
+const DNS: Records = TableDefinition::new("dns");
+/// One record, at [`SETTINGS_KEY`].
 const BACKUPS: Records = TableDefinition::new("backups");
 /// One record, at [`SETTINGS_KEY`].
 const SYSTEM: Records = TableDefinition::new("system");
@@ -50,7 +54,7 @@ const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 /// Every table of records.
-const ALL: [Records; 15] = [
+const ALL: [Records; 16] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -60,6 +64,7 @@ const ALL: [Records; 15] = [
     PORT_FORWARDS,
     ONE_TIME_LINKS,
     LINK_SETTINGS,
+    DNS,
     BACKUPS,
     SYSTEM,
     IKEV2,
@@ -187,6 +192,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
         Step::Forward(server, forward) => {
@@ -267,6 +273,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, DNS, |record: DnsV1| {
+        state.intended.dns = DnsSettings::from(record);
+        Ok(())
+    })?;
     each(&transaction, BACKUPS, |record: BackupsV1| {
         state.backups = Arc::new(BackupSettings::from(record));
         Ok(())

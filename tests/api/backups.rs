@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use culvert::domain::access::Caller;
+use culvert::domain::hex::hex;
+use culvert::domain::intended::Intended;
 use culvert::runtime::{self, Runtime, Status};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -35,8 +37,7 @@ fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A list of files as the appliance writes it.
 fn list(format: u64, files: &[(&str, &[u8])]) -> Vec<u8> {
-    let sum =
-        |bytes: &[u8]| Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let sum = |bytes: &[u8]| hex(&Sha256::digest(bytes));
     let files: Vec<_> =
         files.iter().map(|(name, bytes)| json!({"name": name, "size": bytes.len(), "sha256": sum(bytes)})).collect();
     let list = json!({"format": format, "version": "0", "host": "h", "created": "now", "files": files});
@@ -231,24 +232,54 @@ async fn restores_nothing_while_it_loads() {
     starting.stop().await;
 }
 
-#[tokio::test]
-async fn puts_everything_back_where_what_was_restored_does_not_run() {
+/// A furnished world without `peer_2`, whose runtime never hears of its store, and therefore never runs what it asks for.
+async fn deaf() -> (World, Runtime, watch::Sender<Arc<Intended>>) {
     let world = World::furnished().await;
     world.delete("/api/v1/account/peer_2").await.success();
-    // a runtime that never hears of this store, and therefore never runs what it asks for
-    let (_store, intended) = watch::channel(Arc::default());
+    let (unheard, intended) = watch::channel(Arc::default());
     let settings = runtime::Settings { workers: Some(1), ..runtime::Settings::default() };
     let deaf = Runtime::start(&settings, intended).unwrap();
     while deaf.status() != Status::Ready {
         tokio::task::yield_now().await;
     }
-    let world = world.above(deaf.clone());
-    let before = world.operate(Method::GET, "/api/v1/account", "").await.body;
+    (world.above(deaf.clone()), deaf, unheard)
+}
+
+async fn accounts(world: &World) -> String {
+    world.operate(Method::GET, "/api/v1/account", "").await.body
+}
+
+#[tokio::test]
+async fn puts_everything_back_also_where_nobody_waits_for_it_any_more() {
+    let (world, deaf, _unheard) = deaf().await;
+    let before = accounts(&world).await;
+
+    let restoring = world.operate(Method::PUT, "/api/v1/backups/restore", "backup_name=whole.zip");
+    let restored = async {
+        while accounts(&world).await == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        reply = restoring => panic!("{reply:?}"),
+        () = restored => {}
+    }
+
+    while accounts(&world).await != before {
+        tokio::task::yield_now().await;
+    }
+    deaf.stop().await;
+}
+
+#[tokio::test]
+async fn puts_everything_back_where_what_was_restored_does_not_run() {
+    let (world, deaf, _unheard) = deaf().await;
+    let before = accounts(&world).await;
 
     let reply = world.operate(Method::PUT, "/api/v1/backups/restore", "backup_name=whole.zip").await;
 
     assert!(reply.refusal().starts_with("Unable to delete old configuration: "), "{reply:?}");
-    assert_eq!(world.operate(Method::GET, "/api/v1/account", "").await.body, before);
+    assert_eq!(accounts(&world).await, before);
     deaf.stop().await;
 }
 

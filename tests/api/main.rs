@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod backups;
+mod dns;
 mod firewall;
 mod ikev2;
 mod junk;

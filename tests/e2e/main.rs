@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bare;
+mod dns;
 mod firewall;
 mod forwards;
 mod host;

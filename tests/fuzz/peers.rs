@@ -62,6 +62,7 @@ fn settings(mtu: usize) -> Settings {
         address: Some("10.0.0.1".parse().unwrap()),
         address_v6: Some("fd00::1".parse().unwrap()),
         limits: Limits { flows: 20_000, flows_of_owner: 10_000 },
+        buffer_max: usize::MAX,
         reach: Reach::default(),
         filtering: Filtering::default(),
     }

@@ -11,6 +11,7 @@ use crate::domain::limits;
 use crate::domain::rate::Mbps;
 use crate::domain::refusal::Refusal;
 use crate::domain::restriction::Restriction;
+use crate::domain::words::words;
 
 /// The span of time for which a quota counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +28,6 @@ pub enum QuotaPeriod {
 }
 
 impl QuotaPeriod {
-    /// Its word in a form.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Day => "day",
-            Self::Week => "week",
-            Self::Month => "month",
-        }
-    }
-
     /// The day on which the period of this day began; `None` for the account's whole life.
     pub fn began(self, today: Date) -> Option<Date> {
         match self {
@@ -61,15 +52,8 @@ pub enum QuotaAction {
     Throttle,
 }
 
-impl QuotaAction {
-    /// Its word in a form.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cut => "cut",
-            Self::Throttle => "throttle",
-        }
-    }
-}
+words!(QuotaPeriod { None = "none", Day = "day", Week = "week", Month = "month" });
+words!(QuotaAction { Cut = "cut", Throttle = "throttle" });
 
 /// Until when an account may connect, and how much it may move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,14 +117,12 @@ impl Allowance {
                 amount(text).ok_or_else(|| malformed("quota", "bytes, as 5000000000, 5G or 5GiB; 0 for none"))?;
         }
         if let Some(text) = given(draft.quota_period.as_ref()) {
-            let periods = [QuotaPeriod::None, QuotaPeriod::Day, QuotaPeriod::Week, QuotaPeriod::Month];
-            let named = periods.into_iter().find(|period| text.eq_ignore_ascii_case(period.word()));
-            allowance.period = named.ok_or_else(|| malformed("quota_period", "none|day|week|month"))?;
+            let period = QuotaPeriod::parse(text);
+            allowance.period = period.ok_or_else(|| malformed("quota_period", "none|day|week|month"))?;
         }
         if let Some(text) = given(draft.quota_action.as_ref()) {
-            let actions = [QuotaAction::Cut, QuotaAction::Throttle];
-            let named = actions.into_iter().find(|action| text.eq_ignore_ascii_case(action.word()));
-            allowance.action = named.ok_or_else(|| malformed("quota_action", "cut|throttle"))?;
+            let action = QuotaAction::parse(text);
+            allowance.action = action.ok_or_else(|| malformed("quota_action", "cut|throttle"))?;
         }
         if let Some(text) = given(draft.quota_rate.as_ref()) {
             let rate = number(text).and_then(|number| u16::try_from(number).ok()).and_then(Mbps::new);

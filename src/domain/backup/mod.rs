@@ -5,10 +5,9 @@ mod settle;
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 pub use self::schedule::Due;
 pub use self::settle::{BackupSettingsDraft, with_statistics};
+use super::password::Password;
 use super::refusal::Refusal;
 
 /// The longest name of a backup, in bytes: what every file system takes.
@@ -55,33 +54,6 @@ impl fmt::Display for BackupName {
     }
 }
 
-/// A text that no log shows and that does not stay in memory.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// A secret of this text.
-    pub fn new(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-
-    /// The text itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "no secret" } else { "a secret" })
-    }
-}
-
 /// When backups are made, how many are kept, and where copies go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupSettings {
@@ -110,7 +82,7 @@ pub struct BackupSettings {
     /// The bucket and where in it.
     pub s3: S3,
     /// What copies are encrypted with before they leave; the key in the data folder where there is none.
-    pub passphrase: Secret,
+    pub passphrase: Password,
 }
 
 /// A server that takes files by FTP (RFC 959) or FTPS (RFC 4217).
@@ -123,7 +95,7 @@ pub struct Ftp {
     /// Who logs in.
     pub user: String,
     /// With what.
-    pub password: Secret,
+    pub password: Password,
     /// The folder there; made where it is missing.
     pub path: String,
     /// Whether the connection is encrypted (`AUTH TLS`).
@@ -144,7 +116,7 @@ pub struct S3 {
     /// Who signs.
     pub access_key: String,
     /// With what.
-    pub secret_key: Secret,
+    pub secret_key: Password,
 }
 
 impl Default for BackupSettings {
@@ -162,7 +134,7 @@ impl Default for BackupSettings {
             ftp: Ftp::default(),
             to_s3: false,
             s3: S3::default(),
-            passphrase: Secret::default(),
+            passphrase: Password::default(),
         }
     }
 }
@@ -173,7 +145,7 @@ impl Default for Ftp {
             server: String::new(),
             port: super::limits::FTP_PORT,
             user: String::new(),
-            password: Secret::default(),
+            password: Password::default(),
             path: String::new(),
             tls: false,
         }
@@ -209,7 +181,7 @@ mod tests {
 
     #[test]
     fn shows_no_secret() {
-        let settings = BackupSettings { passphrase: Secret::new("open sesame".into()), ..BackupSettings::default() };
+        let settings = BackupSettings { passphrase: Password::new("open sesame".into()), ..BackupSettings::default() };
 
         assert!(!format!("{settings:?}").contains("sesame"));
     }

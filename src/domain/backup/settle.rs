@@ -1,8 +1,9 @@
 //! From what is asked of the backups to their settings: refuses what cannot be.
 
-use super::{BackupSettings, Secret};
-use crate::domain::field::{self, given};
+use super::BackupSettings;
+use crate::domain::field::{self, amend_flag, given};
 use crate::domain::limits;
+use crate::domain::password::Password;
 use crate::domain::refusal::Refusal;
 
 /// What somebody asks of the backups' settings: the form as it came. What is absent stays; a text that is there and empty
@@ -80,10 +81,10 @@ impl BackupSettingsDraft {
     }
 
     fn amend_schedule(&self, settings: &mut BackupSettings) -> Result<(), Refusal> {
-        flag("every_hour", self.every_hour.as_ref(), &mut settings.every_hour)?;
-        flag("every_hour_statistics", self.every_hour_statistics.as_ref(), &mut settings.every_hour_statistics)?;
-        flag("every_day", self.every_day.as_ref(), &mut settings.every_day)?;
-        flag("every_day_statistics", self.every_day_statistics.as_ref(), &mut settings.every_day_statistics)?;
+        amend_flag("every_hour", self.every_hour.as_ref(), &mut settings.every_hour)?;
+        amend_flag("every_hour_statistics", self.every_hour_statistics.as_ref(), &mut settings.every_hour_statistics)?;
+        amend_flag("every_day", self.every_day.as_ref(), &mut settings.every_day)?;
+        amend_flag("every_day_statistics", self.every_day_statistics.as_ref(), &mut settings.every_day_statistics)?;
         for (text, last, settled, refusal) in [
             (&self.every_hour_minute, 59, &mut settings.every_hour_minute, Refusal::HourlyMinute),
             (&self.every_day_hour, 23, &mut settings.every_day_hour, Refusal::DailyHour),
@@ -102,9 +103,9 @@ impl BackupSettingsDraft {
     }
 
     fn amend_ftp(&self, settings: &mut BackupSettings) -> Result<(), Refusal> {
-        flag("backup_to_ftp", self.backup_to_ftp.as_ref(), &mut settings.to_ftp)?;
+        amend_flag("backup_to_ftp", self.backup_to_ftp.as_ref(), &mut settings.to_ftp)?;
         let ftp = &mut settings.ftp;
-        flag("ftp_tls", self.ftp_tls.as_ref(), &mut ftp.tls)?;
+        amend_flag("ftp_tls", self.ftp_tls.as_ref(), &mut ftp.tls)?;
         if let Some(server) = &self.ftp_server {
             let host = || field::endpoint(server.trim());
             let malformed = Refusal::FieldMalformed { field: "ftp_server", rule: "a domain or an address" };
@@ -130,7 +131,7 @@ impl BackupSettingsDraft {
     }
 
     fn amend_s3(&self, settings: &mut BackupSettings) -> Result<(), Refusal> {
-        flag("backup_to_s3", self.backup_to_s3.as_ref(), &mut settings.to_s3)?;
+        amend_flag("backup_to_s3", self.backup_to_s3.as_ref(), &mut settings.to_s3)?;
         let s3 = &mut settings.s3;
         if let Some(endpoint) = given(self.s3_endpoint.as_ref()) {
             let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
@@ -159,13 +160,6 @@ impl BackupSettingsDraft {
     }
 }
 
-fn flag(name: &'static str, text: Option<&String>, settled: &mut bool) -> Result<(), Refusal> {
-    if let Some(text) = given(text) {
-        *settled = field::flag(name, text)?;
-    }
-    Ok(())
-}
-
 fn text(name: &'static str, text: Option<&String>, settled: &mut String) -> Result<(), Refusal> {
     let Some(text) = text.map(|text| text.trim()) else { return Ok(()) };
     if text.len() > limits::TEXT_LENGTH || text.chars().any(char::is_control) {
@@ -175,10 +169,10 @@ fn text(name: &'static str, text: Option<&String>, settled: &mut String) -> Resu
     Ok(())
 }
 
-fn secret(name: &'static str, given: Option<&String>, settled: &mut Secret) -> Result<(), Refusal> {
+fn secret(name: &'static str, given: Option<&String>, settled: &mut Password) -> Result<(), Refusal> {
     let mut line = settled.reveal().to_owned();
     text(name, given, &mut line)?;
-    *settled = Secret::new(line);
+    *settled = Password::new(line);
     Ok(())
 }
 

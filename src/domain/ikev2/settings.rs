@@ -3,6 +3,7 @@
 
 use super::proposal::Proposals;
 use crate::domain::limits;
+use crate::domain::words::words;
 
 /// The contract's default of `ike`.
 pub const IKE_DEFAULT: &str = "aes256-sha1-modp1024,aes128-sha1-modp1024,chacha20poly1305-sha512-curve25519-prfsha512,\
@@ -10,8 +11,8 @@ pub const IKE_DEFAULT: &str = "aes256-sha1-modp1024,aes128-sha1-modp1024,chacha2
 /// The contract's default of `esp`.
 pub const ESP_DEFAULT: &str = "aes256-sha256,chacha20poly1305-sha512,aes256-sha1,aes256gcm16-ecp384,3des-sha1!";
 
-/// The contract's words for a setting that is one of a few.
-macro_rules! words {
+/// A setting that is one of a few words.
+macro_rules! choice {
     ($(#[$doc:meta])* $type:ident = $rule:literal { $($(#[$value_doc:meta])* $value:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,23 +23,13 @@ macro_rules! words {
         impl $type {
             /// Every value, as the contract's refusal lists them.
             pub const RULE: &'static str = $rule;
-
-            /// The contract's word for it.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$value => $word,)*
-                }
-            }
-
-            /// Reads the contract's word, in any letter case.
-            pub fn parse(text: &str) -> Option<Self> {
-                [$(Self::$value),*].into_iter().find(|value| value.word().eq_ignore_ascii_case(text))
-            }
         }
+
+        words!($type { $($value = $word),* });
     };
 }
 
-words!(
+choice!(
     /// What becomes of an account's earlier IKE SA when it opens another.
     UniqueIds = "yes|no|never|replace|keep" {
         /// It is deleted.
@@ -54,7 +45,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// How revoked a client's certificate may be. Kept: clients of this appliance have none.
     StrictCrlPolicy = "yes|no|ifuri" {
         /// A fresh list must be there.
@@ -66,7 +57,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// How the server proves who it is: `rsasig` and `ecdsasig` want a key of that kind, the others change nothing, for
     /// clients that log in by EAP are always shown a certificate.
     AuthBy = "pubkey|rsasig|ecdsasig|psk|secret|xauthrsasig|xauthpsk|never" {
@@ -89,7 +80,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// What becomes of a tunnel that has gone silent (`dpdaction`), or that its client has closed (`closeaction`).
     Action = "none|clear|hold|restart" {
         /// Nothing; as `dpdaction`, nobody asks whether the client is still there.
@@ -103,7 +94,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// IKE messages in fragments (RFC 7383).
     Fragmentation = "yes|accept|force|no" {
         /// Taken and sent.
@@ -117,7 +108,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// Who chooses a client's address in `IKEv1`. Kept.
     ModeConfig = "push|pull" {
         /// The server.
@@ -127,7 +118,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// What a connection is.
     ConnectionType = "tunnel|transport|transport_proxy|passthrough|drop" {
         /// A tunnel.
@@ -143,7 +134,7 @@ words!(
     }
 );
 
-words!(
+choice!(
     /// On or off, as strongSwan writes it.
     YesNo = "yes|no" {
         /// On.

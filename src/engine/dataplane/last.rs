@@ -18,6 +18,9 @@ use crate::engine::wire::{Ip, answer, protocol};
 /// section 5).
 const MTU_OUTSIDE: usize = 1_280;
 
+/// The port of the resolver.
+const DNS_PORT: u16 = 53;
+
 /// Packets that one client's rate has let go while the shaper works, and that wait for the other's.
 #[derive(Debug, Default)]
 pub(super) struct Aside {
@@ -265,6 +268,11 @@ impl Dataplane {
         let by_host = !account::owns(&self.plan, account, flow.original().source.ip());
         let to_own = self.plan.is_own(flow.original().destination.ip());
         let is_ping = matches!(flow.original().protocol, protocol::ICMP | protocol::ICMPV6);
+        let asks = matches!(flow.original().protocol, protocol::UDP | protocol::TCP)
+            && flow.original().destination.port() == DNS_PORT;
+        if to_own && !by_host && asks && around.beyond.resolver(owner, packet, bill.offload) {
+            return Ok(());
+        }
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
         // an uplink of flows reaches what the host offers at its other addresses, and nothing else of it

@@ -343,7 +343,7 @@ impl Flows {
         let End::Connecting(HeldSyn(syn)) = &mut flow.end else { return };
         let syn = std::mem::take(syn);
         let (owner, port) = (flow.key.owner, flow.key.destination.map_or(0, |to| to.port()));
-        let buffer = buffer_len(self.table.connections_of(owner));
+        let buffer = buffer_len(self.table.connections_of(owner)).min(self.settings.buffer_max);
         let mut connection = Box::new(Connection::new(port, buffer, now));
         let clock = (self.clock, now);
         connection.handle_packet(&mut self.interface, (owner, &syn), &mut self.answers, clock);

@@ -17,6 +17,8 @@ pub struct Settings {
     pub address_v6: Option<Ipv6Addr>,
     /// How much may grow.
     pub limits: Limits,
+    /// The most memory of a TCP connection each way, in bytes; [`usize::MAX`] for what is good for speed.
+    pub buffer_max: usize,
     /// Where peers may go.
     pub reach: Reach,
     /// Who may answer at a peer's UDP port.

@@ -30,6 +30,7 @@ pub(crate) fn settings() -> Settings {
         address: Some("10.0.0.1".parse().expect("an address")),
         address_v6: Some("fd00::1".parse().expect("an address")),
         limits: Limits { flows: 30_000, flows_of_owner: 15_000 },
+        buffer_max: usize::MAX,
         reach: Reach::default(),
         filtering: Filtering::default(),
     }

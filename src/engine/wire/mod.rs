@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod checksum;
+pub mod dns;
 pub mod flow_key;
 pub mod icmp;
 pub mod ip;

@@ -3,6 +3,7 @@
 pub(super) mod access;
 pub(super) mod accounts;
 pub(super) mod backups;
+pub(super) mod dns;
 pub(super) mod firewall;
 pub(super) mod ikev2;
 pub(super) mod links;

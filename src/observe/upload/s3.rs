@@ -7,6 +7,7 @@ use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 
+use super::{provider, trusted};
 use crate::domain::backup::S3;
 
 /// How long the signature is good, and the whole upload may take.
@@ -31,14 +32,13 @@ pub fn send(to: &S3, name: &str, file: File) -> Result<(), String> {
 }
 
 fn agent() -> Agent {
-    let certificates = rustls_native_certs::load_native_certs().certs;
+    let certificates = trusted();
     let roots = if certificates.is_empty() {
         RootCerts::WebPki
     } else {
         certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
     };
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider()).build();
     let config = Agent::config_builder()
         .tls_config(tls)
         .timeout_connect(Some(CONNECT))

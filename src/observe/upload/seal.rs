@@ -10,7 +10,7 @@ use std::str::FromStr as _;
 use age::secrecy::{ExposeSecret as _, SecretString};
 use age::{Decryptor, Encryptor, scrypt, x25519};
 
-use crate::domain::backup::Secret;
+use crate::domain::password::Password;
 
 /// The key that copies are encrypted for where nobody set a passphrase. It is a file of the data folder, in the form of
 /// `age-keygen`, and is in no backup: whoever wants to restore elsewhere keeps it apart.
@@ -53,7 +53,7 @@ impl KeyFile {
 ///
 /// # Errors
 /// What the files said.
-pub fn seal(mut plain: File, passphrase: &Secret, key: &KeyFile) -> io::Result<File> {
+pub fn seal(mut plain: File, passphrase: &Password, key: &KeyFile) -> io::Result<File> {
     let encryptor = if passphrase.is_empty() {
         let recipient = key.identity()?.to_public();
         Encryptor::with_recipients(iter::once(&recipient as _)).map_err(io::Error::other)?
@@ -72,7 +72,7 @@ pub fn seal(mut plain: File, passphrase: &Secret, key: &KeyFile) -> io::Result<F
 ///
 /// # Errors
 /// What the files said, and where neither passphrase nor key fits.
-pub fn open(sealed: File, passphrase: &Secret, key: &KeyFile, most: u64) -> io::Result<File> {
+pub fn open(sealed: File, passphrase: &Password, key: &KeyFile, most: u64) -> io::Result<File> {
     let decryptor = Decryptor::new_buffered(BufReader::new(sealed)).map_err(io::Error::other)?;
     let passphrase = scrypt::Identity::new(SecretString::from(passphrase.reveal().to_owned()));
     let identity = key.identity()?;
@@ -116,23 +116,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyFile::in_folder(folder.path());
 
-        let mut sealed = seal(file(folder.path(), b"private keys"), &Secret::default(), &key).unwrap();
+        let mut sealed = seal(file(folder.path(), b"private keys"), &Password::default(), &key).unwrap();
         let mut bytes = Vec::new();
         sealed.read_to_end(&mut bytes).unwrap();
         sealed.rewind().unwrap();
 
         assert!(!bytes.windows(7).any(|window| window == b"private"));
-        assert_eq!(text(open(sealed, &Secret::default(), &key, 100).unwrap()), "private keys");
+        assert_eq!(text(open(sealed, &Password::default(), &key, 100).unwrap()), "private keys");
     }
 
     #[test]
     fn opens_nothing_with_another_key_or_beyond_its_bound() {
         let [folder, other] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [key, other_key] = [&folder, &other].map(|folder| KeyFile::in_folder(folder.path()));
-        let sealed = || seal(file(folder.path(), b"private keys"), &Secret::default(), &key).unwrap();
+        let sealed = || seal(file(folder.path(), b"private keys"), &Password::default(), &key).unwrap();
 
-        assert!(open(sealed(), &Secret::default(), &other_key, 100).is_err());
-        assert!(open(sealed(), &Secret::default(), &key, 11).is_err());
-        assert!(open(file(folder.path(), b"no age file"), &Secret::default(), &key, 100).is_err());
+        assert!(open(sealed(), &Password::default(), &other_key, 100).is_err());
+        assert!(open(sealed(), &Password::default(), &key, 11).is_err());
+        assert!(open(file(folder.path(), b"no age file"), &Password::default(), &key, 100).is_err());
     }
 }

@@ -75,6 +75,7 @@ impl World {
             address: None,
             address_v6: None,
             limits: Limits { flows: 100_000, flows_of_owner: 100_000 },
+            buffer_max: usize::MAX,
             reach: Reach::new(Vec::new()),
             filtering: Filtering::default(),
         };

@@ -138,6 +138,9 @@ struct Outside {
     to_host: Vec<(Owner, Vec<u8>)>,
     /// What an address is that is not somebody else's.
     standings: Vec<(IpAddr, Standing)>,
+    /// Whether there is a resolver, and what it was asked.
+    resolves: bool,
+    asked: Vec<(Owner, Vec<u8>)>,
 }
 
 /// What was handed to another worker.
@@ -150,6 +153,13 @@ enum Handed {
 impl Beyond for Outside {
     fn outward(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
         self.outward.push((owner, packet.to_vec()));
+    }
+
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) -> bool {
+        if self.resolves {
+            self.asked.push((owner, packet.to_vec()));
+        }
+        self.resolves
     }
 
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
