@@ -91,14 +91,6 @@ fn tunnels() -> Vec<Route> {
         get("account_otl", Key, "/api/v1/account/{name}/otl", links::add),
         delete("account_otl_withdraw", Key, "/api/v1/account/{name}/otl", links::withdraw),
 
-        get("otl_config", Key, "/api/v1/otl/config", links::page),
-        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
-        get("otl_list", Key, "/api/v1/otl/list", links::list),
-        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
-        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
-        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
-        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
-
         get("account_traffic_statistics", Key, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
         get("account_traffic_hourly", Key, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
 
@@ -110,6 +102,14 @@ fn tunnels() -> Vec<Route> {
 #[rustfmt::skip]
 fn beside() -> Vec<Route> {
     vec![
+        get("otl_config", Key, "/api/v1/otl/config", links::page),
+        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
+        get("otl_list", Key, "/api/v1/otl/list", links::list),
+        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
+        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
+        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
+        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
+
         get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
         get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),
         put("firewall_conf_edit", Key, "/api/v1/firewall/conf", firewall::edit_conf),

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tracing::{debug, info};
 
 use super::{Caller, Error, Ground, qr};
 use crate::domain::account::Account;
 use crate::domain::client_config;
+use crate::domain::ikev2::{self, Ikev2, Profile};
 use crate::domain::name::AccountName;
 use crate::domain::one_time_link::{
     LinkIkev2, LinkIkev2Draft, LinkKey, LinkPage, LinkPageDraft, LinkSettings, LinkWireguard, LinkWireguardDraft,
@@ -53,9 +55,9 @@ pub struct Ikev2Files {
     /// The password to log in with.
     pub password: String,
     /// The strongSwan profile, JSON.
-    pub profile: Option<String>,
+    pub profile: String,
     /// The CA's certificate in PEM.
-    pub certificate: Option<String>,
+    pub certificate: String,
 }
 
 impl std::fmt::Debug for WireguardFiles {
@@ -98,6 +100,11 @@ impl Links {
         self.ground.store.links().open_links(clock::timestamp())
     }
 
+    /// In which time zone its days are.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.ground.settings.time_zone
+    }
+
     /// Withdraws every link to an account: none of them shows anything any more.
     ///
     /// # Errors
@@ -138,11 +145,14 @@ impl Links {
             // a link outlives its account only where a program that knows no links removed it
             let Some(account) = change.intended().account(link.account.as_str()).cloned() else { return Ok(None) };
             let server = change.intended().server(account.server.as_str()).map(|server| server.server.clone());
-            Ok(server.map(|server| (account, server, change.links().settings.clone())))
+            let ikev2 = change.intended().ikev2.clone();
+            Ok(server.map(|server| (account, server, ikev2, change.links().settings.clone())))
         };
-        let (Some((account, server, settings)), _) = self.ground.store.write(rule).await? else { return Ok(None) };
+        let (Some((account, server, ikev2, settings)), _) = self.ground.store.write(rule).await? else {
+            return Ok(None);
+        };
         info!({ fields::ACCOUNT } = %account.name, "A one-time link to account `{}` was opened", account.name);
-        Ok(Some(shown(&account, &server, settings)))
+        Ok(Some(shown(&account, &server, &ikev2, settings)))
     }
 
     /// The key, if there is an open link of it.
@@ -232,20 +242,29 @@ impl Links {
 }
 
 /// What the settings let a link to `account` show.
-fn shown(account: &Account, server: &Server, settings: Arc<LinkSettings>) -> Opened {
+fn shown(account: &Account, server: &Server, ikev2: &Ikev2, settings: Arc<LinkSettings>) -> Opened {
     let wireguard = settings.wireguard.enable.then(|| {
         let config = client_config::wireguard(account, server);
         // a file too long for any code is shown without one
         let qr = settings.wireguard.enable_config_qr.then(|| qr::png(&config).ok()).flatten();
         WireguardFiles { config, qr }
     });
-    let ikev2 = if settings.ikev2.enable { ikev2_files(account, server) } else { None };
+    let ikev2 = if settings.ikev2.enable { ikev2_files(ikev2, account, server) } else { None };
     Opened { account: account.name.clone(), wireguard, ikev2, settings }
 }
 
-/// What an IKEv2 client of this account imports, where its server speaks IKEv2 and has certificates: no server has any.
-fn ikev2_files(_account: &Account, _server: &Server) -> Option<Ikev2Files> {
-    None
+/// What an IKEv2 client of this account imports, where IKEv2 is on for its server and has its certificates.
+fn ikev2_files(ikev2: &Ikev2, account: &Account, server: &Server) -> Option<Ikev2Files> {
+    if !ikev2.enabled || !server.ikev2 {
+        return None;
+    }
+    let profile = Profile::new(ikev2, account).ok()?;
+    Some(Ikev2Files {
+        username: account.username.to_string(),
+        password: account.password.reveal().to_owned(),
+        profile: ikev2::sswan(&profile),
+        certificate: profile.authority.to_pem(),
+    })
 }
 
 #[cfg(test)]
@@ -316,7 +335,7 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let settings = |endpoint: Option<&str>, external_ip: &str, api_port, public_url: Option<&str>| Settings {
             data: std::env::temp_dir(),
-            time_zone: jiff::tz::TimeZone::UTC,
+            time_zone: TimeZone::UTC,
             accounts_cap: None,
             external_ip: external_ip.parse().ok(),
             endpoint: endpoint.map(Into::into),

@@ -13,6 +13,7 @@ pub mod ledger;
 mod link_records;
 mod record;
 mod records;
+mod state;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::backups_record::BackupsV1;
-use super::change::{State, Step};
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
+use super::state::{State, Step};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;

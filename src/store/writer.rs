@@ -7,7 +7,8 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::archive::Tables;
-use super::change::{Change, State};
+use super::change::Change;
+use super::state::State;
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;

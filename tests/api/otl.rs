@@ -109,6 +109,30 @@ async fn shows_the_file_its_code_and_its_download_to_one_click_and_never_again()
     assert_eq!(world.get(LIST).await.success()["olts"].as_object().unwrap().len(), 1, "the other one stays");
 }
 
+/// The answers' own entries say what is in the files; here it counts that they arrive.
+#[tokio::test]
+async fn shows_what_an_ikev2_client_imports_where_its_server_speaks_ikev2() {
+    let world = super::ikev2::certified().await;
+    world.put("/api/v1/ikev2", "enabled=1").await.success();
+    world.put("/api/v1/wireguard/Default_1", "ikev2=1").await.success();
+    let path = link(&world).await;
+
+    let page = click(&world, &path).await.body;
+
+    let file = |name: &str| {
+        let begin = format!("download=\"{name}\" href=\"data:application/octet-stream;base64,");
+        String::from_utf8(STANDARD.decode(between(&page, &begin, "\"")).unwrap()).unwrap()
+    };
+    let account = world.get("/api/v1/account/peer_2").await.success();
+    let (username, password) = (account["username"].as_str().unwrap(), account["password"].as_str().unwrap());
+    assert!(page.contains(&format!("<dd>{username}</dd>")) && page.contains(&format!("<dd>{password}</dd>")), "{page}");
+    assert_eq!(file("ca.crt"), world.get("/api/v1/ikev2/config").await.success()["ca_cert"].as_str().unwrap());
+    assert_eq!(
+        file("peer_2.sswan"),
+        world.get("/api/v1/account/peer_2/ikev2_profile").await.success().as_str().unwrap()
+    );
+}
+
 #[tokio::test]
 async fn lets_one_of_many_who_click_at_once_win() {
     let world = Arc::new(World::furnished().await);

@@ -16,6 +16,7 @@ pub use self::settings::{
     BUTTON_LABELS, BUTTON_LINKS, BUTTONS, Button, Buttons, LinkIkev2, LinkPage, LinkSettings, LinkWireguard,
 };
 pub use self::settle::{ButtonDraft, LinkIkev2Draft, LinkPageDraft, LinkWireguardDraft};
+use super::hex::hex;
 use super::limits;
 use super::name::AccountName;
 use super::refusal::Refusal;
@@ -92,11 +93,6 @@ impl LinkDigest {
     pub fn to_hex(&self) -> String {
         hex(&self.0)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 impl fmt::Debug for LinkKey {

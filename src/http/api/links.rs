@@ -33,7 +33,7 @@ pub(crate) async fn withdraw(
 
 /// Lists the open links, the oldest first.
 pub(crate) async fn list(State(services): State<Services>) -> Answer<ListView> {
-    let olts = services.links.list().iter().map(|link| LinkView::from(&**link)).collect();
+    let olts = services.links.list().iter().map(|link| LinkView::of(link, services.links.time_zone())).collect();
     Ok(Success(ListView { olts }))
 }
 
@@ -122,8 +122,9 @@ pub(crate) struct LinkView {
     lifetime: Date,
 }
 
-impl From<&OneTimeLink> for LinkView {
-    fn from(link: &OneTimeLink) -> Self {
+impl LinkView {
+    fn of(link: &OneTimeLink, zone: &TimeZone) -> Self {
+        let day = |at: Timestamp| zone.to_datetime(at).date();
         Self {
             account: link.account.to_string(),
             created_data: day(link.created),
@@ -131,11 +132,6 @@ impl From<&OneTimeLink> for LinkView {
             lifetime: day(link.expires),
         }
     }
-}
-
-/// The day of a moment, in UTC.
-fn day(at: Timestamp) -> Date {
-    TimeZone::UTC.to_datetime(at).date()
 }
 
 /// The contract's `otl_config`: the days are text.
@@ -235,7 +231,7 @@ mod tests {
         };
         let key = "ab".repeat(limits::LINK_KEY_BYTES);
 
-        let shown = serde_json::to_string(&ListView { olts: vec![LinkView::from(&link)] }).unwrap();
+        let shown = serde_json::to_string(&ListView { olts: vec![LinkView::of(&link, &TimeZone::UTC)] }).unwrap();
 
         assert_eq!(
             shown,
