@@ -268,6 +268,7 @@ fn service_settings(config: &Config, api_port: u16) -> services::Settings {
         endpoint: config.endpoint.clone(),
         data: config.data.clone(),
         api_port,
+        public_url: config.public_url.clone().or_else(|| only_url(config, api_port)),
         version: VERSION.to_owned(),
     }
 }
@@ -276,6 +277,13 @@ fn service_settings(config: &Config, api_port: u16) -> services::Settings {
 fn time_zone(config: &Config) -> TimeZone {
     let zone = config.time_zone.clone().unwrap_or_else(TimeZone::system);
     if zone.is_unknown() { TimeZone::UTC } else { zone }
+}
+
+/// Where the API answers, if it listens on one address and nobody names another by which people come.
+fn only_url(config: &Config, api_port: u16) -> Option<String> {
+    let listen = config.listen?.ip();
+    let elsewhere = listen.is_unspecified() || config.endpoint.is_some() || config.external_ip.is_some();
+    if elsewhere { None } else { urls(listen, api_port, &[]).first().map(|url| url.trim_end_matches('/').to_owned()) }
 }
 
 fn log_format(config: &Config) -> observe::Format {

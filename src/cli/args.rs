@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::ikev2::{Ikev2Command, ProfileFormat};
-use super::network::{DnsCommand, FirewallCommand, ForwardCommand};
+use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -58,6 +58,9 @@ pub enum Command {
     /// Look after IKEv2: certificates, the switch and settings
     #[command(subcommand)]
     Ikev2(Ikev2Command),
+    /// Look after one-time links, each of which shows an account's configuration once
+    #[command(subcommand)]
+    Link(LinkCommand),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -258,6 +261,11 @@ pub enum AccountCommand {
         #[arg(long, value_name = "DD")]
         day: Option<String>,
     },
+    /// Make a link that shows the configuration once, and print it
+    Link {
+        /// The account's name.
+        name: String,
+    },
     /// Print the client file as a QR code
     Qr {
         /// The account's name.
@@ -400,6 +408,7 @@ impl Arguments {
             | Command::Dns(_)
             | Command::System(_)
             | Command::Ikev2(_)
+            | Command::Link(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);
@@ -489,6 +498,7 @@ mod tests {
             "culvert account traffic a --month 2026",
             "culvert account traffic a --month 2026-",
             "culvert system config",
+            "culvert account link",
             "culvert completions tcsh",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

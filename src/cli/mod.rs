@@ -95,7 +95,10 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
     let bare = match &arguments.command {
         _ if arguments.json => return format!("{answer:#}\n"),
         Command::Account(
-            AccountCommand::Config { .. } | AccountCommand::Qr { .. } | AccountCommand::Ikev2Profile { .. },
+            AccountCommand::Config { .. }
+            | AccountCommand::Qr { .. }
+            | AccountCommand::Ikev2Profile { .. }
+            | AccountCommand::Link { .. },
         ) => answer.as_str(),
         Command::Access(AccessCommand::Add { .. }) => answer.get("access_hash").and_then(Value::as_str),
         Command::Serve(_)
@@ -108,6 +111,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)
+        | Command::Link(_)
         | Command::Completions { .. } => None,
     };
     match bare {

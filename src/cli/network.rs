@@ -1,4 +1,4 @@
-//! The commands of the firewall, of port forwards and of the resolver.
+//! The commands of the firewall, of port forwards, of one-time links and of the resolver.
 
 use clap::{Args, Subcommand};
 
@@ -104,6 +104,18 @@ pub enum ForwardCommand {
         protocol: String,
         /// The port of the server's external address.
         port: String,
+    },
+}
+
+/// What to do with one-time links.
+#[derive(Debug, Subcommand)]
+pub enum LinkCommand {
+    /// List the open links; `--json` shows their keys
+    List,
+    /// Withdraw every link to an account
+    Withdraw {
+        /// The account's name.
+        account: String,
     },
 }
 

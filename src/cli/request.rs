@@ -5,7 +5,7 @@ use super::args::{
     SystemCommand,
 };
 use super::ikev2;
-use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, RuleCommand};
+use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
+        Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
     }
 }
 
@@ -130,6 +132,7 @@ fn account(command: &AccountCommand) -> Call {
         AccountCommand::Connections { name } => Call::get(below(ACCOUNTS, name) + "/connections"),
         AccountCommand::Traffic { name, month, day } => traffic(name, month.as_ref(), day.as_ref()),
         AccountCommand::Ikev2Profile { name, format } => Call::get(below(ACCOUNTS, name) + format.path()),
+        AccountCommand::Link { name } => Call::get(below(ACCOUNTS, name) + "/otl"),
         AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
         AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
         AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
@@ -311,6 +314,9 @@ mod tests {
             ("culvert account ikev2-profile a", "GET /api/v1/account/a/ikev2_profile"),
             ("culvert account ikev2-profile a --format powershell", "GET /api/v1/account/a/ikev2_powershell"),
             ("culvert account ikev2-profile a --format mobileconfig", "GET /api/v1/account/a/ikev2_mobileconfig"),
+            ("culvert account link a", "GET /api/v1/account/a/otl"),
+            ("culvert link list", "GET /api/v1/otl/list"),
+            ("culvert link withdraw a", "DELETE /api/v1/account/a/otl"),
             ("culvert firewall show", "GET /api/v1/firewall/conf"),
             ("culvert firewall set --forward DROP", "PUT /api/v1/firewall/conf"),
             ("culvert firewall rules", "GET /api/v1/firewall/rules/filter"),

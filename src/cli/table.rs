@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemCommand};
 use super::ikev2::Ikev2Command;
-use super::network::{FirewallCommand, ForwardCommand, RuleCommand};
+use super::network::{FirewallCommand, ForwardCommand, LinkCommand, RuleCommand};
 use super::shown;
 
 /// A column: its heading and the field that it shows.
@@ -61,6 +61,8 @@ const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), (
 const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const CLIENTS: &[Column] =
     &[("NAME", "name"), ("SERVER", "wg_name"), ("ADDRESS", "allowed_IPs"), ("FROM", "endpoint"), ("SINCE", "uptime")];
+/// Without the key: who sees it may use the link up.
+const LINKS: &[Column] = &[("ACCOUNT", "account"), ("MADE", "created_data"), ("ENDS", "lifetime")];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
@@ -81,6 +83,10 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Link(LinkCommand::List) => rows(&mut table, LINKS, answer.get("olts").unwrap_or(&Value::Null)),
+        Command::Link(LinkCommand::Withdraw { account }) => {
+            return format!("Withdrew the one-time links to `{account}`\n");
+        }
         Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
@@ -209,6 +215,15 @@ mod tests {
             json!([{"label": "panel", "ip": "127.0.0.1", "created": "2026-01-02T03:04:05Z", "last_login": null}]);
 
         assert_eq!(rendered("culvert access list", &answer)[1], "panel 127.0.0.1 2026-01-02T03:04:05Z");
+    }
+
+    #[test]
+    fn lists_links_without_their_keys() {
+        let link = json!({"account": "a", "created_data": "2026-01-02", "key": "SECRET", "lifetime": "2026-01-12"});
+
+        let lines = rendered("culvert link list", &json!({"olts": {"SECRET": link}}));
+
+        assert_eq!(lines[1..], ["a 2026-01-02 2026-01-12"]);
     }
 
     #[test]

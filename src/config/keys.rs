@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 18] = [
+pub const KEYS: [Key; 19] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -82,6 +82,11 @@ pub const KEYS: [Key; 18] = [
     ),
     list("dns.blocklists", "none", "files or URLs with names that are not answered, of one server with `NAME=` before"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
+    text(
+        "api.url",
+        "endpoint or external_ip, and the port",
+        "the URL by which people reach the API, for one-time links",
+    ),
     text("api.certificate", "self-signed", "a PEM file with the API's certificate chain"),
     text("api.key", "self-signed", "a PEM file with that certificate's private key"),
 ];

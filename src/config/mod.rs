@@ -48,6 +48,8 @@ pub struct Config {
     pub blocklists: Vec<BlocklistSource>,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The URL by which people reach the API, without a `/` at its end.
+    pub public_url: Option<String>,
     /// The operator's own certificate for the API.
     pub certificate: Option<CertificateFiles>,
     /// Variables that look like ours and are none: worth a warning, no reason to stop (an orchestrator sets some).

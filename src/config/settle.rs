@@ -38,6 +38,11 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
+        public_url: one(
+            "api.url",
+            "an https URL without a query, as in https://vpn.example.org or https://a.example/vpn",
+        )
+        .text(public_url)?,
         forwarders: forwarders(raw)?,
         blocklists: one(
             "dns.blocklists",
@@ -127,6 +132,24 @@ fn time_zone(text: &str) -> Option<TimeZone> {
     TimeZone::get(text).ok()
 }
 
+/// A host, then perhaps a port, then perhaps a path of unreserved letters (RFC 3986, section 3.3); what it begins with is
+/// secret, so it is https.
+fn public_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://")?.trim_end_matches('/');
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let bracketed = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[bracketed..].find(':') {
+        Some(at) => (&authority[..bracketed + at], Some(&authority[bracketed + at + 1..])),
+        None => (authority, None),
+    };
+    field::endpoint(host)?;
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
+        return None;
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().all(plain).then(|| format!("https://{rest}"))
+}
+
 /// Two at most: the first is asked, the other where it is silent.
 fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
     let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
@@ -200,6 +223,7 @@ mod tests {
             dns.blocklists = ["Default_1=/srv/ads"]
             [api]
             trusted_proxies = ["10.0.0.2"]
+            url = "https://[2001:db8::1]:8443/vpn/"
             certificate = "chain.pem"
             key = "key.pem"
             "#,
@@ -217,6 +241,7 @@ mod tests {
         assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
         assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
+        assert_eq!(config.public_url.as_deref(), Some("https://[2001:db8::1]:8443/vpn"));
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
     }
 
@@ -250,6 +275,12 @@ mod tests {
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
             ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+            ("api.url", "\"http://vpn.example.org\"", "http://vpn.example.org"),
+            ("api.url", "\"vpn.example.org\"", "vpn.example.org"),
+            ("api.url", "\"https://a@vpn.example.org\"", "https://a@vpn.example.org"),
+            ("api.url", "\"https://vpn.example.org:x\"", "https://vpn.example.org:x"),
+            ("api.url", "\"https://vpn.example.org/?a\"", "https://vpn.example.org/?a"),
+            ("api.url", "\"https:///a\"", "https:///a"),
             ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
             ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
             ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),

@@ -180,3 +180,19 @@ pub const CHILD_LIFETIME_MAX: u32 = 86_400;
 pub const REKEY_MARGIN: u32 = 600;
 /// By how many percent of [`REKEY_MARGIN`] rekeying begins earlier at random.
 pub const REKEY_FUZZ: u32 = 100;
+/// Bytes of a one-time link's key; its address ends with twice as many hex digits.
+pub const LINK_KEY_BYTES: usize = 40;
+/// How many days a one-time link is open where nobody says so.
+pub const LINK_LIFETIME_DEFAULT: u16 = 10;
+/// The most days that a one-time link may be open.
+pub const LINK_LIFETIME_MAX: u16 = 365;
+/// The most open one-time links of an account: who makes them in a loop makes no more until some are used or end.
+pub const LINKS_OF_ACCOUNT: usize = 16;
+/// The most open one-time links of all accounts together: one for each of as many accounts as there may be.
+pub const LINKS_MAX: usize = 100_000;
+/// The longest piece of HTML or CSS of the page of a one-time link, in bytes: escaped it still fits into a form.
+pub const LINK_HTML_LENGTH: usize = 16 * 1024;
+/// The longest title and the longest label of that page, in bytes.
+pub const LINK_LABEL_LENGTH: usize = 128;
+/// The longest address to which a button of that page leads, in bytes.
+pub const LINK_URL_LENGTH: usize = 1_024;

@@ -291,6 +291,15 @@ pub enum Refusal {
     /// Beyond the contract: a day of traffic that is none.
     #[error("Wrong day setting")]
     DayMalformed,
+    /// Beyond the contract: a field that a form does not have.
+    #[error("Unknown field {field}")]
+    FieldUnknown {
+        /// The field's name as it came, or the beginning of it.
+        field: String,
+    },
+    /// Beyond the contract: as many open one-time links as an account, or the appliance, may have.
+    #[error("One-time link limit exceeded")]
+    LinksExceeded,
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

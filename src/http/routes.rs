@@ -6,17 +6,19 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, backups, dns, firewall, ikev2, port_forwards, servers, system, traffic};
-use super::landing;
+use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
+use super::{landing, link_page};
 use crate::services::Services;
 
-use Admission::{Anyone, Key, Operator};
+use Admission::{Anyone, Key, Link, Operator};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Whoever reaches the port.
     Anyone,
+    /// Whoever reaches the port; wrong keys of one-time links are limited.
+    Link,
     /// Who shows a valid access hash; and the operator.
     Key,
     /// The operator alone, over the local socket.
@@ -47,6 +49,8 @@ pub fn table() -> Vec<Route> {
 fn tunnels() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("link_page", Link, "/otl/{key}", link_page::ask),
+        post("link_page_open", Link, "/otl/{key}", link_page::open),
 
         get("system_status", Key, "/api/v1/system/status", system::status),
         get("system_info", Key, "/api/v1/system/info", system::info),
@@ -84,6 +88,8 @@ fn tunnels() -> Vec<Route> {
         get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
         get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
         get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
+        get("account_otl", Key, "/api/v1/account/{name}/otl", links::add),
+        delete("account_otl_withdraw", Key, "/api/v1/account/{name}/otl", links::withdraw),
 
         get("account_traffic_statistics", Key, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
         get("account_traffic_hourly", Key, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
@@ -96,6 +102,14 @@ fn tunnels() -> Vec<Route> {
 #[rustfmt::skip]
 fn beside() -> Vec<Route> {
     vec![
+        get("otl_config", Key, "/api/v1/otl/config", links::page),
+        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
+        get("otl_list", Key, "/api/v1/otl/list", links::list),
+        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
+        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
+        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
+        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
+
         get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
         get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),
         put("firewall_conf_edit", Key, "/api/v1/firewall/conf", firewall::edit_conf),

@@ -1,6 +1,7 @@
 //! Ways in by the clock: what is done every so often, with nobody asking.
 
 mod backups;
+mod expire_links;
 mod prune_traffic;
 mod sample_traffic;
 
@@ -16,7 +17,8 @@ pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
     tokio::join!(
         sample_traffic::run(services, ended.clone()),
         prune_traffic::run(services, ended.clone()),
-        backups::run(services, ended),
+        backups::run(services, ended.clone()),
+        expire_links::run(services, ended),
     );
 }
 

@@ -7,6 +7,7 @@ pub mod dns;
 pub mod firewall;
 pub mod first_start;
 pub mod ikev2;
+pub mod links;
 #[cfg(test)]
 mod measured;
 mod meter;
@@ -34,6 +35,7 @@ pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::ikev2::Ikev2;
+pub use self::links::Links;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -82,6 +84,9 @@ pub struct Settings {
     pub data: PathBuf,
     /// The port of the API and the panel.
     pub api_port: u16,
+    /// The URL by which people reach the API's port, without a `/` at its end; made of the endpoint, or of the external
+    /// address, and the port where this is absent.
+    pub public_url: Option<String>,
     /// This program's version.
     pub version: String,
 }
@@ -103,6 +108,8 @@ pub struct Services {
     pub backups: Backups,
     /// IKEv2.
     pub ikev2: Ikev2,
+    /// One-time links.
+    pub links: Links,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
@@ -124,6 +131,7 @@ impl Services {
             dns: Dns::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             ikev2: Ikev2::new(ground.clone()),
+            links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground.clone()),
             traffic: Traffic::new(ground),
@@ -169,6 +177,21 @@ impl GroundParts {
     /// How many accounts may exist.
     fn accounts_cap(&self) -> u32 {
         self.settings.accounts_cap.unwrap_or(limits::ACCOUNTS_UNLIMITED)
+    }
+
+    /// The URL by which people reach the API's port, without a `/` at its end.
+    fn public_url(&self) -> String {
+        let HostFacts { external_ip, endpoint } = self.host_facts();
+        let made = || {
+            let host = endpoint.unwrap_or_else(|| external_ip.to_string());
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            // the port that a browser takes by itself (RFC 9110, section 4.2.2)
+            if self.settings.api_port == 443 {
+                return format!("https://{host}");
+            }
+            format!("https://{host}:{}", self.settings.api_port)
+        };
+        self.settings.public_url.clone().unwrap_or_else(made)
     }
 
     /// What a new server takes from its host.

@@ -40,6 +40,7 @@ fn over_with(store: Store, cap: u32, time_zone: TimeZone) -> Services {
         endpoint: None,
         data: std::env::temp_dir(),
         api_port: limits::API_PORT,
+        public_url: None,
         version: "0.1.0".into(),
     };
     Services::new(store, Runtime::detached(), settings)

@@ -1,8 +1,8 @@
 //! What a write works on: a private copy of everything, and the list of records to be written.
 
-use std::mem::replace;
 use std::sync::Arc;
 
+use super::state::{State, Step};
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
@@ -10,154 +10,11 @@ use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
-
-/// Everything that lasts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct State {
-    /// What ought to run.
-    pub(super) intended: Intended,
-    /// Who may call.
-    pub(super) access: AccessBook,
-    /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
-    /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
-    pub(super) places: Arc<Vec<i64>>,
-    /// When and where backups are made.
-    pub(super) backups: Arc<BackupSettings>,
-}
-
-/// One record that is written or taken away.
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    Server(Arc<Server>),
-    NoServer(ServerName),
-    Account(Arc<Account>),
-    NoAccount(AccountName),
-    Firewall(FirewallSettings),
-    Dns(DnsSettings),
-    Rule(i64, FilterRule),
-    NoRule(RuleName),
-    Forward(ServerName, PortForward),
-    NoForward(ServerName, OuterPort),
-    System(SystemConfig),
-    Ikev2(bool),
-    Ikev2Settings(Arc<Ikev2Settings>),
-    Authority(Option<Arc<Credential>>),
-    ServerCertificate(Option<Arc<ServerCredential>>),
-    Access(AccessEntry),
-    NoAccess(String),
-    PanelUser(PanelUser),
-    NoPanelUser(String),
-    Backups(Arc<BackupSettings>),
-}
-
-impl State {
-    /// Puts the rule among the others that keeps the API at this port reachable.
-    pub(super) fn keep_open(&mut self, api_port: u16) {
-        self.place(0, FilterRule::system(api_port));
-    }
-
-    /// Puts a rule into its place.
-    pub(super) fn place(&mut self, place: i64, rule: FilterRule) {
-        let at = self.places.partition_point(|other| *other < place);
-        Arc::make_mut(&mut self.places).insert(at, place);
-        Arc::make_mut(&mut self.intended.firewall).rules.insert(at, rule);
-    }
-
-    /// Takes the rule of this name from its place.
-    fn displace(&mut self, name: &RuleName) -> Option<(i64, FilterRule)> {
-        let at = self.intended.firewall.rules.iter().position(|rule| rule.name == *name)?;
-        let place = Arc::make_mut(&mut self.places).remove(at);
-        Some((place, Arc::make_mut(&mut self.intended.firewall).rules.remove(at)))
-    }
-
-    /// A place beyond all that are taken.
-    fn place_at(&self, end: End) -> i64 {
-        match end {
-            End::Top => self.places.first().map_or(0, |first| *first.min(&0)) - 1,
-            End::Bottom => self.places.last().map_or(0, |last| *last.max(&0)) + 1,
-        }
-    }
-
-    /// Takes a step, and returns the one that undoes it.
-    fn take(&mut self, step: Step) -> Step {
-        let AccessBook { entries, users } = &mut self.access;
-        match step {
-            Step::Server(server) => {
-                let name = server.name.clone();
-                self.intended.insert_server(server).map_or(Step::NoServer(name), Step::Server)
-            }
-            Step::NoServer(name) => match self.intended.servers.remove(&name) {
-                Some(removed) => Step::Server(removed.server),
-                None => Step::NoServer(name),
-            },
-            Step::Account(account) => {
-                let name = account.name.clone();
-                self.intended.insert_account(account).ok().flatten().map_or(Step::NoAccount(name), Step::Account)
-            }
-            Step::NoAccount(name) => {
-                self.intended.remove_account(name.as_str()).map_or(Step::NoAccount(name), Step::Account)
-            }
-            Step::Firewall(settings) => {
-                let firewall = Arc::make_mut(&mut self.intended.firewall);
-                Step::Firewall(replace(&mut firewall.settings, settings))
-            }
-            Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
-            Step::Rule(place, rule) => {
-                let name = rule.name.clone();
-                self.place(place, rule);
-                Step::NoRule(name)
-            }
-            Step::NoRule(name) => match self.displace(&name) {
-                Some((place, rule)) => Step::Rule(place, rule),
-                None => Step::NoRule(name),
-            },
-            Step::Forward(server, forward) => {
-                let outer = forward.outer;
-                match self.intended.insert_forward(&server, forward) {
-                    Some(before) => Step::Forward(server, before),
-                    None => Step::NoForward(server, outer),
-                }
-            }
-            Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
-                Some(removed) => Step::Forward(server, removed),
-                None => Step::NoForward(server, outer),
-            },
-            Step::System(config) => Step::System(replace(&mut self.intended.system, config)),
-            Step::Ikev2(on) => Step::Ikev2(replace(&mut self.intended.ikev2.enabled, on)),
-            Step::Ikev2Settings(settings) => Step::Ikev2Settings(replace(&mut self.intended.ikev2.settings, settings)),
-            Step::Authority(credential) => Step::Authority(replace(&mut self.intended.ikev2.authority, credential)),
-            Step::ServerCertificate(credential) => {
-                Step::ServerCertificate(replace(&mut self.intended.ikev2.server, credential))
-            }
-            Step::Access(entry) => {
-                let label = entry.label.clone();
-                entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
-            }
-            Step::NoAccess(label) => entries.remove(&label).map_or(Step::NoAccess(label), Step::Access),
-            Step::PanelUser(user) => {
-                let name = user.name.clone();
-                users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
-            }
-            Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
-            Step::Backups(settings) => Step::Backups(replace(&mut self.backups, settings)),
-        }
-    }
-}
-
-impl Step {
-    /// Whether it changes what ought to run.
-    fn is_intended(&self) -> bool {
-        !matches!(
-            self,
-            Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_) | Self::Backups(_)
-        )
-    }
-}
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
 #[derive(Debug)]
@@ -180,6 +37,11 @@ impl Change {
     /// Who may call, with what this change has done so far.
     pub fn access(&self) -> &AccessBook {
         &self.state.access
+    }
+
+    /// The one-time links, with what this change has done so far.
+    pub fn links(&self) -> &LinkBook {
+        &self.state.links
     }
 
     /// Stores a server; one of its name is replaced and keeps its accounts.
@@ -216,7 +78,7 @@ impl Change {
         Ok(account)
     }
 
-    /// Removes an account, and the port forwards that lead to it.
+    /// Removes an account, the port forwards that lead to it, and its one-time links.
     ///
     /// # Errors
     /// [`Refusal::AccountNotFound`].
@@ -228,6 +90,7 @@ impl Change {
         for outer in forwarded {
             self.step(Step::NoForward(account.server.clone(), outer));
         }
+        self.remove_links(self.state.links.of_account(&account.name));
         self.step(Step::NoAccount(account.name.clone()));
         Ok(())
     }
@@ -408,6 +271,25 @@ impl Change {
         self.step(Step::Backups(Arc::new(settings)));
     }
 
+    /// Stores a one-time link.
+    pub fn put_link(&mut self, link: OneTimeLink) {
+        self.step(Step::Link(Arc::new(link)));
+    }
+
+    /// Removes one-time links. What is not there is left out.
+    pub fn remove_links(&mut self, digests: Vec<LinkDigest>) {
+        for digest in digests {
+            if self.state.links.links.contains_key(&digest) {
+                self.step(Step::NoLink(digest));
+            }
+        }
+    }
+
+    /// Stores what the page of one-time links shows.
+    pub fn put_link_settings(&mut self, settings: LinkSettings) {
+        self.step(Step::LinkSettings(Arc::new(settings)));
+    }
+
     fn step(&mut self, step: Step) {
         self.steps.push(step.clone());
         self.undo.push(self.state.take(step));
@@ -447,6 +329,9 @@ mod tests {
     use super::*;
     use crate::domain::fixture::{account_of, account_seed, house};
     use crate::domain::ikev2::{Ikev2, fixture};
+    use crate::domain::limits;
+    use crate::domain::name::{AccountName, RuleName};
+    use crate::domain::one_time_link::{LinkKey, LinkPage};
     use crate::domain::port_forward::Transport;
 
     fn shown(change: &Change) -> String {
@@ -471,6 +356,12 @@ mod tests {
     fn forward(port: u16, to_peer: &str) -> PortForward {
         let outer = OuterPort { port, protocol: Transport::Tcp };
         PortForward { outer, to_peer: AccountName::parse(to_peer).unwrap(), to_port: 80 }
+    }
+
+    fn link(number: u8, account: &str) -> OneTimeLink {
+        let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
+        let account = AccountName::parse(account).unwrap();
+        OneTimeLink { key, account, created: jiff::Timestamp::UNIX_EPOCH, expires: jiff::Timestamp::MAX }
     }
 
     fn authority() -> Credential {
@@ -528,6 +419,11 @@ mod tests {
         change.enable_ikev2(true).unwrap();
         change.put_ikev2_settings(Ikev2Settings { rekey: true, ..Ikev2Settings::default() });
         change.remove_authority().unwrap();
+        let page = LinkPage { lifetime: 3, ..LinkPage::default() };
+        change.put_link_settings(LinkSettings { page: page.into(), ..LinkSettings::default() });
+        change.put_link(link(1, "peer_1"));
+        change.put_link(link(2, "peer_1"));
+        change.remove_links(vec![link(1, "peer_1").key.digest(), link(9, "peer_1").key.digest()]);
 
         let account = account_of("Default_2").settle(change.intended(), 9, &account_seed(7)).unwrap();
         change.put_account(account.clone()).unwrap();
@@ -579,6 +475,19 @@ mod tests {
         assert_eq!(left, ["81_tcp"]);
         assert_eq!(change.remove_forward("Default_1", forward(80, "x").outer), Err(Refusal::ForwardNotFound));
         assert_eq!(change.remove_forward("nobody", forward(80, "x").outer), Err(Refusal::ServerNotFound));
+    }
+
+    #[test]
+    fn takes_links_away_with_their_account_alone() {
+        let mut change = change();
+        for (number, account) in [(1, "peer_1"), (2, "peer_2"), (3, "peer_1")] {
+            change.put_link(link(number, account));
+        }
+
+        change.remove_account("peer_1").unwrap();
+
+        let left: Vec<_> = change.links().links.values().map(|link| link.account.as_str()).collect();
+        assert_eq!(left, ["peer_2"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use redb::StorageBackend;
 
-use super::change::State;
+use super::state::State;
 use super::tests::{add_account, add_server, shown};
 use super::*;
 

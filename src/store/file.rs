@@ -9,7 +9,7 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, StorageBackend};
 
 use super::Error;
-use super::change::State;
+use super::state::State;
 use super::tables::{self, FORMAT, Unreadable};
 
 /// The file's name in the data folder.

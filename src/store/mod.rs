@@ -10,8 +10,10 @@ mod dns_record;
 mod file;
 mod ikev2;
 pub mod ledger;
+mod link_records;
 mod record;
 mod records;
+mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
@@ -101,6 +104,7 @@ struct Shared {
     intended: watch::Receiver<Arc<Intended>>,
     access: watch::Receiver<Arc<AccessBook>>,
     backups: watch::Receiver<Arc<BackupSettings>>,
+    links: watch::Receiver<Arc<LinkBook>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -144,9 +148,10 @@ impl Store {
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
+        let (links, links_seen) = watch::channel(Arc::new(state.links));
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, backups, places: state.places, fault: fault.clone() };
+        let published = Published { intended, access, backups, links, places: state.places, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
@@ -156,6 +161,7 @@ impl Store {
             intended: intended_seen,
             access: access_seen,
             backups: backups_seen,
+            links: links_seen,
             fault,
             orders: Some(orders),
             thread,
@@ -226,6 +232,11 @@ impl Store {
     async fn order(&self, order: Order) -> Result<(), Error> {
         let orders = self.shared.orders.as_ref().ok_or(Error::Closed)?;
         orders.send(order).await.map_err(|_| Error::Closed)
+    }
+
+    /// The one-time links, as of the last commit. Costs no disk.
+    pub fn links(&self) -> Arc<LinkBook> {
+        self.shared.links.borrow().clone()
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of

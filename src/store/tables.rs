@@ -6,11 +6,12 @@ use std::sync::Arc;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::backups_record::BackupsV1;
-use super::change::{State, Step};
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
+use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
+use super::state::{State, Step};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
@@ -19,6 +20,7 @@ use crate::domain::firewall::{FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
+use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
@@ -33,6 +35,10 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// By the digests of their keys.
+const ONE_TIME_LINKS: Records = TableDefinition::new("one_time_links");
+/// One record, at [`SETTINGS_KEY`].
+const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
 /// One record, at [`SETTINGS_KEY`].
 const DNS: Records = TableDefinition::new("dns");
 /// One record, at [`SETTINGS_KEY`].
@@ -48,7 +54,7 @@ const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 /// Every table of records.
-const ALL: [Records; 14] = [
+const ALL: [Records; 16] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -56,6 +62,8 @@ const ALL: [Records; 14] = [
     FIREWALL,
     FILTER_RULES,
     PORT_FORWARDS,
+    ONE_TIME_LINKS,
+    LINK_SETTINGS,
     DNS,
     BACKUPS,
     SYSTEM,
@@ -210,6 +218,13 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
         Step::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
+        Step::Link(link) => {
+            put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
+        }
+        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
+        Step::LinkSettings(settings) => {
+            put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
+        }
     }
 }
 
@@ -266,6 +281,7 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         state.backups = Arc::new(BackupSettings::from(record));
         Ok(())
     })?;
+    load_links(&transaction, &mut state)?;
     Ok(state)
 }
 
@@ -339,6 +355,20 @@ fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), U
     each(transaction, PANEL_USERS, |record: PanelUserV1| {
         let user = PanelUser::try_from(record).map_err(|_| "its time is none")?;
         state.access.users.insert(user.name.clone(), user);
+        Ok(())
+    })
+}
+
+/// A link whose account is missing shows nothing: a program that knows no links may have removed it.
+fn load_links(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    each(transaction, LINK_SETTINGS, |record: LinkSettingsV1| {
+        state.links.settings = Arc::new(LinkSettings::from(record));
+        Ok(())
+    })?;
+    let links = Arc::make_mut(&mut state.links.links);
+    each(transaction, ONE_TIME_LINKS, |record: OneTimeLinkV1| {
+        let link = OneTimeLink::try_from(record).map_err(|_| "its key or a time is none")?;
+        links.insert(link.key.digest(), Arc::new(link));
         Ok(())
     })
 }

@@ -7,11 +7,13 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::archive::Tables;
-use super::change::{Change, State};
+use super::change::Change;
+use super::state::State;
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// How many closures may wait before their callers wait to let them wait.
@@ -90,6 +92,7 @@ pub(super) struct Published {
     pub(super) intended: watch::Sender<Arc<Intended>>,
     pub(super) access: watch::Sender<Arc<AccessBook>>,
     pub(super) backups: watch::Sender<Arc<BackupSettings>>,
+    pub(super) links: watch::Sender<Arc<LinkBook>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
     pub(super) fault: Arc<Mutex<Option<String>>>,
@@ -100,6 +103,7 @@ impl Published {
         State {
             intended: self.intended.borrow().as_ref().clone(),
             access: self.access.borrow().as_ref().clone(),
+            links: self.links.borrow().as_ref().clone(),
             places: self.places.clone(),
             backups: self.backups.borrow().clone(),
         }
@@ -243,6 +247,9 @@ impl Writer {
         }
         if *self.published.backups.borrow() != state.backups {
             self.published.backups.send_replace(state.backups);
+        }
+        if !self.published.links.borrow().is_same(&state.links) {
+            self.published.links.send_replace(Arc::new(state.links));
         }
     }
 

@@ -28,7 +28,7 @@ const SERVER: &str = "server_domain=vpn.example&server_ip=192.0.2.1&server_ipv6=
 const ADVANCED: &str = "/api/v1/ikev2/advanced_settings";
 
 /// A world with an imported root and a server's certificate.
-async fn certified() -> World {
+pub(crate) async fn certified() -> World {
     let world = World::furnished().await;
     world.put(IMPORT, &format!("ca_cert={ROOT}&ca_key={ROOT_KEY}")).await.success();
     world.put(GENERATE_SERVER, &format!("{SERVER}&key_type=ecdsa256")).await.success();

@@ -10,6 +10,7 @@ mod firewall;
 mod ikev2;
 mod junk;
 mod listener;
+mod otl;
 mod port_forwards;
 mod read_outs;
 mod requests;

@@ -72,9 +72,17 @@ async fn stay_out_of_every_log_line() {
     world.send(wrong).await.refusal();
     world.operate(Method::GET, "/local/v1/access", "").await.success();
 
+    let link = world.get("/api/v1/account/kept/otl").await.success();
+    let link = link.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    world.get("/api/v1/otl/list").await.success();
+    for (method, key) in [(Method::GET, &link), (Method::POST, &link), (Method::POST, &guess)] {
+        let request = World::request_from(HOME, method, &format!("/otl/{key}")).body(Body::empty()).unwrap();
+        world.send(request).await;
+    }
+
     let lines = String::from_utf8_lossy(&book.0.lock().unwrap()).into_owned();
     assert!(lines.contains("Added account `kept`"), "nothing was logged, so this proves nothing: {lines}");
-    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess] {
+    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess, &link] {
         assert!(!lines.contains(secret), "a line holds {secret}");
     }
     assert!(lines.contains("Made a certificate of the server"));

@@ -257,3 +257,22 @@ fn looks_after_ikev2() {
         on(data, &["ikev2", "delete-ca"]).out();
     });
 }
+
+#[test]
+fn makes_lists_and_withdraws_one_time_links() {
+    online_and_offline(|data| {
+        let url = on(data, &["account", "link", "peer_1"]).out();
+        let (host, key) = url.trim_end().split_once("/otl/").unwrap();
+        assert!(host.starts_with("https://") && host.len() > 8, "{url}");
+        assert!(key.len() == 80 && key.chars().all(|c| c.is_ascii_hexdigit()), "{url}");
+
+        let listed = on(data, &["link", "list"]).out();
+        assert!(listed.contains("peer_1") && !listed.contains(key), "{listed}");
+        let olts = on(data, &["link", "list", "--json"]).json();
+        assert_eq!(olts["olts"][key]["account"], "peer_1");
+
+        assert_eq!(on(data, &["link", "withdraw", "peer_1"]).out(), "Withdrew the one-time links to `peer_1`\n");
+        assert_eq!(on(data, &["link", "list", "--json"]).json()["olts"], serde_json::json!({}));
+        assert_eq!(on(data, &["account", "link", "nobody"]).sentence(1), "Account not found");
+    });
+}

@@ -75,6 +75,11 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("ikev2_advanced_default", ("ikev2/advanced_settings/default", "")),
     ("ikev2_online", ("ikev2/online", "")),
     ("ikev2_drop", ("ikev2/online/peer_1", "")),
+    ("account_otl", ("account/peer_1/otl", "")),
+    ("otl_config", ("otl/config", "")),
+    ("otl_list", ("otl/list", "")),
+    ("otl_config_wireguard", ("otl/config_wireguard", "")),
+    ("otl_config_ikev2", ("otl/config_ikev2", "")),
 ];
 
 /// What must have been asked before an endpoint succeeds: each step with its id.
@@ -172,6 +177,7 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ("server_available_ips", NO_SERVER, ("wireguard/nobody/available_ips", "")),
     ("server_set_bandwidth", NO_SERVER, ("wireguard/nobody/set_bandwidth", "")),
     ("account_detail", NO_ACCOUNT, ("account/nobody", "")),
+    ("account_otl", NO_ACCOUNT, ("account/nobody/otl", "")),
     ("account_add", "Wireguard server not valid", ("account", "wg_name=nobody")),
     ("account_add", NAME_MALFORMED, ("account", "wg_name=Default_1&name=a+b")),
     ("account_add", NAME_TAKEN, ("account", "wg_name=Default_1&name=peer_1")),

@@ -27,7 +27,8 @@ pub(crate) struct World {
     pub(crate) hash: String,
     /// What the store of this world lies in; goes with the world.
     pub(crate) folder: TempDir,
-    store: Store,
+    /// What lasts of it.
+    pub(crate) store: Store,
     router: Router,
     operator: Router,
 }
@@ -72,6 +73,7 @@ impl World {
             endpoint: None,
             data: folder.path().into(),
             api_port: limits::API_PORT,
+            public_url: None,
             version: "0.0.0".into(),
         };
         let services = Services::new(store.clone(), runtime, settings);
@@ -124,6 +126,7 @@ impl World {
         let made = self.post("/api/v1/backups", "").await.success();
         let folder = self.folder.path().join("backups");
         std::fs::rename(folder.join(made["backup_name"].as_str().unwrap()), folder.join("whole.zip")).unwrap();
+        self.get("/api/v1/account/peer_1/otl").await.success();
     }
 
     /// A request with the valid hash, from [`HOME`].

@@ -6,6 +6,7 @@ pub(super) mod backups;
 pub(super) mod dns;
 pub(super) mod firewall;
 pub(super) mod ikev2;
+pub(super) mod links;
 pub(super) mod port_forwards;
 pub(super) mod servers;
 pub(super) mod system;

@@ -49,6 +49,7 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
             endpoint: None,
             data: dir.to_owned(),
             api_port: crate::api::PORT,
+            public_url: None,
             version: "bench".into(),
         };
         let services = Services::new(store.clone(), Runtime::detached(), settings);
