@@ -251,6 +251,11 @@ impl Room {
         self.apply(Change::Exit(exit), desk);
     }
 
+    /// Has every flow judged again, for what external addresses and ports are to clients has changed.
+    pub(super) fn judge_anew(&mut self) {
+        self.plane.judge_anew();
+    }
+
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
         if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
             self.link.drop_owner(cut);

@@ -388,6 +388,9 @@ impl Turns {
     fn set_table(&mut self, table: &Arc<Table>, now: Instant) {
         let Some(packets) = &mut self.packets else { return };
         let before = packets.apply(Arc::clone(table));
+        if before != *table {
+            self.rooms.iter_mut().flatten().for_each(Room::judge_anew);
+        }
         for (protocol, to) in before.doors.keys().filter(|door| !table.doors.contains_key(door)) {
             self.ports.unreserve(Some(to.ip()), *protocol, to.port());
         }

@@ -338,6 +338,14 @@ impl Appliance {
     /// nobody's own.
     fn set_table(&mut self, house: &House, now: Instant) {
         let (before, after) = (doors(&self.house), doors(house));
+        let known = |house: &House| {
+            let names = (0..SERVERS).map(|slot| house.externals(slot));
+            (names.collect::<Vec<_>>(), (0..SERVERS).map(|slot| house.exit(slot)).collect::<Vec<_>>())
+        };
+        if before != after || known(&self.house) != known(house) {
+            let planes = self.workers.iter_mut().flat_map(|worker| &mut worker.planes);
+            planes.for_each(Dataplane::judge_anew);
+        }
         for worker in &mut self.workers {
             for (number, to) in before.difference(&after) {
                 worker.ports.unreserve(Some(to.ip()), *number, to.port());

@@ -44,6 +44,8 @@ pub(crate) struct Pass {
     units: Vec<(Option<Tag>, Kind)>,
     /// Whether what came in is for the server's own address.
     to_own: bool,
+    /// The client whose datagrams came in.
+    from: Option<usize>,
     /// How many packets more may become of what came in, where it is cut.
     pieces: u64,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Pass {
 impl Pass {
     /// A call by which no packet comes in.
     pub(crate) fn of_nothing(input: Input) -> Self {
-        Self { input, units: Vec::new(), to_own: false, pieces: 0 }
+        Self { input, units: Vec::new(), to_own: false, from: None, pieces: 0 }
     }
 
     fn add(&mut self, seen: &Seen) {
@@ -77,7 +79,8 @@ impl World {
     /// What comes in by the door.
     pub(crate) fn pass_of_letters(&self, (_, slot): At, letters: &[(SocketAddr, Letter)]) -> Pass {
         let mut pass = Pass::of_nothing(Input::Control);
-        for (_, letter) in letters {
+        for (from, letter) in letters {
+            pass.from = client_at(*from);
             let Inside::Packet(packet) = &letter.inside else { continue };
             let seen = Seen::of(packet);
             pass.input = Input::Door;
@@ -132,7 +135,7 @@ impl World {
                 Out::Outward(client, packet, offload) => self.go_out(at, client, packet, offload),
                 Out::Elsewhere(worker, handed) => self.go_elsewhere(at, worker, handed),
                 Out::Host(packets) => packets.iter().for_each(|packet| self.go_to_host(at, packet)),
-                Out::Sealed(to, datagram) => self.go_down(at, to, datagram),
+                Out::Sealed(to, datagram) => self.go_down(at, pass, to, datagram),
             }
         }
         self.count_merged(at, pass, (through(self) - before, waiting), &dropped, late);
@@ -192,7 +195,9 @@ impl World {
     /// What stands for many packets is dropped, or answered, once: the others of them never came in, as far as anybody counts.
     fn count_merged(&mut self, at: At, pass: &Pass, (left, waiting): (u64, i64), dropped: &[DropReason], late: u64) {
         let is_one = pass.to_own || !dropped.iter().all(|reason| is_of_the_link(*reason));
-        if pass.units.len() < 2 || !is_one {
+        // where one is too many for a queue, the others wait in it
+        let is_queued = dropped.contains(&DropReason::QueueFull);
+        if pass.units.len() < 2 || !is_one || is_queued {
             return;
         }
         let ended = left + late + u64::try_from(dropped.len()).unwrap();
@@ -249,7 +254,7 @@ impl World {
         }
     }
 
-    fn go_down(&mut self, at: At, to: SocketAddr, datagram: Vec<u8>) {
+    fn go_down(&mut self, at: At, pass: &Pass, to: SocketAddr, datagram: Vec<u8>) {
         let client = client_at(to).unwrap();
         if datagram[0] != 4 {
             return self.send_down(&Event::Letter(client, to, datagram));
@@ -265,7 +270,9 @@ impl World {
         // the server's own answer takes the place of the question; an error about what it drops is one more
         let is_complaint = is_own && is_error && !is_port_unreachable(&packet);
         self.count_out(at, &seen, is_complaint);
-        if !is_own {
+        // what has waited for the client's handshake was weighed before it waited
+        let has_waited = pass.input == Input::Control || pass.from == Some(client);
+        if !is_own && !has_waited {
             self.note_bytes(client, false, &seen);
         }
         if !is_own {
@@ -308,11 +315,11 @@ impl World {
         let passage = Passage { allowed, enabled: self.house().is_enabled(client), flaw: flaw(packet) };
         self.check_passage(&passage, seen);
         let is_error = matches!(seen.kind, Kind::Error(_));
-        let (now, edition) = (self.now(), self.edition());
+        let now = self.now();
         let talk = &mut self.talks[word.talk];
         if !is_error && !word.is_reply && talk.caller == Some(client) {
             talk.external = Some(seen.source);
-            talk.left = Some((now, edition));
+            talk.left = Some((now, since));
             talk.log.push(format!("out as {}", seen.source.ip()));
         }
     }
@@ -329,9 +336,10 @@ impl World {
         let meant = editions.iter().any(|edition| self.is_meant_for(*edition, viewer, seen));
         let allowed = editions.iter().map(|edition| self.may_come_down(*edition, viewer, seen)).collect();
         let word = self.words[tag];
+        let houses = &self.editions[since..];
         let sight = Sight {
             viewer,
-            addressed_to: self.house().client_at(server_of(viewer), seen.to.ip()),
+            addressed_to: houses.iter().find_map(|house| house.client_at(server_of(viewer), seen.to.ip())),
             meant_for: if meant { vec![viewer] } else { Vec::new() },
         };
         let sight_of = a_client_never_sees_anothers_traffic(&sight);
@@ -339,10 +347,9 @@ impl World {
         let too_long = (packet.len() > MTU).then(|| format!("{} bytes", packet.len()));
         let enabled = self.house().is_enabled(viewer);
         self.check_passage(&Passage { allowed, enabled, flaw: too_long.or_else(|| flaw(packet)) }, seen);
-        let edition = self.edition();
         let talk = &mut self.talks[word.talk];
         if !word.is_reply && talk.caller != Some(viewer) {
-            talk.came = Some(edition);
+            talk.came = Some(since);
             talk.log.push(format!("to client {viewer}"));
         }
     }

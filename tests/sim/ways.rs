@@ -73,6 +73,15 @@ impl World {
         self.talks.iter().find(spoke).map(|talk| talk.key.source)
     }
 
+    /// Whether an answer comes when its port is forwarded to another client, and was not when it was asked for: nobody
+    /// outside can know that.
+    fn comes_too_late(&self, house: &House, viewer: usize, talk: &Talk) -> bool {
+        let (Some(external), Some((_, asked))) = (talk.external, talk.left) else { return false };
+        let key = FlowKey { source: talk.key.destination, destination: external, ..talk.key };
+        let leads = |house: &House| house.judge_in(&key).map(|(client, _)| client);
+        leads(house) == Some(viewer) && self.editions[asked].target(&key).is_none()
+    }
+
     /// Whether a packet may come down to a client under these rules.
     pub(crate) fn may_come_down(&self, edition: usize, viewer: usize, seen: &Seen) -> bool {
         let house = &self.editions[edition];
@@ -83,13 +92,17 @@ impl World {
             // it answers what was allowed, and not too late
             let in_time = talk.left.is_none_or(|(at, _)| self.now() - at <= life(talk).1);
             return match house.judge_up(viewer, &talk.key) {
-                Some(Way::Out(_, None)) => in_time,
+                // where the client's own address is routed here, anybody may begin anew
+                Some(Way::Out(Name::External(_), None)) => in_time,
                 Some(Way::Out(..) | Way::Across(_) | Way::Own) => true,
                 None => false,
             };
         }
         let is_across =
             talk.caller.is_some_and(|caller| house.judge_up(caller, &talk.key) == Some(Way::Across(viewer)));
+        if word.is_reply && word.by == Speaker::Host && self.comes_too_late(house, viewer, talk) {
+            return true;
+        }
         is_across || talk.arrived.is_some_and(|arrived| self.enters(house, viewer, talk, &arrived))
     }
 
@@ -102,7 +115,7 @@ impl World {
             return word.by == Speaker::Client(viewer);
         }
         if word.is_reply {
-            return talk.caller == Some(viewer);
+            return talk.caller == Some(viewer) || self.comes_too_late(house, viewer, talk);
         }
         let slot = server_of(viewer);
         let is_neighbour = talk.caller.is_some_and(|caller| {

@@ -284,7 +284,7 @@ impl World {
     }
 
     /// Somebody hears a whole packet: a client, or a host outside.
-    fn hear(&mut self, client: Option<usize>, packet: &[u8]) {
+    pub(crate) fn hear(&mut self, client: Option<usize>, packet: &[u8]) {
         let seen = Seen::of(packet);
         let Some(tag) = seen.tag else { return };
         let Word { talk, is_reply, .. } = self.words[tag];

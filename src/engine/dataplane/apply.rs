@@ -57,14 +57,9 @@ impl Dataplane {
         }
     }
 
-    /// Ends every flow that uses an external port, for somebody else has it from now on: what came for it later would be
-    /// taken for his.
-    pub fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
-        self.flows.close_external(protocol, external, ports, now);
-    }
-
-    /// Has every flow judged again with its next packet.
-    fn judge_anew(&mut self) {
+    /// Has every flow judged again with its next packet: what it was judged by has changed, here or around
+    /// ([`super::around::Beyond::standing`]).
+    pub fn judge_anew(&mut self) {
         let (firewall, epoch) = (Arc::clone(self.filter.firewall()), self.filter.epoch() + 1);
         self.filter.apply(firewall, epoch);
     }
@@ -79,6 +74,12 @@ impl Dataplane {
         if let Some(shaper) = &mut self.shaper {
             shaper.remove(owner);
         }
+    }
+
+    /// Ends every flow that uses an external port, for somebody else has it from now on: what came for it later would be
+    /// taken for his.
+    pub fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.flows.close_external(protocol, external, ports, now);
     }
 
     fn set_rates(&mut self, account: &Account, now: Instant) {

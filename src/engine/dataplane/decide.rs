@@ -4,7 +4,7 @@
 //! redirect (port forward) → route → filter (INPUT, FORWARD or OUTPUT) → source address
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::around::{Around, Standing};
@@ -97,7 +97,10 @@ impl Dataplane {
         match flow.way {
             Way::Own => self.rule_output(flow.owner, key),
             // its port was mapped when it began, and is its own as long as the flow lives
-            Way::In if flow.has_mapping() => self.rule_forwarded(flow.owner, key, flow.reply().source),
+            Way::In if flow.has_mapping() => {
+                self.check_name(key.destination.ip())?;
+                self.rule_forwarded(flow.owner, key, flow.reply().source)
+            }
             Way::Out | Way::In | Way::Across(_) => match self.find_target(key)? {
                 Ok((owner, inner)) => self.rule_forwarded(owner, key, inner),
                 Err(_) => Err(DropReason::PeerGone),
@@ -259,15 +262,18 @@ impl Dataplane {
     fn find_target(&self, key: &FlowKey) -> Result<Result<(Owner, SocketAddr), u8>, DropReason> {
         let to = key.destination;
         if self.plan.is_inside(to.ip()) {
+            // from outside only while the clients' own addresses are what they have there
+            if !self.plan.is_inside(key.source.ip()) && self.exit.name(to.ip()) != Name::Own {
+                return Err(DropReason::NotMapped);
+            }
             if let Some(owner) = self.peers.at_address(&self.plan, to.ip()) {
                 return Ok(Ok((owner, to)));
             }
             let elsewhere = self.away.at_address(&self.plan, to.ip()).ok_or(DropReason::NobodyThere)?;
             return Ok(Err(self.seat.home(elsewhere)));
         }
-        if self.exit.name(to.ip()) == Name::External(to.ip())
-            && let Some(forward) = self.forwards.at(key.protocol, to.port())
-        {
+        self.check_name(to.ip())?;
+        if let Some(forward) = self.forwards.at(key.protocol, to.port()) {
             let Some(owner) = self.peers.named(&forward.to_peer) else {
                 let elsewhere = self.away.named(&forward.to_peer).ok_or(DropReason::PeerGone)?;
                 return Ok(Err(self.seat.home(elsewhere)));
@@ -277,6 +283,11 @@ impl Dataplane {
             return Ok(Ok((owner, SocketAddr::new(inner, forward.to_port))));
         }
         self.flows.admit_inbound(key).map(Ok)
+    }
+
+    /// Whether clients leave in the name of this address. Ports that they had by another lead to nobody any more.
+    fn check_name(&self, external: IpAddr) -> Result<(), DropReason> {
+        if self.exit.name(external) == Name::External(external) { Ok(()) } else { Err(DropReason::NotMapped) }
     }
 
     pub(super) fn check_internal(&self) -> Result<(), DropReason> {

@@ -354,6 +354,11 @@ impl Dataplane {
                 Err(_) => return Err(DropReason::NobodyThere),
             },
         };
+        let way = self.flows.get(id).ok_or(DropReason::PeerGone)?.way;
+        // what a client says comes by his tunnel, whatever name it has outside
+        if !matches!((way, side), (Way::Out, Side::Reply) | (Way::In, Side::Original)) {
+            return Err(DropReason::SourceForged);
+        }
         if let Err(reason) = bill.check_size(packet, self.plan.mtu) {
             self.complain_outward(reason, packet, around, now);
             return Err(reason);

@@ -103,6 +103,10 @@ pub(crate) enum Step {
         load: usize,
         times: usize,
     },
+    /// A host answers once more what it has heard last.
+    Late {
+        talk: usize,
+    },
     /// A caller ends his connection, politely or not.
     End {
         talk: usize,
@@ -179,24 +183,25 @@ pub(crate) fn draw(dice: &mut Dice) -> Step {
     let client = dice.below(CLIENTS);
     match dice.below(100) {
         0..=29 => draw_call(dice, client),
-        30..=41 => Step::Again { talk: dice.below(64), load: draw_load(dice), times: dice.pick(&[1, 1, 1, 4]) },
-        42..=44 => Step::End { talk: dice.below(64), is_polite: dice.once_in(2) },
-        45..=51 => Step::Stranger {
+        30..=41 => Step::Again { talk: draw_talk(dice), load: draw_load(dice), times: dice.pick(&[1, 1, 1, 4]) },
+        42..=43 => Step::Late { talk: draw_talk(dice) },
+        44..=46 => Step::End { talk: draw_talk(dice), is_polite: dice.once_in(2) },
+        47..=52 => Step::Stranger {
             host: dice.below(HOSTS),
             port: draw_door(dice),
-            talk: dice.once_in(2).then(|| dice.below(64)),
+            talk: dice.once_in(2).then(|| draw_talk(dice)),
             is_tcp: dice.once_in(3),
             is_v6: dice.once_in(4),
         },
-        52..=56 => Step::Rule {
+        53..=56 => Step::Rule {
             action: dice.pick(&[Action::Drop, Action::Accept]),
             chain: dice.pick(&[Chain::Input, Chain::Forward, Chain::Forward, Chain::Forward, Chain::Output]),
             kind: dice.pick(&[RuleProtocol::Any, RuleProtocol::Tcp, RuleProtocol::Udp, RuleProtocol::Icmp]),
             client: dice.once_in(2).then_some(client),
             port: dice.pick(&[0, 0, 7, WEB]),
         },
-        57..=60 => Step::Unrule(dice.below(3)),
-        61..=66 => Step::Switch(draw_switch(dice)),
+        57..=58 => Step::Unrule(dice.below(3)),
+        59..=66 => Step::Switch(draw_switch(dice)),
         67..=73 => Step::Forward {
             client,
             port: draw_door(dice),
@@ -208,7 +213,7 @@ pub(crate) fn draw(dice: &mut Dice) -> Step {
         84 => Step::Roam(client),
         // three minutes are the end of a session
         85 => Step::Vanish(client, Duration::from_secs(dice.pick(&[0, 181]))),
-        86..=87 => Step::Complain { talk: dice.below(64), is_router: dice.once_in(2) },
+        86..=87 => Step::Complain { talk: draw_talk(dice), is_router: dice.once_in(2) },
         88 if dice.once_in(2) => Step::Forge { client, other: dice.below(CLIENTS) },
         88 => Step::Connect(client),
         89 => Step::Restart,
@@ -217,6 +222,11 @@ pub(crate) fn draw(dice: &mut Dice) -> Step {
         94 if dice.once_in(4) => Step::Flood { client, times: dice.pick(&[300, 1_100]), is_tcp: dice.once_in(2) },
         _ => Step::Pass(draw_span(dice)),
     }
+}
+
+/// A talk, counted from the last: rather a fresh one.
+fn draw_talk(dice: &mut Dice) -> usize {
+    if dice.once_in(2) { dice.below(3) } else { dice.below(64) }
 }
 
 fn draw_call(dice: &mut Dice, client: usize) -> Step {
@@ -260,7 +270,7 @@ fn draw_weather(dice: &mut Dice) -> Weather {
 fn draw_span(dice: &mut Dice) -> Duration {
     let millis = match dice.below(20) {
         0 => 8_000_000,
-        1 => dice.pick(&[299_000, 303_000]),
+        1 => dice.pick(&[298_000, 303_000]),
         2 => dice.pick(&[58_000, 64_000, 29_000, 33_000]),
         3 => dice.pick(&[119_000, 181_000]),
         4..=7 => dice.below(20_000),
@@ -301,6 +311,7 @@ impl World {
                 self.call(*client, *whom, *how, (*load, *times), *is_v6);
             }
             Step::Again { talk, load, times } => self.again(*talk, *load, *times),
+            Step::Late { talk } => self.answer_late(*talk),
             Step::End { talk, is_polite } => self.end(*talk, *is_polite),
             Step::Stranger { host, port, talk, is_tcp, is_v6 } => self.stranger(*host, *port, *talk, (*is_tcp, *is_v6)),
             Step::Complain { talk, is_router } => self.complain(*talk, *is_router),
@@ -371,6 +382,14 @@ impl World {
         let load = if self.talks[talk].key.protocol == protocol::TCP { load.min(1_200) } else { load };
         let said = self.talks[talk].say(load);
         self.say(talk, said, times);
+    }
+
+    fn answer_late(&mut self, number: usize) {
+        if let Some(talk) = self.talk_at(number)
+            && let Some(heard) = self.talks[talk].heard.clone()
+        {
+            self.hear(None, &heard);
+        }
     }
 
     fn end(&mut self, number: usize, is_polite: bool) {

@@ -67,6 +67,68 @@ fn lets_an_error_in_no_longer_than_the_packets_that_it_is_about() {
 }
 
 #[test]
+fn lets_nobody_in_by_a_name_that_clients_have_no_longer() {
+    let (mut world, mut client) = translating();
+    let left = out(&mut client, &mut world, &packet(v6(1), OUTSIDE_V6, b"?"));
+    // the same host by another port, which alone has no flow
+    let mut other = reply(&left, 1);
+    other[41] ^= 1;
+    assert_eq!(arrive(&mut world, other.clone(), Offload::NONE).sent.len(), 1, "{:?}", world.plane.drops());
+    world.apply(Change::Exit(Exit::Packets { v4: Name::External(server().external_ip), v6: Name::None }));
+
+    let outcome = [reply(&left, 1), other].map(|packet| arrive(&mut world, packet, Offload::NONE));
+
+    assert_eq!(outcome, [Outcome::default(), Outcome::default()]);
+    assert_eq!([DropReason::NoWay, DropReason::NotMapped].map(|reason| world.dropped(reason)), [1, 1]);
+}
+
+#[test]
+fn answers_nobody_in_a_clients_own_name_once_it_leaves_in_another() {
+    let (mut world, mut client) = translating();
+    world.apply(Change::Exit(Exit::Packets { v4: Name::Own, v6: Name::None }));
+    assert_eq!(arrive(&mut world, packet(OUTSIDE, v4(1), b"?"), Offload::NONE).sent.len(), 1);
+    let answer = reply(&packet(OUTSIDE, v4(1), b"?"), 1);
+    assert_eq!(out(&mut client, &mut world, &answer), answer);
+    world.apply(Change::Exit(Exit::Packets { v4: Name::External(server().external_ip), v6: Name::None }));
+
+    let outcome = client.send(&mut world, &answer);
+    world.with(Dataplane::handle_batch_end);
+
+    assert!(outcome.outward.is_empty() && world.outside.outward.is_empty());
+    assert_eq!(world.dropped(DropReason::NotMapped), 1);
+}
+
+#[test]
+fn judges_open_flows_anew_when_what_is_around_has_changed() {
+    let (mut world, mut client) = translating();
+    let up = client.outside(b"?");
+    out(&mut client, &mut world, &up);
+    world.outside.standings.push((OUTSIDE.into(), Standing::Host));
+
+    world.plane.judge_anew();
+    let outcome = client.send(&mut world, &up);
+    world.with(Dataplane::handle_batch_end);
+
+    assert!(outcome.outward.is_empty() && world.outside.outward.is_empty());
+    assert_eq!(world.dropped(DropReason::HostClosed), 1);
+}
+
+#[test]
+fn takes_nobody_outside_for_a_client_whose_own_address_he_uses() {
+    let (mut world, mut client) = translating();
+    world.apply(Change::Exit(Exit::Packets { v4: Name::Own, v6: Name::None }));
+    let up = client.outside(b"?");
+    let left = out(&mut client, &mut world, &up);
+    assert_eq!(left, up, "in its own name");
+
+    let outcome = arrive(&mut world, left, Offload::NONE);
+
+    assert_eq!(outcome, Outcome::default());
+    assert_eq!(world.dropped(DropReason::SourceForged), 1);
+    assert_eq!(arrive(&mut world, reply(&up, 1), Offload::NONE).sent.len(), 1);
+}
+
+#[test]
 fn cuts_again_what_came_in_fragments() {
     let (mut world, mut client) = translating();
     let left = out(&mut client, &mut world, &packet(v6(1), OUTSIDE_V6, b"?"));
