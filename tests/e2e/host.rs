@@ -161,11 +161,6 @@ fn after_a_stop_the_host_is_as_it_was_and_a_kill_is_healed_by_the_next_start() {
     }
     appliance.serve();
     appliance.stop();
-    // the kernel takes the anycast routes of a router back when it comes to it
-    until(PATIENCE, "routes as they were", || {
-        let routes = "-6 route show table all";
-        (network(&world.server)[routes] == before[routes]).then_some(())
-    });
     assert_same(&before, &network(&world.server));
     echo(&world.server, HOST, 7);
 }
