@@ -6,7 +6,9 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
+use super::api::{
+    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
+};
 use super::{landing, link_page};
 use crate::services::Services;
 
@@ -146,6 +148,8 @@ fn beside() -> Vec<Route> {
         get("backups_config", Key, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
         get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+
+        get("audit", Key, "/api/v1/audit", audit::list),
     ]
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod backups;
 mod dns;
 mod firewall;
