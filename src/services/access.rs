@@ -40,7 +40,7 @@ impl Access {
             }
             change.put_access(entry);
             let text = format!("Added an access hash for `{label}` from {ip}");
-            Ok(((), Deed::to(Kind::Access, label, text)))
+            Ok(((), Deed::to(Kind::Access, &label, text)))
         };
         self.ground.write(by, rule).await?;
         Ok(shown)
@@ -60,7 +60,7 @@ impl Access {
         let rule = move |change: &mut Change| {
             change.remove_access(&removed)?;
             let text = format!("Removed the access hash for `{removed}`");
-            Ok(((), Deed::to(Kind::Access, removed, text)))
+            Ok(((), Deed::to(Kind::Access, &removed, text)))
         };
         self.ground.write(by, rule).await
     }

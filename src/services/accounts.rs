@@ -101,7 +101,7 @@ impl Accounts {
             let account = change.intended().account(&removed).ok_or(Refusal::AccountNotFound)?.clone();
             change.remove_account(&removed)?;
             let text = format!("Deleted account `{removed}`");
-            Ok((account, Deed::to(Kind::Account, removed, text)))
+            Ok((account, Deed::to(Kind::Account, &removed, text)))
         };
         let account = self.ground.write(by, rule).await?;
         self.traffic.forget(&account).await;

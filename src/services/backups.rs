@@ -211,7 +211,7 @@ impl Backups {
         let before = self.keep_before().await?;
         self.replace(archive, &before).await?;
         let text = format!("Restored backup `{name}`");
-        self.ground.note(by, Deed::to(Kind::Backup, name, text)).await;
+        self.ground.note(by, Deed::to(Kind::Backup, &name, text)).await;
         Ok(())
     }
 

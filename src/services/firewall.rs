@@ -84,7 +84,7 @@ impl Firewall {
             change.add_rule(rule, end)?;
             stays_open(change, way)?;
             let text = format!("Added firewall rule `{name}`");
-            Ok(((), Deed::to(Kind::Rule, name, text)))
+            Ok(((), Deed::to(Kind::Rule, &name, text)))
         };
         self.ground.write(by, rule).await
     }
@@ -99,7 +99,7 @@ impl Firewall {
             change.remove_rule(&removed)?;
             stays_open(change, way)?;
             let text = format!("Removed firewall rule `{removed}`");
-            Ok(((), Deed::to(Kind::Rule, removed, text)))
+            Ok(((), Deed::to(Kind::Rule, &removed, text)))
         };
         self.ground.write(by, rule).await
     }

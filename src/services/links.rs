@@ -90,7 +90,7 @@ impl Links {
             let link = OneTimeLink::settle(change.links(), account, key, at)?;
             change.put_link(link);
             let text = format!("Made a one-time link to account `{name}`");
-            Ok(((), Deed::to(Kind::Link, name, text)))
+            Ok(((), Deed::to(Kind::Link, &name, text)))
         };
         self.ground.write(by, rule).await?;
         Ok(url)
@@ -116,7 +116,7 @@ impl Links {
             let account = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.name.clone();
             change.remove_links(change.links().of_account(&account));
             let text = format!("Withdrew the one-time links to `{account}`");
-            Ok(((), Deed::to(Kind::Link, account, text)))
+            Ok(((), Deed::to(Kind::Link, &account, text)))
         };
         self.ground.write(by, rule).await
     }

@@ -12,6 +12,7 @@ pub mod links;
 #[cfg(test)]
 mod measured;
 mod meter;
+pub mod metrics;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
@@ -38,6 +39,7 @@ pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::ikev2::Ikev2;
 pub use self::links::Links;
+pub use self::metrics::Metrics;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -120,6 +122,8 @@ pub struct Services {
     pub system: System,
     /// Who changed what.
     pub audit: Audit,
+    /// Figures for those who watch.
+    pub metrics: Metrics,
     /// Traffic, and what follows from it.
     pub traffic: Traffic,
 }
@@ -141,6 +145,7 @@ impl Services {
             access: Access::new(ground.clone()),
             system: System::new(ground.clone()),
             audit: Audit::new(ground.clone()),
+            metrics: Metrics::new(ground.clone()),
             traffic: Traffic::new(ground),
         }
     }

@@ -39,7 +39,7 @@ impl PortForwards {
             change.put_forward(&name, forward.clone())?;
             let PortForward { outer, to_port, to_peer } = &forward;
             let text = format!("Server `{name}` forwards {outer} to port {to_port} of `{to_peer}`");
-            Ok((forward, Deed::to(Kind::Forward, name, text)))
+            Ok((forward, Deed::to(Kind::Forward, &name, text)))
         };
         self.ground.write(by, rule).await
     }
@@ -55,7 +55,7 @@ impl PortForwards {
             let outer = outer?;
             change.remove_forward(&name, outer)?;
             let text = format!("Server `{name}` forwards {outer} no more");
-            Ok(((), Deed::to(Kind::Forward, name, text)))
+            Ok(((), Deed::to(Kind::Forward, &name, text)))
         };
         self.ground.write(by, rule).await
     }

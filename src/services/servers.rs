@@ -97,7 +97,7 @@ impl Servers {
         let rule = move |change: &mut Change| {
             change.remove_server(&removed)?;
             let text = format!("Deleted server `{removed}`");
-            Ok(((), Deed::to(Kind::Server, removed, text)))
+            Ok(((), Deed::to(Kind::Server, &removed, text)))
         };
         self.ground.write(by, rule).await
     }
@@ -150,7 +150,7 @@ impl Servers {
             }
             let rates = format!("{b_download} down, {b_upload} up");
             let text = format!("Set bandwidth of all accounts of server `{name}` to {rates}");
-            Ok(((), Deed::to(Kind::Server, name, text)))
+            Ok(((), Deed::to(Kind::Server, &name, text)))
         };
         self.ground.write(by, rule).await
     }

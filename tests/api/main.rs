@@ -11,6 +11,7 @@ mod firewall;
 mod ikev2;
 mod junk;
 mod listener;
+mod metrics;
 mod otl;
 mod port_forwards;
 mod read_outs;

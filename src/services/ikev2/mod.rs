@@ -219,7 +219,7 @@ impl Ikev2 {
         self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?;
         if self.ground.runtime.ikev2().take(name) {
             let text = format!("Disconnected account `{name}` from IKEv2");
-            self.ground.note(by, Deed::to(Kind::Account, name, text)).await;
+            self.ground.note(by, Deed::to(Kind::Account, &name, text)).await;
         }
         Ok(())
     }
