@@ -12,6 +12,7 @@ mod network;
 pub mod output;
 mod request;
 mod table;
+mod webhook;
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -113,6 +114,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Ikev2(_)
         | Command::Link(_)
         | Command::Audit(_)
+        | Command::Webhook(_)
         | Command::Completions { .. } => None,
     };
     match bare {

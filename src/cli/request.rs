@@ -4,8 +4,8 @@ use super::args::{
     AccessCommand, AccountCommand, AccountFields, AuditFields, Command, ConfigCommand, Month, ServerCommand,
     ServerFields, Switch, SystemCommand,
 };
-use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
+use super::{ikev2, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,11 @@ impl Call {
         Self::with_form("PUT", path, form)
     }
 
-    fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+    pub(super) fn with_form(
+        method: &'static str,
+        path: impl Into<String>,
+        form: Vec<(&'static str, Option<String>)>,
+    ) -> Self {
         let form = form.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Self { method, path: path.into(), form }
     }
@@ -63,6 +67,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Webhook(command) => Some(webhook::call(command)),
         Command::Audit(fields) => Some(audit(fields)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
@@ -120,7 +125,7 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn flag(switch: Switch) -> String {
+pub(super) fn flag(switch: Switch) -> String {
     match switch {
         Switch::On => "1".to_owned(),
         Switch::Off => "0".to_owned(),

@@ -31,4 +31,5 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+pub mod webhook;
 mod words;

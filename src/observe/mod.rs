@@ -6,6 +6,7 @@ pub mod fields;
 mod log;
 mod readiness;
 pub mod upload;
+pub mod webhook;
 
 pub use log::{Format, UnknownFilter, start};
 pub use readiness::{ready, stopping};

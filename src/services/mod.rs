@@ -22,6 +22,7 @@ mod tests;
 pub mod traffic;
 #[cfg(test)]
 mod traffic_tests;
+pub mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub use self::servers::Servers;
 pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
+use self::webhooks::Post;
+pub use self::webhooks::Webhooks;
 pub use crate::domain::access::{Caller, Way};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
@@ -126,13 +129,15 @@ pub struct Services {
     pub metrics: Metrics,
     /// Traffic, and what follows from it.
     pub traffic: Traffic,
+    /// Who is told of what happens.
+    pub webhooks: Webhooks,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
         let metering = Metering::default();
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering, post: Post::default() }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
@@ -146,7 +151,8 @@ impl Services {
             system: System::new(ground.clone()),
             audit: Audit::new(ground.clone()),
             metrics: Metrics::new(ground.clone()),
-            traffic: Traffic::new(ground),
+            traffic: Traffic::new(ground.clone()),
+            webhooks: Webhooks::new(ground),
         }
     }
 }
@@ -161,6 +167,7 @@ struct GroundParts {
     runtime: Runtime,
     settings: Settings,
     metering: Metering,
+    post: Post,
 }
 
 impl std::ops::Deref for Ground {
@@ -250,7 +257,7 @@ fn tell(by: &Caller, deed: &Deed) {
         Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
         Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
         Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
-        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::Backup | Kind::System => {
+        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::Backup | Kind::Webhook | Kind::System => {
             info!({ fields::CALLER } = %by, "{text}");
         }
     }

@@ -22,3 +22,4 @@ mod servers;
 mod support;
 mod system;
 mod traffic;
+mod webhooks;

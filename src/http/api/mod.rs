@@ -13,6 +13,7 @@ pub(super) mod servers;
 pub(super) mod system;
 mod text;
 pub(super) mod traffic;
+pub(super) mod webhooks;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

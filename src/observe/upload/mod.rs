@@ -7,10 +7,13 @@ mod s3;
 mod seal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig};
 
 pub use self::ftp::send as to_ftp;
 pub use self::s3::send as to_s3;
@@ -38,4 +41,22 @@ fn tls() -> Result<Arc<ClientConfig>, String> {
     let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.map_err(|error| error.to_string())?;
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// A client of HTTP that takes so long at most to connect, and so long for everything.
+pub(super) fn agent(connect: Duration, all: Duration) -> Agent {
+    let certificates = trusted();
+    let roots = if certificates.is_empty() {
+        RootCerts::WebPki
+    } else {
+        certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
+    };
+    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider()).build();
+    let config = Agent::config_builder()
+        .tls_config(tls)
+        .timeout_connect(Some(connect))
+        .timeout_global(Some(all))
+        .http_status_as_error(false)
+        .build();
+    config.into()
 }
