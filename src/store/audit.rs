@@ -104,3 +104,71 @@ pub(super) fn read(transaction: &ReadTransaction, query: &AuditQuery) -> Result<
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use redb::{Database, ReadableDatabase as _};
+
+    use super::*;
+
+    fn entry(number: u64) -> AuditEntry {
+        let deed = Deed::of(Kind::System, format!("deed {number}"));
+        AuditEntry { number, at: Timestamp::UNIX_EPOCH, by: Caller::local(), deed }
+    }
+
+    fn database(numbers: &[u64]) -> Database {
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        for number in numbers {
+            write(&transaction, &entry(*number)).unwrap();
+        }
+        transaction.commit().unwrap();
+        database
+    }
+
+    fn numbers(database: &Database, query: &AuditQuery) -> Vec<u64> {
+        let transaction = database.begin_read().unwrap();
+        read(&transaction, query).unwrap().iter().map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn keeps_the_latest() {
+        let (first, limit) = (1, limits::AUDIT_ENTRIES);
+
+        let database = database(&[first, first + 1, first + limit]);
+
+        let all = AuditQuery { limit: 10, ..AuditQuery::default() };
+        assert_eq!(numbers(&database, &all), [first + limit, first + 1]);
+        assert_eq!(latest(&database.begin_read().unwrap()).unwrap(), first + limit);
+    }
+
+    #[test]
+    fn reads_a_page_before_an_entry() {
+        let database = database(&[1, 2, 3, 4]);
+
+        let query = AuditQuery { before: Some(4), limit: 2, ..AuditQuery::default() };
+
+        assert_eq!(numbers(&database, &query), [3, 2]);
+    }
+
+    #[test]
+    fn is_empty_in_a_file_that_never_had_any() {
+        let database = Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).unwrap();
+
+        assert_eq!(latest(&database.begin_read().unwrap()).unwrap(), 0);
+        assert!(numbers(&database, &AuditQuery { limit: 1, ..AuditQuery::default() }).is_empty());
+    }
+
+    /// What version 1 looks like on disk: a release has written it, so this text never changes.
+    #[test]
+    fn reads_back_what_it_has_written() {
+        let by = Caller { label: "a".into(), address: Some([192, 0, 2, 1].into()) };
+        let deed = Deed { kind: Kind::Dns, name: String::new(), text: "t".into() };
+        let entry = AuditEntry { number: 7, at: Timestamp::from_millisecond(1).unwrap(), by, deed };
+
+        let bytes = record::encode(&AuditV1::from(&entry)).unwrap();
+
+        assert_eq!(bytes, b"\x01\x02\x01a\x01\x00\xc0\x00\x02\x01\x03dns\x00\x01t");
+        assert_eq!(record::decode::<AuditV1>(&bytes).unwrap().entry(7), Some(entry));
+    }
+}

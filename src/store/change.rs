@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::state::{State, Step, WebhookBook};
+use super::state::{Beside, State, Step, WebhookBook};
 use crate::domain::access::{AccessBook, AccessEntry, Caller, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, Deed};
@@ -245,7 +245,7 @@ impl Change {
 
     /// Stores an access hash; one of its label is replaced.
     pub fn put_access(&mut self, entry: AccessEntry) {
-        self.step(Step::Access(entry));
+        self.step(Beside::Access(entry));
     }
 
     /// Removes an access hash.
@@ -256,13 +256,13 @@ impl Change {
         if !self.state.access.entries.contains_key(label) {
             return Err(Refusal::AccessNotFound);
         }
-        self.step(Step::NoAccess(label.to_owned()));
+        self.step(Beside::NoAccess(label.to_owned()));
         Ok(())
     }
 
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
-        self.step(Step::PanelUser(user));
+        self.step(Beside::PanelUser(user));
     }
 
     /// When and where backups are made, with what this change has done so far.
@@ -272,26 +272,26 @@ impl Change {
 
     /// Stores when and where backups are made.
     pub fn put_backups(&mut self, settings: BackupSettings) {
-        self.step(Step::Backups(Arc::new(settings)));
+        self.step(Beside::Backups(Arc::new(settings)));
     }
 
     /// Stores a one-time link.
     pub fn put_link(&mut self, link: OneTimeLink) {
-        self.step(Step::Link(Arc::new(link)));
+        self.step(Beside::Link(Arc::new(link)));
     }
 
     /// Removes one-time links. What is not there is left out.
     pub fn remove_links(&mut self, digests: Vec<LinkDigest>) {
         for digest in digests {
             if self.state.links.links.contains_key(&digest) {
-                self.step(Step::NoLink(digest));
+                self.step(Beside::NoLink(digest));
             }
         }
     }
 
     /// Stores what the page of one-time links shows.
     pub fn put_link_settings(&mut self, settings: LinkSettings) {
-        self.step(Step::LinkSettings(Arc::new(settings)));
+        self.step(Beside::LinkSettings(Arc::new(settings)));
     }
 
     /// The webhooks, with what this change has done so far.
@@ -302,7 +302,7 @@ impl Change {
     /// Stores a webhook; one of its name is replaced.
     pub fn put_webhook(&mut self, webhook: Webhook) -> Arc<Webhook> {
         let webhook = Arc::new(webhook);
-        self.step(Step::Webhook(webhook.clone()));
+        self.step(Beside::Webhook(webhook.clone()));
         webhook
     }
 
@@ -312,7 +312,7 @@ impl Change {
     /// [`Refusal::WebhookNotFound`].
     pub fn remove_webhook(&mut self, name: &str) -> Result<(), Refusal> {
         let name = self.state.webhooks.get(name).ok_or(Refusal::WebhookNotFound)?.name.clone();
-        self.step(Step::NoWebhook(name));
+        self.step(Beside::NoWebhook(name));
         Ok(())
     }
 
@@ -324,10 +324,11 @@ impl Change {
     /// Puts a deed into the audit log, to be found there as long as what was done is.
     pub fn note(&mut self, at: Timestamp, by: Caller, deed: Deed) {
         let number = self.state.audited + 1;
-        self.step(Step::Audit(Arc::new(AuditEntry { number, at, by, deed })));
+        self.step(Beside::Audit(Arc::new(AuditEntry { number, at, by, deed })));
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: impl Into<Step>) {
+        let step = step.into();
         self.steps.push(step.clone());
         self.undo.push(self.state.take(step));
     }

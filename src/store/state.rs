@@ -60,6 +60,13 @@ pub(super) enum Step {
     Ikev2Settings(Arc<Ikev2Settings>),
     Authority(Option<Arc<Credential>>),
     ServerCertificate(Option<Arc<ServerCredential>>),
+    /// One on which nothing runs.
+    Beside(Beside),
+}
+
+/// One record, on which nothing runs, that is written or taken away.
+#[derive(Debug, Clone)]
+pub(super) enum Beside {
     Access(AccessEntry),
     NoAccess(String),
     PanelUser(PanelUser),
@@ -71,7 +78,7 @@ pub(super) enum Step {
     Webhook(Arc<Webhook>),
     NoWebhook(WebhookName),
     Audit(Arc<AuditEntry>),
-    /// Undoes [`Step::Audit`]: the latest entry is again this one. Never written.
+    /// Undoes [`Self::Audit`]: the latest entry is again this one. Never written.
     Audited(u64),
 }
 
@@ -105,7 +112,6 @@ impl State {
 
     /// Takes a step, and returns the one that undoes it.
     pub(super) fn take(&mut self, step: Step) -> Step {
-        let AccessBook { entries, users } = &mut self.access;
         match step {
             Step::Server(server) => {
                 let name = server.name.clone();
@@ -154,35 +160,43 @@ impl State {
             Step::ServerCertificate(credential) => {
                 Step::ServerCertificate(replace(&mut self.intended.ikev2.server, credential))
             }
-            Step::Access(entry) => {
+            Step::Beside(step) => Step::Beside(self.take_beside(step)),
+        }
+    }
+
+    /// [`Self::take`], of what nothing runs on.
+    fn take_beside(&mut self, step: Beside) -> Beside {
+        let AccessBook { entries, users } = &mut self.access;
+        match step {
+            Beside::Access(entry) => {
                 let label = entry.label.clone();
-                entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
+                entries.insert(label.clone(), entry).map_or(Beside::NoAccess(label), Beside::Access)
             }
-            Step::NoAccess(label) => entries.remove(&label).map_or(Step::NoAccess(label), Step::Access),
-            Step::PanelUser(user) => {
+            Beside::NoAccess(label) => entries.remove(&label).map_or(Beside::NoAccess(label), Beside::Access),
+            Beside::PanelUser(user) => {
                 let name = user.name.clone();
-                users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
+                users.insert(name.clone(), user).map_or(Beside::NoPanelUser(name), Beside::PanelUser)
             }
-            Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
-            Step::Backups(settings) => Step::Backups(replace(&mut self.backups, settings)),
-            Step::Link(link) => {
+            Beside::NoPanelUser(name) => users.remove(&name).map_or(Beside::NoPanelUser(name), Beside::PanelUser),
+            Beside::Backups(settings) => Beside::Backups(replace(&mut self.backups, settings)),
+            Beside::Link(link) => {
                 let digest = link.key.digest();
-                Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Step::NoLink(digest), Step::Link)
+                Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Beside::NoLink(digest), Beside::Link)
             }
-            Step::NoLink(digest) => {
-                Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Step::NoLink(digest), Step::Link)
+            Beside::NoLink(digest) => {
+                Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Beside::NoLink(digest), Beside::Link)
             }
-            Step::LinkSettings(settings) => Step::LinkSettings(replace(&mut self.links.settings, settings)),
-            Step::Webhook(webhook) => {
+            Beside::LinkSettings(settings) => Beside::LinkSettings(replace(&mut self.links.settings, settings)),
+            Beside::Webhook(webhook) => {
                 let name = webhook.name.clone();
                 let before = Arc::make_mut(&mut self.webhooks).insert(name.clone(), webhook);
-                before.map_or(Step::NoWebhook(name), Step::Webhook)
+                before.map_or(Beside::NoWebhook(name), Beside::Webhook)
             }
-            Step::NoWebhook(name) => {
-                Arc::make_mut(&mut self.webhooks).remove(&name).map_or(Step::NoWebhook(name), Step::Webhook)
+            Beside::NoWebhook(name) => {
+                Arc::make_mut(&mut self.webhooks).remove(&name).map_or(Beside::NoWebhook(name), Beside::Webhook)
             }
-            Step::Audit(entry) => Step::Audited(replace(&mut self.audited, entry.number)),
-            Step::Audited(number) => Step::Audited(replace(&mut self.audited, number)),
+            Beside::Audit(entry) => Beside::Audited(replace(&mut self.audited, entry.number)),
+            Beside::Audited(number) => Beside::Audited(replace(&mut self.audited, number)),
         }
     }
 }
@@ -190,9 +204,12 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     pub(super) fn is_intended(&self) -> bool {
-        let access = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
-        let beside = matches!(self, Self::Backups(_) | Self::Link(_) | Self::NoLink(_) | Self::LinkSettings(_));
-        let told = matches!(self, Self::Audit(_) | Self::Audited(_) | Self::Webhook(_) | Self::NoWebhook(_));
-        !access && !beside && !told
+        !matches!(self, Self::Beside(_))
+    }
+}
+
+impl From<Beside> for Step {
+    fn from(step: Beside) -> Self {
+        Self::Beside(step)
     }
 }

@@ -12,7 +12,7 @@ use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentia
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
-use super::state::{State, Step};
+use super::state::{Beside, State, Step};
 use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
@@ -218,22 +218,30 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::ServerCertificate(Some(credential)) => {
             put(transaction, IKEV2_SERVER, SETTINGS_KEY, &ServerCredentialV1::from(credential.as_ref()))
         }
-        Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
-        Step::NoAccess(label) => take(transaction, ACCESS, label),
-        Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
-        Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
-        Step::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
-        Step::Link(link) => {
+        Step::Beside(step) => write_beside(transaction, step),
+    }
+}
+
+fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box<redb::Error>> {
+    match step {
+        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
+        Beside::NoAccess(label) => take(transaction, ACCESS, label),
+        Beside::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
+        Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Beside::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
+        Beside::Link(link) => {
             put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
         }
-        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
-        Step::LinkSettings(settings) => {
+        Beside::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
+        Beside::LinkSettings(settings) => {
             put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
         }
-        Step::Webhook(webhook) => put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref())),
-        Step::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
-        Step::Audit(entry) => audit::write(transaction, entry),
-        Step::Audited(_) => Ok(()),
+        Beside::Webhook(webhook) => {
+            put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref()))
+        }
+        Beside::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
+        Beside::Audit(entry) => audit::write(transaction, entry),
+        Beside::Audited(_) => Ok(()),
     }
 }
 

@@ -131,8 +131,6 @@ async fn an_end_that_comes_is_told_once_and_what_was_so_before_is_not() {
     let secret = add(&world, &receiver, "all").await;
 
     while_jobs_run(&world, async {
-        // the first look is over when the second account's end is noticed
-        world.services.webhooks.look().await;
         world.put("/api/v1/account/peer_2", "expires=2020-01-01").await.success();
         let message = receiver.next(&secret).await;
         assert_eq!(message["type"], "account.expired");

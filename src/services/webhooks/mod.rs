@@ -30,7 +30,8 @@ use crate::store::Change;
 pub struct Webhooks {
     ground: Ground,
     traffic: Traffic,
-    watch: Arc<Mutex<Watch>>,
+    /// Held over a whole look, so that looks come one after the other.
+    watch: Arc<tokio::sync::Mutex<Watch>>,
 }
 
 /// Messages that wait, and a bell for who sends them. They do not outlive the process.
@@ -94,7 +95,10 @@ impl Webhooks {
             let deed = Deed::to(Kind::Webhook, &webhook.name, text);
             Ok((change.put_webhook(webhook), deed))
         };
-        self.ground.write(by, rule).await
+        let webhook = self.ground.write(by, rule).await?;
+        // what happens from now on is told
+        self.look().await;
+        Ok(webhook)
     }
 
     /// Edits what the draft names; what waits is tried again at once.
@@ -174,16 +178,16 @@ impl Webhooks {
 
     /// Looks at what has happened to accounts since the last time, and tells it. To be called each second.
     pub async fn look(&self) {
+        let mut watch = self.watch.lock().await;
         let webhooks = self.ground.store.webhooks();
         let wanted =
             |kinds: &[EventKind]| kinds.iter().any(|kind| webhooks.values().any(|webhook| webhook.wants(*kind)));
         if !wanted(&[EventKind::Connected, EventKind::Disconnected, EventKind::Expired, EventKind::Quota]) {
-            self.watch().forget();
+            watch.forget();
             return;
         }
-        let (online, stands) = (self.online().await, self.stands().await);
-        let mut events = self.watch().look_online(online);
-        events.extend(self.watch().look_stands(stands));
+        let mut events = watch.look_online(self.online().await);
+        events.extend(watch.look_stands(self.stands().await));
         for event in events {
             self.ground.announce(&event);
         }
@@ -222,10 +226,6 @@ impl Webhooks {
             (account.name.clone(), stand)
         });
         stand.collect::<BTreeMap<_, _>>()
-    }
-
-    fn watch(&self) -> MutexGuard<'_, Watch> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
