@@ -20,7 +20,7 @@ use crate::domain::refusal::Refusal;
 use crate::services::{Access, Caller};
 
 /// The cookie in which a client shows its hash.
-const COOKIE: &str = "access_hash";
+pub(super) const COOKIE: &str = "access_hash";
 
 /// Stands before every endpoint that wants an access hash.
 #[derive(Clone)]

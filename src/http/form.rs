@@ -27,7 +27,7 @@ pub(super) struct Fields(BTreeMap<String, String>);
 impl Fields {
     /// A field's value without the blanks and line ends at its ends.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|raw| raw.trim().to_owned())
+        self.read(name).map(|raw| raw.trim().to_owned())
     }
 
     /// A key's value, with the `+` of base64 that a client sent raw, and which urlencoding therefore made a blank.
@@ -35,7 +35,7 @@ impl Fields {
     /// A key may begin with `+`, but it ends with `=`: blanks at the end are only blanks, blanks at the beginning are
     /// `+` where the key would otherwise be too short.
     pub(super) fn key(&self, name: &str) -> Option<String> {
-        let raw = self.0.get(name)?;
+        let raw = self.read(name)?;
         let text = raw.trim_end().trim_start_matches(['\r', '\n', '\t']);
         let leading = text.len() - text.trim_start_matches(' ').len();
         let surplus = text.len().saturating_sub(KEY_LENGTH).min(leading);
@@ -44,7 +44,7 @@ impl Fields {
 
     /// A PEM text's value: nothing is trimmed but line ends, for a blank may be a `+` at either end of a line.
     pub(super) fn pem(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
+        self.read(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
     }
 
     /// Refuses a field that is none of `known`: for forms of our own, where a misspelt field is better told than lost.
@@ -53,6 +53,12 @@ impl Fields {
             Some(name) => Err(Refusal::FieldUnknown { field: name.chars().take(limits::NAME_LENGTH).collect() }),
             None => Ok(()),
         }
+    }
+
+    fn read(&self, name: &str) -> Option<&String> {
+        #[cfg(test)]
+        asked::note(name);
+        self.0.get(name)
     }
 
     fn insert(&mut self, name: String, value: String) -> Result<(), Refusal> {
@@ -131,6 +137,27 @@ impl<S: Sync> FromRequest<S> for Fields {
             fields.add_urlencoded(&body)?;
         }
         Ok(fields)
+    }
+}
+
+/// Which fields handlers ask for, remembered for the test that compares them with the document.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// A handler on this thread asks for the field.
+    pub(super) fn note(name: &str) {
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned()));
+    }
+
+    /// What was asked for on this thread since the last call.
+    pub(in crate::http) fn take() -> BTreeSet<String> {
+        NAMES.take()
     }
 }
 

@@ -15,6 +15,7 @@ mod form;
 mod landing;
 mod link_page;
 mod local_socket;
+mod openapi;
 mod places;
 pub mod routes;
 pub mod server;

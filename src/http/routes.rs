@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
-use super::{landing, link_page};
+use super::{landing, link_page, openapi};
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
@@ -49,6 +49,9 @@ pub fn table() -> Vec<Route> {
 fn tunnels() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("openapi", Anyone, "/api/openapi.json", openapi::json),
+        get("docs", Anyone, "/api/docs", openapi::docs),
+        get("docs_script", Anyone, "/api/docs/search.js", openapi::script),
         get("link_page", Link, "/otl/{key}", link_page::ask),
         post("link_page_open", Link, "/otl/{key}", link_page::open),
 

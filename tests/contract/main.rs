@@ -3,6 +3,7 @@
 
 mod entry;
 mod forms;
+mod openapi;
 mod refusals;
 mod requests;
 mod shape;
@@ -33,6 +34,8 @@ const BEYOND: &[&str] = &[
     "account_ikev2_powershell",
     "account_otl_withdraw",
     "account_traffic_hourly",
+    "docs",
+    "docs_script",
     "landing",
     "link_page",
     "link_page_open",
@@ -41,6 +44,7 @@ const BEYOND: &[&str] = &[
     "local_access_remove",
     "local_account_config_qr_text",
     "local_status",
+    "openapi",
     "otl_config_edit",
     "otl_config_ikev2_edit",
     "otl_config_wireguard_edit",
