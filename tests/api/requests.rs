@@ -60,6 +60,38 @@ async fn shows_people_a_page_without_script() {
 }
 
 #[tokio::test]
+async fn describes_itself_to_whoever_reaches_the_port() {
+    let (world, furnished) = (World::new().await, World::furnished().await);
+    for (path, kind) in [
+        ("/api/openapi.json", "application/json"),
+        ("/api/docs", "text/html; charset=utf-8"),
+        ("/api/docs/search.js", "text/javascript; charset=utf-8"),
+    ] {
+        let ask =
+            || World::request_from("198.51.100.7".parse().unwrap(), Method::GET, path).body(Body::empty()).unwrap();
+
+        let (reply, other) = (world.send(ask()).await, furnished.send(ask()).await);
+
+        assert_eq!(
+            (reply.code, &reply.headers[header::CONTENT_TYPE]),
+            (StatusCode::OK, &kind.parse().unwrap()),
+            "{path}"
+        );
+        assert_eq!(reply.body, other.body, "{path} tells of the appliance that shows it");
+    }
+}
+
+#[tokio::test]
+async fn lets_the_page_of_the_api_load_nothing_from_elsewhere() {
+    let reply = World::new().await.get("/api/docs").await;
+
+    let policy = reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("script-src 'self'; "), "{policy}");
+    assert!(!policy.contains("unsafe") && policy.ends_with("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(reply.headers[header::REFERRER_POLICY], "no-referrer");
+}
+
+#[tokio::test]
 async fn refuses_a_body_larger_than_any_form() {
     let world = World::new().await;
     let fitting = format!("pad={}", "a".repeat(limits::FORM_BYTES - 4));

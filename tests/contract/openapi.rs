@@ -43,8 +43,13 @@ impl Document {
 
     /// The fields of this operation's form, with their schemas.
     fn fields(&self, id: &str) -> Vec<(String, Value)> {
-        let form = &self.operation(id)["requestBody"]["content"]["application/json"]["schema"]["properties"];
-        form.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())).collect()
+        let form = &self.operation(id)["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+        let form = form.as_str().and_then(|path| self.0.pointer(path.trim_start_matches('#')));
+        form.and_then(|form| form["properties"].as_object())
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.clone(), schema.clone()))
+            .collect()
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) const OPERATOR_ABOUT: &str =
 const VERSION: &str = "1.8";
 
 /// What holds for every endpoint.
-pub(super) const ABOUT: &str = "The HTTP API of a Culvert appliance: PUQVPNCP's v1, and what stands beside it.\n\n\
+pub(super) const ABOUT: &str = "The HTTP API of a Culvert appliance: PUQVPNCP's v1, the contract, and what stands beside it.\n\n\
     Every answer below `/api/v1` is an envelope: `{\"error\": \"\", \"msg\": <value>, \"status\": \"success\"}`, or \
     `{\"error\": \"<why>\", \"msg\": \"\", \"status\": \"error\"}`. A request that is understood and refused is \
     answered with code 200: read `status`, not the code.\n\n\
@@ -132,7 +132,7 @@ fn described(
                 .iter()
                 .fold(operation, |operation, field| operation.parameter(parameter(field, ParameterIn::Query)))
         } else {
-            operation.request_body(Some(body(&told.form)))
+            operation.request_body(Some(body(told)))
         };
     }
     for (code, response) in responses(route, told, path) {
@@ -172,9 +172,9 @@ fn parameter(field: &Field, from: ParameterIn) -> Parameter {
 }
 
 /// A form, as both media types have it.
-fn body(form: &[Field]) -> RequestBody {
-    let is_required = form.iter().any(|field| field.is_required);
-    let content = || Content::new(Some(Schema::from(form_schema(form))));
+fn body(told: &Operation) -> RequestBody {
+    let is_required = told.form.iter().any(|field| field.is_required);
+    let content = || Content::new(Some(Ref::from_schema_name(told.form_name())));
     RequestBodyBuilder::new()
         .required(Some(if is_required { Required::True } else { Required::False }))
         .content("application/x-www-form-urlencoded", content())
@@ -237,15 +237,15 @@ fn components(groups: &[Group]) -> utoipa::openapi::Components {
     let number =
         ObjectBuilder::new().schema_type(Type::String).description(Some("The number of the fault in the log."));
     let number = HeaderBuilder::new().schema(Some(Schema::from(number))).build();
-    let shapes =
-        groups.iter().flat_map(|group| &group.operations).flat_map(|operation| operation.answer.shapes.clone());
-    let shapes: BTreeMap<_, _> = shapes.collect();
+    let operations = groups.iter().flat_map(|group| &group.operations).filter(|operation| !operation.form.is_empty());
+    let forms = operations.map(|operation| (operation.form_name(), Schema::from(form_schema(&operation.form))));
     let bearer =
         Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The access hash as a token (RFC 6750)."));
     let cookie = ApiKeyValue::with_description(COOKIE, "The access hash in a cookie.");
     ComponentsBuilder::new()
         .schema(REFUSED, operation::refused())
-        .schemas_from_iter(shapes)
+        .schemas_from_iter(operation::every_shape(groups))
+        .schemas_from_iter(forms)
         .response("NotFound", refusal("The path names nothing.").build())
         .response("TooLarge", refusal("The body is larger than any form needs.").build())
         .response("TooManyRequests", refusal("Too many wrong access hashes from this address.").build())

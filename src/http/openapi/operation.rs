@@ -1,5 +1,7 @@
 //! What the document says of an endpoint beyond its row in the table.
 
+use std::collections::BTreeMap;
+
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, AllOf, ArrayBuilder, Object, ObjectBuilder, Ref, Schema, Type};
 use utoipa::openapi::{OneOfBuilder, RefOr};
@@ -20,6 +22,21 @@ pub(crate) struct Group {
     pub(crate) named: (&'static str, &'static str),
     /// The endpoints.
     pub(crate) operations: Vec<Operation>,
+}
+
+/// Every shape that an answer names, as the group that comes last explains it.
+pub(crate) fn every_shape(groups: &[Group]) -> BTreeMap<String, RefOr<Schema>> {
+    groups.iter().flat_map(Group::shapes).collect()
+}
+
+impl Group {
+    /// The shapes that its answers name. A member that says nothing of itself is what the form's field of its name is.
+    fn shapes(&self) -> BTreeMap<String, RefOr<Schema>> {
+        let fields = self.operations.iter().flat_map(|operation| &operation.form);
+        let fields: BTreeMap<_, _> = fields.map(|field| (field.name.as_str(), field.about)).collect();
+        let shapes = self.operations.iter().flat_map(|operation| operation.answer.shapes.iter().cloned());
+        shapes.map(|(name, shape)| (name, explained(shape, &fields))).collect()
+    }
 }
 
 /// What is to be known of an endpoint. Its methods, its paths and who may call it are in its row.
@@ -66,6 +83,15 @@ impl Operation {
     pub(crate) fn form(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         self.form.extend(fields);
         self
+    }
+
+    /// The name of its form among the shapes: `AccountAddForm` of `account_add`.
+    pub(crate) fn form_name(&self) -> String {
+        let capital = |word: &str| {
+            let (first, rest) = word.split_at_checked(1).unwrap_or((word, ""));
+            first.to_ascii_uppercase() + rest
+        };
+        self.id.split('_').chain(["form"]).map(capital).collect()
     }
 
     /// Refuses in these words.
@@ -186,6 +212,17 @@ fn constant(text: &'static str) -> Object {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some([text])).build()
 }
 
+fn explained(mut shape: RefOr<Schema>, fields: &BTreeMap<&str, &'static str>) -> RefOr<Schema> {
+    if let RefOr::T(Schema::Object(object)) = &mut shape {
+        for (name, member) in &mut object.properties {
+            let RefOr::T(Schema::Object(member)) = member else { continue };
+            member.description =
+                member.description.take().or_else(|| fields.get(name.as_str()).map(ToString::to_string));
+        }
+    }
+    shape
+}
+
 fn named<T: ToSchema>() -> RefOr<Schema> {
     Ref::from_schema_name(T::name()).into()
 }
@@ -211,7 +248,8 @@ fn closed(shape: RefOr<Schema>) -> RefOr<Schema> {
 fn flat(shape: RefOr<Schema>) -> RefOr<Schema> {
     let RefOr::T(Schema::AllOf(AllOf { items, description, .. })) = shape else { return shape };
     let mut whole = ObjectBuilder::new().description(description).build();
-    for item in items {
+    // the type's own members are the last item, and come first
+    for item in items.into_iter().rev() {
         if let RefOr::T(Schema::Object(part)) = item {
             whole.properties.extend(part.properties);
             whole.required.extend(part.required);

@@ -1,7 +1,6 @@
 //! The document as a page for people: written whole on this side, so that it works without a script and without anything
 //! from elsewhere. Its script, a file of its own, only searches.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::body::Bytes;
@@ -13,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::document::{ABOUT, OPERATOR, OPERATOR_ABOUT, located, told};
 use super::field::{Field, Kind};
-use super::operation::{Group, Operation};
+use super::operation::{Group, Operation, every_shape};
 use crate::http::link_page::escaped;
 use crate::http::routes::{Admission, Route};
 
@@ -138,7 +137,9 @@ fn fields(title: &str, fields: &[Field]) -> String {
     if fields.is_empty() {
         return String::new();
     }
-    let mut html = format!("<h4>{title}</h4>\n<div class=\"wide\"><table>\n");
+    let any_must = fields.iter().any(|field| field.is_required);
+    let legend = if any_must { " (<span class=\"must\">*</span> must be there)" } else { "" };
+    let mut html = format!("<h4>{title}{legend}</h4>\n<div class=\"wide\"><table>\n");
     for field in fields {
         let must = if field.is_required { " <span class=\"must\" title=\"must be there\">*</span>" } else { "" };
         let (name, rule, about) = (escaped(&field.name), field.rule(), escaped(field.about));
@@ -161,11 +162,8 @@ fn answer(told: &Operation) -> String {
 
 /// Every named shape, with what it holds.
 fn shapes(groups: &[Group]) -> String {
-    let operations = groups.iter().flat_map(|group| &group.operations);
-    let shapes: BTreeMap<_, _> =
-        operations.flat_map(|operation| &operation.answer.shapes).map(|(n, s)| (n, s)).collect();
     let mut html = String::new();
-    for (name, schema) in shapes {
+    for (name, schema) in every_shape(groups) {
         let schema = serde_json::to_value(schema).unwrap_or_default();
         let _ = write!(html, "<div class=\"shape\" id=\"shape-{name}\">\n<h3>{name}</h3>\n");
         if let Some(about) = schema["description"].as_str() {
