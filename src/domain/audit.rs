@@ -169,7 +169,7 @@ impl AuditDraft {
         let before = given(self.before.as_ref())
             .map(|text| text.parse::<u64>().map_err(|_| malformed("before", "the number of an entry")));
         let limit = given(self.limit.as_ref()).map(|text| {
-            let number = number(text).and_then(|number| usize::try_from(number).ok());
+            let number = number(text).and_then(|number| u16::try_from(number).ok());
             number.filter(|number| limits::AUDIT_PAGE.contains(number)).ok_or_else(|| malformed("limit", "1 to 1000"))
         });
         Ok(AuditQuery {
@@ -179,7 +179,7 @@ impl AuditDraft {
             since: time("since", self.since.as_ref(), Bound::Beginning)?,
             until: time("until", self.until.as_ref(), Bound::End)?,
             before: before.transpose()?,
-            limit: limit.transpose()?.unwrap_or(limits::AUDIT_PAGE_DEFAULT),
+            limit: usize::from(limit.transpose()?.unwrap_or(limits::AUDIT_PAGE_DEFAULT)),
         })
     }
 }

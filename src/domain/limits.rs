@@ -12,9 +12,9 @@ pub const NAME_LENGTH: usize = 64;
 /// How many entries the audit log keeps; the oldest goes for the newest.
 pub const AUDIT_ENTRIES: u64 = 100_000;
 /// How many entries of the audit log an answer holds, and how many where nobody says so.
-pub const AUDIT_PAGE: RangeInclusive<usize> = 1..=1_000;
+pub const AUDIT_PAGE: RangeInclusive<u16> = 1..=1_000;
 /// See [`AUDIT_PAGE`].
-pub const AUDIT_PAGE_DEFAULT: usize = 100;
+pub const AUDIT_PAGE_DEFAULT: u16 = 100;
 /// How many accounts have series of their own in the metrics: those that have moved most.
 pub const METRICS_ACCOUNTS: usize = 10_000;
 /// For how long metrics that were gathered are shown again, so that no number of scrapes costs more than one.

@@ -17,6 +17,7 @@ mod landing;
 mod link_page;
 mod local_socket;
 mod metrics;
+mod openapi;
 mod places;
 pub mod routes;
 pub mod server;

@@ -9,7 +9,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::api::{
     access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic, webhooks,
 };
-use super::{landing, link_page, metrics};
+use super::{landing, link_page, metrics, openapi};
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
@@ -51,6 +51,9 @@ pub fn table() -> Vec<Route> {
 fn tunnels() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("openapi", Anyone, "/api/openapi.json", openapi::json),
+        get("docs", Anyone, "/api/docs", openapi::docs),
+        get("docs_script", Anyone, "/api/docs/search.js", openapi::script),
         get("link_page", Link, "/otl/{key}", link_page::ask),
         post("link_page_open", Link, "/otl/{key}", link_page::open),
 

@@ -7,6 +7,8 @@ pub mod backups;
 pub mod dns;
 pub mod firewall;
 pub mod first_start;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod ikev2;
 pub mod links;
 #[cfg(test)]

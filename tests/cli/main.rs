@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "the ban is on the product: these tests run it and read the clock")]
 
 mod commands;
+mod described;
 mod process;
 mod refusals;
 mod serving;

@@ -3,6 +3,7 @@
 
 mod entry;
 mod forms;
+mod openapi;
 mod refusals;
 mod requests;
 mod shape;
@@ -34,6 +35,8 @@ const BEYOND: &[&str] = &[
     "account_otl_withdraw",
     "account_traffic_hourly",
     "audit",
+    "docs",
+    "docs_script",
     "landing",
     "link_page",
     "link_page_open",
@@ -43,6 +46,7 @@ const BEYOND: &[&str] = &[
     "local_account_config_qr_text",
     "local_status",
     "metrics",
+    "openapi",
     "otl_config_edit",
     "otl_config_ikev2_edit",
     "otl_config_wireguard_edit",

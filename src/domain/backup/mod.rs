@@ -11,7 +11,7 @@ use super::password::Password;
 use super::refusal::Refusal;
 
 /// The longest name of a backup, in bytes: what every file system takes.
-const NAME_LENGTH: usize = 255;
+pub const NAME_LENGTH: usize = 255;
 /// What every backup's name ends with.
 const EXTENSION: &str = ".zip";
 

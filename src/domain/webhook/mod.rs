@@ -43,11 +43,6 @@ words!(EventKind {
     BackupFailed = "backup.failed",
 });
 
-impl EventKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Connected, Self::Disconnected, Self::Expired, Self::Quota, Self::BackupFailed];
-}
-
 /// A webhook.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Webhook {

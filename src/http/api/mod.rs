@@ -20,10 +20,30 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
+use super::openapi::operation::Group;
 use crate::domain::refusal::Refusal;
 
 /// What a write answers that has nothing to show.
 const DONE: &str = "success";
+
+/// What the endpoints below `/api/v1` are, in the order in which people read it.
+pub(super) fn described() -> Vec<Group> {
+    vec![
+        system::described(),
+        servers::described(),
+        port_forwards::described(),
+        accounts::described(),
+        traffic::described(),
+        links::described(),
+        firewall::described(),
+        dns::described(),
+        ikev2::described(),
+        backups::described(),
+        webhooks::described(),
+        audit::described(),
+        access::described(),
+    ]
+}
 
 /// The name in a request's path, unescaped, or all the names where there are several. Whether something has this name is
 /// the service's business.

@@ -2,12 +2,17 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{DONE, Named};
 use crate::domain::access::Caller;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::domain::webhook::{Webhook, WebhookDraft};
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, text};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::webhooks::Delivery;
 
@@ -64,7 +69,8 @@ fn draft(fields: &Fields) -> WebhookDraft {
 }
 
 /// A webhook as clients read it; its secret is shown when it is made, and never again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub(crate) struct WebhookView {
     name: String,
     url: String,
@@ -96,9 +102,46 @@ impl WebhookView {
 }
 
 /// A webhook that was just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookMade)]
 pub(crate) struct MadeView {
     #[serde(flatten)]
     view: WebhookView,
     secret: String,
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let url = || Field::new("url", Kind::Url, "Where messages go.");
+    let rest = || {
+        let events = "Of what it is told: all, or words as account.expired separated by commas.";
+        [
+            text("secret", limits::PASSWORD_MAX, "What messages are signed with, as whsec_...; empty for a new one."),
+            text("events", limits::PASSWORD_MAX, events).such_as("account.expired,account.quota"),
+            flag("enabled", "Whether it is told anything."),
+        ]
+    };
+    let name = Field::new("name", Kind::Name, "Its name.").required().such_as("billing");
+    Group {
+        name: "Webhooks",
+        about: "Who is told by HTTP of what happens. Messages are signed as Standard Webhooks has it.",
+        named: ("The webhook's name.", "billing"),
+        operations: vec![
+            Operation::new("webhook_list", "Lists the webhooks and how they stand", Shape::list_of::<WebhookView>()),
+            Operation::new("webhook_add", "Adds a webhook", Shape::of::<MadeView>())
+                .about("Its secret is shown this once.")
+                .form([name, url().required().such_as("https://billing.example.org/hook")])
+                .form(rest())
+                .refuses([Refusal::NameMalformed, Refusal::NameTaken, Refusal::WebhooksExceeded]),
+            Operation::new("webhook_edit", "Changes what the form names", Shape::of::<WebhookView>())
+                .about("What waits is tried again at once.")
+                .form([url()])
+                .form(rest())
+                .refuses([Refusal::WebhookNotFound]),
+            Operation::new("webhook_delete", "Removes a webhook", Shape::done()).refuses([Refusal::WebhookNotFound]),
+            Operation::new("webhook_test", "Sends a message now", Shape::done())
+                .about("A refusal says what the receiver has against it.")
+                .refuses([Refusal::WebhookNotFound, Refusal::WebhookFailed("the receiver answered 403".into())]),
+        ],
+    }
 }
