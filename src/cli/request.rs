@@ -1,9 +1,14 @@
 //! From a command to a request of the API: which path, which fields.
 
+use axum::body::Body;
+use axum::http::{Request, header};
+
+use super::Failure;
 use super::args::{
     AccessCommand, AccountCommand, AccountFields, Command, ConfigCommand, Month, ServerCommand, ServerFields, Switch,
     SystemCommand,
 };
+use super::backup;
 use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
 
@@ -34,6 +39,22 @@ impl Call {
         Self::with_form("PUT", path, form)
     }
 
+    /// A request that adds something.
+    pub(super) fn post(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        Self::with_form("POST", path, form)
+    }
+
+    /// It as HTTP has it, with this body.
+    pub(super) fn request(&self, body: Body) -> Result<Request<Body>, Failure> {
+        let request = Request::builder()
+            .method(self.method)
+            .uri(&self.path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        request.map_err(|error| Failure::unusable(format!("cannot form a request: {error}")))
+    }
+
     fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
         let form = form.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Self { method, path: path.into(), form }
@@ -62,6 +83,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
+        Command::Backup(command) => Some(backup::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
@@ -106,7 +128,8 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn flag(switch: Switch) -> String {
+/// A switch as a form has it.
+pub(super) fn flag(switch: Switch) -> String {
     match switch {
         Switch::On => "1".to_owned(),
         Switch::Off => "0".to_owned(),

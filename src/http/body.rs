@@ -1,8 +1,13 @@
 //! Request bodies, taken within the bounds of bytes and time.
 
+use std::io;
+
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
+use tokio::io::AsyncRead;
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_util::io::StreamReader;
 
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -20,6 +25,16 @@ pub(super) async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
     })
     .await?;
     if size > limits::FORM_BYTES { Err(Refusal::BodyTooLarge) } else { Ok(whole) }
+}
+
+/// A body to be read as it comes, however long it is; a client may take [`limits::BODY_TIME`] over each piece.
+pub(super) fn reader(body: Body) -> impl AsyncRead + Unpin {
+    let pieces = body.into_data_stream().timeout(limits::BODY_TIME).map(|piece| match piece {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    });
+    StreamReader::new(Box::pin(pieces))
 }
 
 /// Takes a body that nobody wants off the wire: a connection that is closed while something is unread is reset, and a

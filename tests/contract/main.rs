@@ -33,6 +33,8 @@ const BEYOND: &[&str] = &[
     "account_ikev2_powershell",
     "account_otl_withdraw",
     "account_traffic_hourly",
+    "backup_delete",
+    "backup_upload",
     "landing",
     "link_page",
     "link_page_open",

@@ -1,20 +1,28 @@
 //! `backups*`.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 
 use super::{DONE, Named};
 use crate::domain::access::Caller;
-use crate::domain::backup::{BackupSettings, BackupSettingsDraft, with_statistics};
+use crate::domain::backup::{BackupSettings, BackupSettingsDraft, SEALED, with_statistics};
+use crate::domain::limits;
+use crate::http::body;
 use crate::http::envelope::{Answer, Success};
 use crate::http::error::Problem;
 use crate::http::form::Fields;
 use crate::services::Services;
 use crate::services::backups::Backup;
+
+/// The media type of a backup.
+const ZIP: &str = "application/zip";
+/// That of an encrypted copy.
+const OCTETS: &str = "application/octet-stream";
 
 /// Lists the backups, the newest first.
 pub(crate) async fn list(State(services): State<Services>) -> Answer<ListView> {
@@ -40,11 +48,40 @@ pub(crate) async fn download(State(services): State<Services>, Named(name): Name
     let (file, length) = services.backups.open(&name).await?;
     let pieces = ReaderStream::new(tokio::fs::File::from_std(file));
     let headers = [
-        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_TYPE, if name.ends_with(SEALED) { OCTETS } else { ZIP }.to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// Takes a backup's file: the body is what it holds.
+pub(crate) async fn upload(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+    request: Request,
+) -> Answer<BackupView> {
+    let mut file = body::reader(request.into_body());
+    match services.backups.bring(&caller, &name, &mut file).await {
+        Ok(backup) => Ok(Success(BackupView::from(&backup))),
+        Err(error) => {
+            // what is left unread would have the connection reset, and a reset may overtake the answer
+            let mut rest = file.take(limits::BODY_DISCARDED as u64);
+            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes a backup away.
+pub(crate) async fn delete(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<&'static str> {
+    services.backups.remove(&caller, &name).await?;
+    Ok(Success(DONE))
 }
 
 /// When and where backups are made.

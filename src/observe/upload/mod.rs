@@ -16,9 +16,6 @@ pub use self::ftp::send as to_ftp;
 pub use self::s3::send as to_s3;
 pub use self::seal::{KeyFile, open, seal};
 
-/// What ends the name of an encrypted copy.
-pub const SEALED: &str = ".age";
-
 /// Whom TLS believes: the certificates of the host (`SSL_CERT_FILE` names others). Where it has none, those that browsers
 /// believe take their place.
 fn trusted() -> Vec<CertificateDer<'static>> {
