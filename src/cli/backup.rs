@@ -242,7 +242,11 @@ pub(super) async fn carry_out(command: &BackupCommand, mut call: Call, door: &Do
     let what = match command {
         BackupCommand::Create { .. } => "Making a backup",
         BackupCommand::Restore { .. } => "Restoring",
-        _ => return door.send(&call).await.map(Some),
+        BackupCommand::List
+        | BackupCommand::Download { .. }
+        | BackupCommand::Upload { .. }
+        | BackupCommand::Remove { .. }
+        | BackupCommand::Settings(_) => return door.send(&call).await.map(Some),
     };
     // how long it takes is a matter of disks, and of the servers that copies go to: whoever waits may leave
     progress::shown(|seconds| format!("{what}: {seconds} s"), door.send_patiently(&call)).await.map(Some)

@@ -91,19 +91,19 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         }
         Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
-        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
+        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name }))
+        | Command::Backup(BackupCommand::Remove { name }) => return format!("Removed `{name}`\n"),
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
         Command::Dns(_) => resolver(&mut table, answer),
         Command::Backup(BackupCommand::List) => {
-            rows(&mut table, BACKUPS, answer.get("backups").unwrap_or(&Value::Null))
+            rows(&mut table, BACKUPS, answer.get("backups").unwrap_or(&Value::Null));
         }
         Command::Backup(BackupCommand::Create { .. }) => return format!("Made `{}`\n", cell(answer, "backup_name")),
         Command::Backup(BackupCommand::Download { .. }) => return format!("Wrote `{}`\n", shown(answer)),
         Command::Backup(BackupCommand::Upload { .. }) => return format!("Took `{}`\n", cell(answer, "backup_name")),
         Command::Backup(BackupCommand::Restore { name }) => return format!("Restored `{name}`\n"),
-        Command::Backup(BackupCommand::Remove { name }) => return format!("Removed `{name}`\n"),
         Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
         Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),

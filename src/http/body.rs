@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn stops_looking_at_an_endless_body() {
-        let piece = std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
+        let piece = std::iter::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[0; 4096])));
 
         assert_eq!(read(Body::from_stream(tokio_stream::iter(piece))).await, Err(Refusal::BodyTooLarge));
     }
@@ -87,7 +87,7 @@ mod tests {
     async fn gives_up_on_a_body_that_does_not_come() {
         let begun = Instant::now();
 
-        let body = Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
+        let body = Body::from_stream(tokio_stream::pending::<Result<Bytes, io::Error>>());
 
         assert_eq!(read(body).await, Err(Refusal::BodyMalformed));
         assert_eq!(begun.elapsed(), limits::BODY_TIME);

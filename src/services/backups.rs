@@ -134,7 +134,7 @@ impl Backups {
                 let mut options = OpenOptions::new();
                 let file = options.write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
                 snapshot.pack(file, origin)?.sync_all()?;
-                fs::rename(&unfinished, folder.join(path.as_str()))
+                name_file(&unfinished, &folder, &path)
             };
             written().inspect_err(|_| {
                 // a disk that is full needs its room for more than half a backup
@@ -208,8 +208,8 @@ impl Backups {
         let arrived = self.arrive(&folder, &name, from).await;
         let named = match arrived {
             Ok(()) => {
-                let (from, to) = (arriving.clone(), folder.join(name.as_str()));
-                on_disk(move || fs::rename(from, to)).await
+                let (from, folder, name) = (arriving.clone(), folder.clone(), name.clone());
+                on_disk(move || name_file(&from, &folder, &name)).await
             }
             Err(error) => Err(error),
         };
@@ -381,6 +381,12 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
         Ok(Err(error)) => Err(Error::Fault(error.into())),
         Err(error) => Err(Error::Fault(error.into())),
     }
+}
+
+/// Gives a file that is whole its name, which outlasts the power too.
+fn name_file(from: &Path, folder: &Path, name: &BackupName) -> io::Result<()> {
+    fs::rename(from, folder.join(name.as_str()))?;
+    File::open(folder)?.sync_all()
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

@@ -1,16 +1,19 @@
 //! Backups: made, carried away, restored, refused.
 
 use std::fs::{self, File};
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::http::Method;
 use culvert::domain::access::Caller;
 use culvert::domain::account::AccountDraft;
 use culvert::domain::hex::hex;
 use culvert::domain::intended::Intended;
+use culvert::domain::password::Password;
 use culvert::domain::server::ServerDraft;
+use culvert::observe::upload::{self, KeyFile};
 use culvert::runtime::{self, Runtime, Status};
 use culvert::services::Services;
 use serde_json::json;
@@ -218,6 +221,48 @@ async fn keeps_a_backup_whose_copy_does_not_arrive() {
 
     assert!(reply.refusal().starts_with("FTP upload error: "), "{reply:?}");
     assert_eq!(world.get(BACKUPS).await.success()["backups"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn takes_an_encrypted_copy_back_and_restores_it() {
+    let world = World::furnished().await;
+    let before = everything(&world).await;
+    let seal = |passphrase: &str, name: &str| {
+        let key = KeyFile::in_folder(world.folder.path());
+        let plain = File::open(folder(&world).join("whole.zip")).unwrap();
+        let mut bytes = Vec::new();
+        upload::seal(plain, &Password::new(passphrase.into()), &key).unwrap().read_to_end(&mut bytes).unwrap();
+        (format!("{BACKUPS}/{name}"), bytes)
+    };
+    let bring = async |(path, bytes): (String, Vec<u8>)| {
+        world.send(world.request(Method::POST, &path).body(Body::from(bytes)).unwrap()).await
+    };
+    world.delete("/api/v1/account/peer_2").await.success();
+
+    // by the key of the folder; a passphrase that nobody set opens nothing
+    bring(seal("", "back.zip.age")).await.success();
+    let strange = bring(seal("open sesame", "strange.zip.age")).await.refusal();
+    world.put("/api/v1/backups/restore", "backup_name=back.zip.age").await.success();
+
+    assert!(strange.starts_with("Error backup reader: "), "{strange}");
+    assert_eq!(everything(&world).await, before);
+    let kept = world.get(&format!("{BACKUPS}/back.zip.age")).await;
+    assert_eq!(kept.headers["content-type"], "application/octet-stream");
+}
+
+#[tokio::test]
+async fn takes_no_archive_whose_body_breaks_off() {
+    let world = World::furnished().await;
+    let whole = world.get("/api/v1/backups/whole.zip").await.bytes;
+    let half = Ok(whole[..whole.len() / 2].to_vec());
+    let broken = tokio_stream::iter([half, Err(std::io::Error::other("gone"))]);
+
+    let request = world.request(Method::POST, "/api/v1/backups/broken.zip").body(Body::from_stream(broken)).unwrap();
+    let refusal = world.send(request).await.refusal();
+
+    assert!(refusal.starts_with("Error backup reader: "), "{refusal}");
+    let names: Vec<_> = fs::read_dir(folder(&world)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["whole.zip"]);
 }
 
 #[tokio::test]

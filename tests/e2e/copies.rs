@@ -141,7 +141,7 @@ fn by_ftp_a_server_that_goes_in_the_midst_is_told() {
         fs::read_dir(keeper.path("deep/deeper"))
             .ok()?
             .flatten()
-            .find(|entry| entry.file_name().to_str().unwrap().ends_with(".part"))
+            .find(|entry| entry.path().extension().is_some_and(|end| end == "part"))
     });
     keeper.kill();
 

@@ -102,17 +102,28 @@ fn store<T: TlsStream>(stream: &mut ImplFtpStream<T>, name: &str, file: &mut dyn
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn said(error: FtpError) -> String {
-    use io::ErrorKind::{BrokenPipe, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock};
     let text = match &error {
-        FtpError::ConnectionError(cause) => match cause.kind() {
-            WouldBlock | TimedOut => "the server does not answer".to_owned(),
-            BrokenPipe | ConnectionReset | UnexpectedEof => "the server hung up".to_owned(),
-            _ => cause.to_string(),
-        },
+        FtpError::ConnectionError(cause) => lost(cause),
         FtpError::UnexpectedResponse(response) => {
             format!("the server says: {}", String::from_utf8_lossy(&response.body))
         }
-        _ => error.to_string(),
+        FtpError::SecureError(_)
+        | FtpError::BadResponse
+        | FtpError::InvalidAddress(_)
+        | FtpError::DataConnectionAlreadyOpen => error.to_string(),
     };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What became of a connection.
+fn lost(cause: &io::Error) -> String {
+    let kind = cause.kind();
+    if [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut].contains(&kind) {
+        "the server does not answer".to_owned()
+    } else if [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof].contains(&kind)
+    {
+        "the server hung up".to_owned()
+    } else {
+        cause.to_string()
+    }
 }
