@@ -122,6 +122,11 @@ impl Backups {
 
     async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
         let failed = |why: String| Error::from(Refusal::BackupFailed(why));
+        if let Ok(_nobody) = self.arrival.try_lock() {
+            // what was on its way when its sender, or the process, went away
+            let arriving = self.folder().join(ARRIVING);
+            let _ = on_disk(move || fs::remove_file(arriving)).await;
+        }
         let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
         let (folder, settings, origin) = (self.folder(), self.settings(), self.origin());
         let now = self.now();
@@ -214,7 +219,7 @@ impl Backups {
             Err(error) => Err(error),
         };
         if named.is_err() {
-            // nothing is left of it, nor of one that broke off when the process ended
+            // nothing is left of it
             let _ = on_disk(move || fs::remove_file(arriving)).await;
         }
         named?;

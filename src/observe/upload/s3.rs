@@ -14,6 +14,8 @@ use crate::domain::backup::S3;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How much of an error's document is read, in bytes.
 const EXPLANATION: u64 = 65_536;
+/// How long the store may take to answer once it has everything.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long the store may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
@@ -57,6 +59,7 @@ fn agent() -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls)
         .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
         .timeout_global(Some(PATIENCE))
         .http_status_as_error(false)
         .build();
