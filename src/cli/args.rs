@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::backup::BackupCommand;
 use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use super::webhook::WebhookCommand;
@@ -59,6 +60,9 @@ pub enum Command {
     /// Look after IKEv2: certificates, the switch and settings
     #[command(subcommand)]
     Ikev2(Ikev2Command),
+    /// Look after backups: made, carried away, brought back, restored
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look after one-time links, each of which shows an account's configuration once
     #[command(subcommand)]
     Link(LinkCommand),
@@ -440,6 +444,7 @@ impl Arguments {
             | Command::Dns(_)
             | Command::System(_)
             | Command::Ikev2(_)
+            | Command::Backup(_)
             | Command::Link(_)
             | Command::Audit(_)
             | Command::Webhook(_)
@@ -533,6 +538,8 @@ mod tests {
             "culvert account traffic a --month 2026-",
             "culvert system config",
             "culvert account link",
+            "culvert backup restore",
+            "culvert backup settings",
             "culvert completions tcsh",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

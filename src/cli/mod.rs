@@ -5,13 +5,16 @@
 //! it is handed.
 
 pub mod args;
+pub mod backup;
 mod client;
 pub mod greeting;
 pub mod ikev2;
 mod network;
 pub mod output;
+mod progress;
 mod request;
 mod table;
+mod transfer;
 mod webhook;
 
 use std::fs::Permissions;
@@ -72,6 +75,10 @@ pub async fn run(
         };
         ikev2::complete(command, &mut call, &first)?;
     }
+    if let Command::Backup(command) = &arguments.command {
+        let answer = backup::carry_out(command, call, &door).await?;
+        return answer.map_or(Ok(()), |answer| output::print(&tell(arguments, &answer)));
+    }
     let answer = door.send(&call).await?;
     if let (Command::Account(AccountCommand::Qr { png: Some(file), .. }), Some(picture)) =
         (&arguments.command, answer.as_str())
@@ -112,6 +119,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)
+        | Command::Backup(_)
         | Command::Link(_)
         | Command::Audit(_)
         | Command::Webhook(_)

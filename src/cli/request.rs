@@ -1,11 +1,15 @@
 //! From a command to a request of the API: which path, which fields.
 
+use axum::body::Body;
+use axum::http::{Request, header};
+
+use super::Failure;
 use super::args::{
     AccessCommand, AccountCommand, AccountFields, AuditFields, Command, ConfigCommand, Month, ServerCommand,
     ServerFields, Switch, SystemCommand,
 };
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
-use super::{ikev2, webhook};
+use super::{backup, ikev2, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +38,23 @@ impl Call {
         Self::with_form("PUT", path, form)
     }
 
-    pub(super) fn with_form(
-        method: &'static str,
-        path: impl Into<String>,
-        form: Vec<(&'static str, Option<String>)>,
-    ) -> Self {
+    /// A request that adds something.
+    pub(super) fn post(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        Self::with_form("POST", path, form)
+    }
+
+    /// It as HTTP has it, with this body.
+    pub(super) fn request(&self, body: Body) -> Result<Request<Body>, Failure> {
+        let request = Request::builder()
+            .method(self.method)
+            .uri(&self.path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        request.map_err(|error| Failure::unusable(format!("cannot form a request: {error}")))
+    }
+
+    fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
         let form = form.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Self { method, path: path.into(), form }
     }
@@ -66,6 +82,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
+        Command::Backup(command) => Some(backup::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Webhook(command) => Some(webhook::call(command)),
         Command::Audit(fields) => Some(audit(fields)),
@@ -125,6 +142,7 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
+/// A switch as a form has it.
 pub(super) fn flag(switch: Switch) -> String {
     match switch {
         Switch::On => "1".to_owned(),

@@ -65,16 +65,16 @@ pub(super) fn call(command: &WebhookCommand) -> Call {
         WebhookCommand::Add { name, url, fields } => {
             let mut form = form(fields);
             form.extend([("name", Some(name.clone())), ("url", Some(url.clone()))]);
-            Call::with_form("POST", WEBHOOKS, form)
+            Call::post(WEBHOOKS, form)
         }
         WebhookCommand::List => Call::get(WEBHOOKS),
         WebhookCommand::Edit { name, url, fields } => {
             let mut form = form(fields);
             form.push(("url", url.clone()));
-            Call::with_form("PUT", below(WEBHOOKS, name), form)
+            Call::put(below(WEBHOOKS, name), form)
         }
         WebhookCommand::Remove { name } => Call::delete(below(WEBHOOKS, name)),
-        WebhookCommand::Test { name } => Call::with_form("POST", below(WEBHOOKS, name) + "/test", Vec::new()),
+        WebhookCommand::Test { name } => Call::post(below(WEBHOOKS, name) + "/test", Vec::new()),
     }
 }
 

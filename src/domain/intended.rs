@@ -12,6 +12,7 @@ use super::dns::DnsSettings;
 use super::firewall::Firewall;
 use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
+use super::numbers::AccountNumbers;
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
 use super::system::SystemConfig;
@@ -35,6 +36,8 @@ pub struct Intended {
     pub system: SystemConfig,
     /// IKEv2, which is one for all servers.
     pub ikev2: Ikev2,
+    /// Which numbers the accounts have.
+    pub numbers: AccountNumbers,
 }
 
 /// A server that ought to run, and its accounts.
@@ -74,16 +77,18 @@ impl Intended {
     /// # Errors
     /// Gives the account back where its server does not exist.
     pub fn insert_account(&mut self, account: Arc<Account>) -> Result<Option<Arc<Account>>, Arc<Account>> {
-        match self.servers.get_mut(&account.server) {
-            Some(server) => Ok(Arc::make_mut(&mut server.accounts).insert(account.name.clone(), account)),
-            None => Err(account),
-        }
+        let Some(server) = self.servers.get_mut(&account.server) else { return Err(account) };
+        let before = Arc::make_mut(&mut server.accounts).insert(account.name.clone(), account.clone());
+        self.numbers.exchange(before.as_deref(), Some(&account));
+        Ok(before)
     }
 
     /// Takes the account of this name out.
     pub fn remove_account(&mut self, name: &str) -> Option<Arc<Account>> {
         let server = self.servers.values_mut().find(|server| server.accounts.contains_key(name))?;
-        Arc::make_mut(&mut server.accounts).remove(name)
+        let removed = Arc::make_mut(&mut server.accounts).remove(name);
+        self.numbers.exchange(removed.as_deref(), None);
+        removed
     }
 
     /// Puts a port forward into the server of this name, or in the place of the one of its port; returns that one. Does

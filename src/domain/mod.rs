@@ -21,6 +21,7 @@ pub mod key;
 pub mod limits;
 pub mod name;
 pub mod nat;
+pub mod numbers;
 pub mod one_time_link;
 pub mod password;
 pub mod pool;

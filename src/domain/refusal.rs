@@ -194,6 +194,9 @@ pub enum Refusal {
     /// Beyond the contract: as before, at the S3 store.
     #[error("S3 upload error: {0}")]
     S3UploadFailed(String),
+    /// Beyond the contract: an archive that is brought has a name that is taken.
+    #[error("There is already a backup with this name")]
+    BackupTaken,
     /// No backup has this name.
     #[error("There is no backup with this name")]
     BackupNotFound,

@@ -151,6 +151,8 @@ fn beside() -> Vec<Route> {
         get("backups_config", Key, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
         get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+        post("backup_upload", Key, "/api/v1/backups/{filename}", backups::upload),
+        delete("backup_delete", Key, "/api/v1/backups/{filename}", backups::delete),
 
         get("webhook_list", Key, "/api/v1/webhooks", webhooks::list),
         post("webhook_add", Key, "/api/v1/webhooks", webhooks::add),

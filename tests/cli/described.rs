@@ -42,6 +42,8 @@ fn answers_what_its_document_says() {
     schemathesis.current_dir(folder.path()).env("NO_COLOR", "1").args(["run", &document, "--tls-verify", "false"]);
     schemathesis.args(["--header", &format!("Authorization: Bearer {hash}"), "--checks", CHECKS]);
     schemathesis.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--seed", "1"]);
+    // made up addresses of other hosts are not to be called
+    schemathesis.args(["--exclude-tag", "Webhooks", "--exclude-operation-id", "backups_config_edit"]);
     schemathesis.args(["--exclude-tag", "Operator", "--workers", "2", "--generation-database", "none"]);
     run(&mut schemathesis);
 

@@ -35,6 +35,8 @@ const BEYOND: &[&str] = &[
     "account_otl_withdraw",
     "account_traffic_hourly",
     "audit",
+    "backup_delete",
+    "backup_upload",
     "docs",
     "docs_script",
     "landing",

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bare;
+mod copies;
 mod dns;
 mod firewall;
 mod forwards;

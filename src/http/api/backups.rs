@@ -1,18 +1,20 @@
 //! `backups*`.
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use tokio::io::AsyncReadExt as _;
 use tokio_util::io::ReaderStream;
 use utoipa::ToSchema;
 
 use super::{DONE, Named};
 use crate::domain::access::Caller;
-use crate::domain::backup::{BackupSettings, BackupSettingsDraft, NAME_LENGTH, with_statistics};
+use crate::domain::backup::{BackupSettings, BackupSettingsDraft, NAME_LENGTH, SEALED, with_statistics};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
+use crate::http::body;
 use crate::http::envelope::{Answer, Success};
 use crate::http::error::Problem;
 use crate::http::form::Fields;
@@ -20,6 +22,11 @@ use crate::http::openapi::field::{Field, Kind, flag, number, text};
 use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::backups::Backup;
+
+/// The media type of a backup.
+const ZIP: &str = "application/zip";
+/// That of an encrypted copy.
+const OCTETS: &str = "application/octet-stream";
 
 /// Lists the backups, the newest first.
 pub(crate) async fn list(State(services): State<Services>) -> Answer<ListView> {
@@ -45,11 +52,40 @@ pub(crate) async fn download(State(services): State<Services>, Named(name): Name
     let (file, length) = services.backups.open(&name).await?;
     let pieces = ReaderStream::new(tokio::fs::File::from_std(file));
     let headers = [
-        (header::CONTENT_TYPE, "application/zip".to_owned()),
+        (header::CONTENT_TYPE, if name.ends_with(SEALED) { OCTETS } else { ZIP }.to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// Takes a backup's file: the body is what it holds.
+pub(crate) async fn upload(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+    request: Request,
+) -> Answer<BackupView> {
+    let mut file = body::reader(request.into_body());
+    match services.backups.bring(&caller, &name, &mut file).await {
+        Ok(backup) => Ok(Success(BackupView::from(&backup))),
+        Err(error) => {
+            // what is left unread would have the connection reset, and a reset may overtake the answer
+            let mut rest = file.take(limits::BODY_DISCARDED as u64);
+            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Takes a backup away.
+pub(crate) async fn delete(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<&'static str> {
+    services.backups.remove(&caller, &name).await?;
+    Ok(Success(DONE))
 }
 
 /// When and where backups are made.
@@ -204,6 +240,15 @@ pub(crate) fn described() -> Group {
                 .refuses(failed([Refusal::BackupUnreadable, Refusal::BackupNoArchive, Refusal::BackupDamaged]))
                 .refuses(failed([Refusal::RestoreCommit, Refusal::RestoreFolder, Refusal::RestoreFile])),
             Operation::new("backup_download", "Hands out a backup", Shape::file("application/zip", "The archive."))
+                .at([text("filename", NAME_LENGTH, "The backup's name.").such_as("NAME.zip")])
+                .refuses([Refusal::BackupNotFound]),
+            Operation::new("backup_upload", "Takes a backup from elsewhere", Shape::of::<BackupView>())
+                .about("Or an encrypted copy of one. It is proved whole before it gets its name.")
+                .at([text("filename", NAME_LENGTH, "The name that it is to have.").such_as("NAME.zip")])
+                .takes("application/zip")
+                .refuses([Refusal::BackupNotFound, Refusal::BackupTaken])
+                .refuses(failed([Refusal::BackupUnreadable, Refusal::BackupNoArchive, Refusal::BackupDamaged])),
+            Operation::new("backup_delete", "Removes a backup", Shape::done())
                 .at([text("filename", NAME_LENGTH, "The backup's name.").such_as("NAME.zip")])
                 .refuses([Refusal::BackupNotFound]),
             Operation::new("backups_config", "Shows when and where backups are made", Shape::of::<SettingsView>()),

@@ -74,6 +74,7 @@ pub(crate) async fn appliance(State(services): State<Services>) -> Answer<Applia
     let (status, condition) = (services.system.status(), services.system.condition());
     Ok(Success(ApplianceView {
         accounts: status.count_accounts,
+        backup_fault: services.backups.fault(),
         faults: condition.faults.into_iter().map(|(server, why)| FaultView { server, why }).collect(),
         revision: condition.revision,
         servers: status.count_wireguard,
@@ -205,6 +206,8 @@ impl From<WireguardVersions> for VersionsView {
 #[schema(as = Appliance)]
 pub(crate) struct ApplianceView {
     accounts: u32,
+    /// Why the last backup, or its copy, is not there; `null` where they are.
+    backup_fault: Option<String>,
     faults: Vec<FaultView>,
     /// How many commits the store has seen.
     revision: u64,

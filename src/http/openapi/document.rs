@@ -135,6 +135,12 @@ fn described(
             operation.request_body(Some(body(told)))
         };
     }
+    if let Some(media) = told.file {
+        let file = ObjectBuilder::new().schema_type(Type::String).content_media_type(media);
+        let content = Content::new(Some(Schema::from(file)));
+        let body = RequestBodyBuilder::new().required(Some(Required::True)).content(media, content);
+        operation = operation.request_body(Some(body.build()));
+    }
     for (code, response) in responses(route, told, path) {
         operation = operation.response(code, response);
     }

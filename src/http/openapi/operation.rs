@@ -52,6 +52,8 @@ pub(crate) struct Operation {
     pub(crate) places: Vec<Field>,
     /// The fields that its handler reads.
     pub(crate) form: Vec<Field>,
+    /// The media type of a file that it takes in place of a form.
+    pub(crate) file: Option<&'static str>,
     /// What it answers.
     pub(crate) answer: Shape,
     /// With which texts it refuses, besides those that every endpoint has.
@@ -61,7 +63,7 @@ pub(crate) struct Operation {
 impl Operation {
     /// An endpoint without a form.
     pub(crate) fn new(id: &'static str, summary: &'static str, answer: Shape) -> Self {
-        Self { id, summary, about: "", places: Vec::new(), form: Vec::new(), answer, refusals: Vec::new() }
+        Self { id, summary, about: "", places: Vec::new(), form: Vec::new(), file: None, answer, refusals: Vec::new() }
     }
 
     /// Says more.
@@ -82,6 +84,13 @@ impl Operation {
     #[must_use]
     pub(crate) fn form(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         self.form.extend(fields);
+        self
+    }
+
+    /// Takes a file as its body.
+    #[must_use]
+    pub(crate) fn takes(mut self, media: &'static str) -> Self {
+        self.file = Some(media);
         self
     }
 

@@ -116,6 +116,9 @@ fn row(route: &Route, group: &Group, told: &Operation) -> String {
     say(&format!("<pre>{}</pre>\n", escaped(&curl(route, path, &places, told))));
     say(&fields("Path", &places));
     say(&fields("Form", &told.form));
+    if let Some(media) = told.file {
+        say(&format!("<h4>Body</h4>\n<p>The file, as <code>{media}</code>.</p>\n"));
+    }
     say(&answer(told));
     if !told.refusals.is_empty() {
         let texts: Vec<_> =
@@ -231,6 +234,9 @@ fn curl(route: &Route, path: &str, places: &[Field], told: &Operation) -> String
     }
     if !told.answer.is_enveloped && (route.admission == Admission::Key || is_operators) {
         line = line.replacen("curl", "curl -O", 1);
+    }
+    if told.file.is_some() {
+        line += " \\\n  --data-binary @FILE";
     }
     let pairs: Vec<_> = pairs.chunks(3).map(|pairs| pairs.join(" ")).collect();
     std::iter::once(line).chain(pairs).collect::<Vec<_>>().join(" \\\n  ")

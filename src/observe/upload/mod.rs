@@ -19,9 +19,6 @@ pub use self::ftp::send as to_ftp;
 pub use self::s3::send as to_s3;
 pub use self::seal::{KeyFile, open, seal};
 
-/// What ends the name of an encrypted copy.
-pub const SEALED: &str = ".age";
-
 /// Whom TLS believes: the certificates of the host (`SSL_CERT_FILE` names others). Where it has none, those that browsers
 /// believe take their place.
 fn trusted() -> Vec<CertificateDer<'static>> {
@@ -43,8 +40,9 @@ fn tls() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// A client of HTTP that takes so long at most to connect, and so long for everything.
-pub(super) fn agent(connect: Duration, all: Duration) -> Agent {
+/// A client of HTTP that takes so long at most to connect, so long for the beginning of an answer once everything is sent,
+/// and so long for all of it.
+pub(super) fn agent(connect: Duration, answer: Duration, all: Duration) -> Agent {
     let certificates = trusted();
     let roots = if certificates.is_empty() {
         RootCerts::WebPki
@@ -55,6 +53,7 @@ pub(super) fn agent(connect: Duration, all: Duration) -> Agent {
     let config = Agent::config_builder()
         .tls_config(tls)
         .timeout_connect(Some(connect))
+        .timeout_recv_response(Some(answer))
         .timeout_global(Some(all))
         .http_status_as_error(false)
         .build();
