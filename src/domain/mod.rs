@@ -30,4 +30,5 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+pub mod traffic_log;
 mod words;

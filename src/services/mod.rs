@@ -18,6 +18,7 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod traffic;
+pub mod traffic_log;
 #[cfg(test)]
 mod traffic_tests;
 
@@ -41,6 +42,7 @@ pub use self::servers::Servers;
 pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
+pub use self::traffic_log::TrafficLog;
 pub use crate::domain::access::{Caller, Way};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -104,6 +106,8 @@ pub struct Services {
     pub firewall: Firewall,
     /// The resolver.
     pub dns: Dns,
+    /// The traffic log.
+    pub traffic_log: TrafficLog,
     /// Backups.
     pub backups: Backups,
     /// IKEv2.
@@ -129,6 +133,7 @@ impl Services {
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             dns: Dns::new(ground.clone()),
+            traffic_log: TrafficLog::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             ikev2: Ikev2::new(ground.clone()),
             links: Links::new(ground.clone()),

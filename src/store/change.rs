@@ -15,6 +15,7 @@ use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
 #[derive(Debug)]
@@ -269,6 +270,11 @@ impl Change {
     /// Stores when and where backups are made.
     pub fn put_backups(&mut self, settings: BackupSettings) {
         self.step(Step::Backups(Arc::new(settings)));
+    }
+
+    /// Stores what is logged of the traffic.
+    pub fn put_traffic_log(&mut self, settings: Arc<TrafficLogSettings>) {
+        self.step(Step::TrafficLog(settings));
     }
 
     /// Stores a one-time link.

@@ -17,6 +17,7 @@ mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod traffic_log_record;
 mod writer;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLi
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
 
 /// Everything that lasts.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,7 @@ pub(super) enum Step {
     NoAccount(AccountName),
     Firewall(FirewallSettings),
     Dns(DnsSettings),
+    TrafficLog(Arc<TrafficLogSettings>),
     Rule(i64, FilterRule),
     NoRule(RuleName),
     Forward(ServerName, PortForward),
@@ -112,6 +114,7 @@ impl State {
                 Step::Firewall(replace(&mut firewall.settings, settings))
             }
             Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
+            Step::TrafficLog(settings) => Step::TrafficLog(replace(&mut self.intended.traffic_log, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);

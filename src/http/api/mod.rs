@@ -12,6 +12,7 @@ pub(super) mod servers;
 pub(super) mod system;
 mod text;
 pub(super) mod traffic;
+pub(super) mod traffic_log;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

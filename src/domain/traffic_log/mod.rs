@@ -1,0 +1,88 @@
+//! What is logged of the traffic, and where the records go.
+
+mod settle;
+
+use std::net::IpAddr;
+
+pub use self::settle::TrafficLogDraft;
+use super::limits;
+use super::password::Password;
+
+/// The traffic log's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrafficLogSettings {
+    /// Whether anything is logged.
+    pub enabled: bool,
+    /// Of which packets there are records.
+    pub states: LoggedStates,
+    /// Whether also of what comes from outside.
+    pub incoming: bool,
+    /// What a record says beside addresses, ports and account.
+    pub fields: LoggedFields,
+    /// The syslog server.
+    pub syslog: SyslogServer,
+    /// The `InfluxDB` server.
+    pub influxdb: InfluxDbServer,
+}
+
+/// The states of connection tracking whose packets are logged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoggedStates {
+    /// The first packet of a connection.
+    pub new: bool,
+    /// A connection that was answered: there is one record, when it ends.
+    pub established: bool,
+    /// What another connection has brought about: an ICMP error.
+    pub related: bool,
+    /// What belongs to no connection and begins none.
+    pub invalid: bool,
+    /// What is not tracked.
+    pub untracked: bool,
+}
+
+/// What a record says beside addresses, ports and account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoggedFields {
+    /// Where it came in.
+    pub interface_in: bool,
+    /// Where it left.
+    pub interface_out: bool,
+    /// The length of the packet.
+    pub len: bool,
+    /// The account's mark.
+    pub mark: bool,
+    /// The type of service (RFC 791), or traffic class (RFC 8200).
+    pub tos: bool,
+}
+
+/// A server that takes records as syslog messages (RFC 5424).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyslogServer {
+    /// Whether records go there.
+    pub enabled: bool,
+    /// Its address.
+    pub server: Option<IpAddr>,
+    /// Its port.
+    pub port: u16,
+}
+
+impl Default for SyslogServer {
+    fn default() -> Self {
+        Self { enabled: false, server: None, port: limits::SYSLOG_PORT }
+    }
+}
+
+/// A server that takes records by the write API of `InfluxDB`'s version 2.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InfluxDbServer {
+    /// Whether records go there.
+    pub enabled: bool,
+    /// Where it is: http or https.
+    pub url: String,
+    /// What lets us write.
+    pub token: Password,
+    /// Where the records lie.
+    pub bucket: String,
+    /// Whose bucket it is.
+    pub organization: String,
+}
