@@ -15,7 +15,7 @@ pub mod tcp;
 pub mod udp;
 
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 
 pub use flow_key::FlowKey;
 pub use ip::{Ip, Transport};

@@ -12,12 +12,13 @@ mod sizes;
 
 use std::collections::BTreeMap;
 
-use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use etherparse::{IpNumber, NetSlice, SlicedPacket, TransportSlice};
 
 use super::*;
 use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::engine::dataplane::exit::{Exit, Name};
 use crate::engine::fragments::split::{self, HEADROOM};
+use crate::engine::wire::oracle::addressed;
 use crate::engine::wire::{FlowKey, checksum, protocol};
 
 /// In whose name clients leave, of either version.
@@ -73,11 +74,7 @@ fn segment(source: &str, destination: &str, mark: (u8, u32, u32)) -> Vec<u8> {
 }
 
 fn written(key: &FlowKey, (flags, sequence, acknowledges): (u8, u32, u32), payload: &[u8]) -> Vec<u8> {
-    let builder = match (key.source.ip(), key.destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => PacketBuilder::ipv4(source.octets(), destination.octets(), 64),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => PacketBuilder::ipv6(source.octets(), destination.octets(), 64),
-        _ => panic!("one version"),
-    };
+    let builder = addressed(key.source.ip(), key.destination.ip());
     let (source, destination) = (key.source.port(), key.destination.port());
     let mut packet = Vec::new();
     match key.protocol {
@@ -140,15 +137,8 @@ fn error(kind: (u8, u8), word: u32, from: &str, about: &[u8]) -> Vec<u8> {
     let sum = message_sum(&message, from, to);
     message[2..4].copy_from_slice(&sum.to_be_bytes());
     let mut packet = Vec::new();
-    match (from, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), 64)
-            .write(&mut packet, etherparse::IpNumber::ICMP, &message)
-            .unwrap(),
-        (IpAddr::V6(from), IpAddr::V6(to)) => PacketBuilder::ipv6(from.octets(), to.octets(), 64)
-            .write(&mut packet, etherparse::IpNumber::IPV6_ICMP, &message)
-            .unwrap(),
-        _ => panic!("one version"),
-    }
+    let number = if from.is_ipv4() { IpNumber::ICMP } else { IpNumber::IPV6_ICMP };
+    addressed(from, to).write(&mut packet, number, &message).unwrap();
     packet
 }
 
