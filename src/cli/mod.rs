@@ -12,6 +12,7 @@ mod network;
 pub mod output;
 mod request;
 mod table;
+mod traffic_log;
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -71,6 +72,9 @@ pub async fn run(
         };
         ikev2::complete(command, &mut call, &first)?;
     }
+    if let Command::TrafficLog(command) = &arguments.command {
+        traffic_log::complete(command, &mut call)?;
+    }
     let answer = door.send(&call).await?;
     if let (Command::Account(AccountCommand::Qr { png: Some(file), .. }), Some(picture)) =
         (&arguments.command, answer.as_str())
@@ -78,6 +82,12 @@ pub async fn run(
         return write_picture(file, picture);
     }
     output::print(&tell(arguments, &answer))
+}
+
+/// Reads a file that a command names.
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::unusable(format!("cannot read `{}`: {error}", file.display())))
 }
 
 /// Prints completions for a shell.
@@ -108,6 +118,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Access(_)
         | Command::Firewall(_)
         | Command::Dns(_)
+        | Command::TrafficLog(_)
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)

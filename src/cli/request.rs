@@ -6,6 +6,7 @@ use super::args::{
 };
 use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
+use super::traffic_log;
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
+        Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
@@ -106,7 +108,7 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn flag(switch: Switch) -> String {
+pub(super) fn flag(switch: Switch) -> String {
     match switch {
         Switch::On => "1".to_owned(),
         Switch::Off => "0".to_owned(),
@@ -325,6 +327,8 @@ mod tests {
             ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
             ("culvert dns show", "GET /api/v1/dns"),
             ("culvert dns edit --enabled off", "PUT /api/v1/dns"),
+            ("culvert traffic-log show", "GET /api/v1/traffic_logging"),
+            ("culvert traffic-log edit --len on", "PUT /api/v1/traffic_logging"),
             ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),

@@ -20,3 +20,4 @@ mod servers;
 mod support;
 mod system;
 mod traffic;
+mod traffic_log;
