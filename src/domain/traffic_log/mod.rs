@@ -1,9 +1,11 @@
 //! What is logged of the traffic, and where the records go.
 
+mod record;
 mod settle;
 
 use std::net::IpAddr;
 
+pub use self::record::{Direction, Event, Interface, Record, Totals, Tracked};
 pub use self::settle::TrafficLogDraft;
 use super::limits;
 use super::password::Password;
@@ -13,9 +15,9 @@ use super::password::Password;
 pub struct TrafficLogSettings {
     /// Whether anything is logged.
     pub enabled: bool,
-    /// Of which packets there are records.
+    /// Of which states of connections and packets there are records.
     pub states: LoggedStates,
-    /// Whether also of what comes from outside.
+    /// Whether also of what others begin towards clients.
     pub incoming: bool,
     /// What a record says beside addresses, ports and account.
     pub fields: LoggedFields,
@@ -25,18 +27,18 @@ pub struct TrafficLogSettings {
     pub influxdb: InfluxDbServer,
 }
 
-/// The states of connection tracking whose packets are logged.
+/// The states of connection tracking of which there are records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoggedStates {
-    /// The first packet of a connection.
+    /// A connection that begins, and the end of one that nobody has answered.
     pub new: bool,
-    /// A connection that was answered: there is one record, when it ends.
+    /// The end of a connection that was answered.
     pub established: bool,
     /// What another connection has brought about: an ICMP error.
     pub related: bool,
     /// What belongs to no connection and begins none.
     pub invalid: bool,
-    /// What is not tracked.
+    /// What is not tracked: packets of protocols without ports.
     pub untracked: bool,
 }
 
@@ -64,6 +66,19 @@ pub struct SyslogServer {
     pub server: Option<IpAddr>,
     /// Its port.
     pub port: u16,
+}
+
+impl LoggedStates {
+    /// Whether there are records of this state.
+    pub const fn has(self, state: Tracked) -> bool {
+        match state {
+            Tracked::New => self.new,
+            Tracked::Established => self.established,
+            Tracked::Related => self.related,
+            Tracked::Invalid => self.invalid,
+            Tracked::Untracked => self.untracked,
+        }
+    }
 }
 
 impl Default for SyslogServer {
