@@ -17,6 +17,7 @@ pub mod reconcile;
 mod room;
 mod share;
 pub mod steering;
+mod traffic_log;
 pub mod uplink;
 mod worker;
 
@@ -34,7 +35,8 @@ use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
-use self::worker::{Command, Worker};
+use self::traffic_log::TrafficLog;
+use self::worker::{Command, Ways, Worker};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
@@ -42,6 +44,7 @@ use crate::domain::name::{AccountName, ServerName};
 use crate::domain::nat::NatSettings;
 use crate::domain::restriction::Restrictions;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::Transport;
 use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
@@ -66,9 +69,12 @@ pub struct Settings {
     pub reach_allow: Vec<IpNet>,
     /// How clients' packets are translated.
     pub nat: NatSettings,
+    /// How the traffic log travels to its syslog server.
+    pub syslog: Transport,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
-    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
+    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back, and where
+    /// records of the traffic log lie until they are taken.
     pub folder: PathBuf,
 }
 
@@ -142,6 +148,8 @@ pub struct Runtime {
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
     ikev2: Ikev2Sessions,
+    /// Closes when the traffic log is written.
+    log_ended: watch::Receiver<()>,
 }
 
 impl Runtime {
@@ -155,7 +163,9 @@ impl Runtime {
         let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
-        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &errands)?.into();
+        let log = TrafficLog::start(&settings.syslog, steering.is_some(), &settings.folder);
+        let ways = Ways { errands, log: log.sink };
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &ways)?.into();
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
@@ -169,7 +179,13 @@ impl Runtime {
                 Arc::clone(&workers),
                 Arc::clone(&forwarders),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
-                conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
+                conductor::Said {
+                    live,
+                    in_force: held_now,
+                    doing,
+                    faults: Arc::clone(&faults),
+                    traffic_log: log.settings,
+                },
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
@@ -186,6 +202,7 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_ended: log.ended,
         })
     }
 
@@ -200,6 +217,7 @@ impl Runtime {
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
         let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
         let forwarders = Arc::new([]);
+        let (_, log_ended) = watch::channel(());
         Self {
             uplink,
             settled,
@@ -212,6 +230,7 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_ended,
         }
     }
 
@@ -343,6 +362,8 @@ impl Runtime {
             for worker in self.workers.iter() {
                 worker.ended().await;
             }
+            let mut log_ended = self.log_ended.clone();
+            while log_ended.changed().await.is_ok() {}
         };
         let _ = tokio::time::timeout(STOP_BOUND, ended).await;
         if let Some(steering) = &self.steering {

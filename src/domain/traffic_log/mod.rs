@@ -2,13 +2,15 @@
 
 mod record;
 mod settle;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::net::IpAddr;
 
 pub use self::record::{Direction, Event, Interface, Record, Totals, Tracked};
 pub use self::settle::TrafficLogDraft;
-use super::limits;
 use super::password::Password;
+use super::{field, limits};
 
 /// The traffic log's settings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,6 +86,34 @@ impl LoggedStates {
 impl Default for SyslogServer {
     fn default() -> Self {
         Self { enabled: false, server: None, port: limits::SYSLOG_PORT }
+    }
+}
+
+/// How records travel to the syslog server: the operator's choice, beside what the API can set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram each (RFC 5426).
+    #[default]
+    Udp,
+    /// Counted on a stream (RFC 6587).
+    Tcp,
+    /// On an encrypted stream (RFC 5425).
+    Tls {
+        /// The name in the server's certificate; its address where there is none.
+        name: Option<String>,
+    },
+}
+
+impl Transport {
+    /// Reads `udp`, `tcp`, `tls`, or `tls#logs.example` with the name in the server's certificate.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.split_once('#') {
+            None if text == "udp" => Some(Self::Udp),
+            None if text == "tcp" => Some(Self::Tcp),
+            None if text == "tls" => Some(Self::Tls { name: None }),
+            Some(("tls", name)) => field::endpoint(name).map(|name| Self::Tls { name: Some(name) }),
+            None | Some(_) => None,
+        }
     }
 }
 
