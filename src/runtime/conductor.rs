@@ -66,8 +66,8 @@ pub(super) struct Said {
     pub(super) doing: watch::Sender<Status>,
     /// What does not run.
     pub(super) faults: Faults,
-    /// What is logged.
-    pub(super) traffic_log: watch::Sender<Arc<TrafficLogSettings>>,
+    /// What is logged; absent until that is known.
+    pub(super) traffic_log: watch::Sender<Option<Arc<TrafficLogSettings>>>,
 }
 
 /// What the conductor follows.
@@ -295,10 +295,10 @@ impl Conductor {
 
     /// Tells the log's writers and every worker what is logged, if that is otherwise than before, or `anew`.
     async fn settle_traffic_log(&self, wanted: &Intended, anew: bool) {
-        if self.running.traffic_log == wanted.traffic_log && !anew {
+        if self.said.traffic_log.borrow().as_ref() == Some(&wanted.traffic_log) && !anew {
             return;
         }
-        self.said.traffic_log.send_replace(Arc::clone(&wanted.traffic_log));
+        self.said.traffic_log.send_replace(Some(Arc::clone(&wanted.traffic_log)));
         let told = self.workers.iter().map(|worker| {
             let (answer, answered) = oneshot::channel();
             worker.tell(Command::TrafficLog { settings: Arc::clone(&wanted.traffic_log), answer });

@@ -16,7 +16,7 @@ pub(super) struct TrafficLog {
     /// Where records are handed in.
     pub(super) sink: Sink,
     /// What the writers go by.
-    pub(super) settings: watch::Sender<Arc<TrafficLogSettings>>,
+    pub(super) settings: watch::Sender<Option<Arc<TrafficLogSettings>>>,
     /// Closes when everything is written, after the last [`Sink`] is gone.
     pub(super) ended: watch::Receiver<()>,
 }
@@ -24,7 +24,7 @@ pub(super) struct TrafficLog {
 impl TrafficLog {
     /// Starts the writers. Must be called within a tokio runtime.
     pub(super) fn start(transport: &Transport, is_tun: bool, folder: &Path) -> Self {
-        let (settings, followed) = watch::channel(Arc::default());
+        let (settings, followed) = watch::channel(None);
         let surroundings = Surroundings {
             hostname: host::look().hostname,
             uplink: if is_tun { UPLINK } else { "sockets" },

@@ -20,3 +20,4 @@ mod servers;
 mod shaping;
 mod steering;
 mod traffic;
+mod traffic_log;

@@ -15,7 +15,7 @@ use ureq::Agent;
 use super::backlog::Backlog;
 use super::spool::{Batch, Spool};
 use super::{BACK_OFF, Entry, Reach, Settings, Surroundings, line, pause_before_the_next_try};
-use crate::domain::traffic_log::{InfluxDbServer, LoggedFields};
+use crate::domain::traffic_log::{InfluxDbServer, LoggedFields, TrafficLogSettings};
 use crate::observe::{fields, trust};
 
 /// How many records one batch has at most.
@@ -69,11 +69,8 @@ async fn gather(backlog: &Backlog, settings: &Settings, surroundings: &Surroundi
         if entries.is_empty() {
             return;
         }
-        let chosen = {
-            let settings = settings.borrow();
-            (settings.enabled && settings.influxdb.enabled).then_some(settings.fields)
-        };
-        // somebody has turned it off meanwhile
+        // unless somebody has turned it off meanwhile
+        let chosen = settings.borrow().as_ref().filter(|settings| is_on(settings)).map(|settings| settings.fields);
         let Some(chosen) = chosen else { continue };
         let lines = lines(&entries, &mut clock, chosen, surroundings);
         let (records, on_disk) = (entries.len() as u64, Arc::clone(shared));
@@ -88,6 +85,10 @@ async fn gather(backlog: &Backlog, settings: &Settings, surroundings: &Surroundi
         }
         shared.news.notify_one();
     }
+}
+
+fn is_on(settings: &TrafficLogSettings) -> bool {
+    settings.enabled && settings.influxdb.enabled
 }
 
 /// Gives every record a time of its own.
@@ -121,13 +122,13 @@ async fn send(
     let mut agent = None;
     loop {
         let is_last = *last.borrow();
-        let to = {
-            let settings = settings.borrow_and_update();
-            (settings.enabled && settings.influxdb.enabled).then(|| settings.influxdb.clone())
-        };
-        let Some(to) = to else {
-            // records of clients' connections are not kept for nobody
-            shared.with_spool(Spool::clear);
+        let present = settings.borrow_and_update().clone();
+        let is_known = present.is_some();
+        let Some(to) = present.filter(|settings| is_on(settings)).map(|settings| settings.influxdb.clone()) else {
+            if is_known {
+                // records of clients' connections are not kept for nobody
+                shared.with_spool(Spool::clear);
+            }
             if is_last || !something_new(&mut settings, shared).await {
                 return;
             }

@@ -66,8 +66,8 @@ impl Surroundings {
     }
 }
 
-/// What follows the settings.
-type Settings = watch::Receiver<Arc<TrafficLogSettings>>;
+/// What follows the settings; they are absent until somebody knows them.
+pub type Settings = watch::Receiver<Option<Arc<TrafficLogSettings>>>;
 
 /// Where records are handed in; cheap to clone.
 #[derive(Debug, Clone)]
@@ -164,7 +164,8 @@ async fn distribute(
         }
         let (syslog, influxdb) = {
             let settings = settings.borrow();
-            (settings.syslog.enabled, settings.influxdb.enabled)
+            let settings = settings.as_ref().filter(|settings| settings.enabled);
+            settings.map_or((false, false), |settings| (settings.syslog.enabled, settings.influxdb.enabled))
         };
         for entry in entries.drain(..).map(Arc::new) {
             if syslog {

@@ -9,7 +9,7 @@ use std::process;
 use super::backlog::Backlog;
 use super::transport::Connection;
 use super::{BACK_OFF, Entry, Reach, Settings, Surroundings, pause_before_the_next_try};
-use crate::domain::traffic_log::{Event, LoggedFields, Record};
+use crate::domain::traffic_log::{Event, LoggedFields, Record, TrafficLogSettings};
 
 /// Facility local0, severity informational (RFC 5424, section 6.2.1).
 const PRIORITY: u8 = 16 * 8 + 6;
@@ -28,13 +28,8 @@ pub(super) async fn write(backlog: &Backlog, mut settings: Settings, surrounding
         }
         let mut pause = BACK_OFF.0;
         loop {
-            let (to, fields) = {
-                let settings = settings.borrow_and_update();
-                let to = settings.syslog.server.filter(|_| settings.enabled && settings.syslog.enabled);
-                (to.map(|server| SocketAddr::new(server, settings.syslog.port)), settings.fields)
-            };
-            // somebody has turned it off meanwhile
-            let Some(to) = to else { break };
+            // unless somebody has turned it off meanwhile
+            let Some((to, fields)) = destination(settings.borrow_and_update().as_deref()) else { break };
             let messages: Vec<String> = entries.iter().map(|entry| message(entry, fields, surroundings)).collect();
             match send(&mut connection, to, &messages, surroundings).await {
                 Ok(()) => {
@@ -51,6 +46,12 @@ pub(super) async fn write(backlog: &Backlog, mut settings: Settings, surrounding
             pause_before_the_next_try(&mut pause, &mut settings, backlog).await;
         }
     }
+}
+
+/// Where messages go, and what they have beside the rest.
+fn destination(settings: Option<&TrafficLogSettings>) -> Option<(SocketAddr, LoggedFields)> {
+    let settings = settings.filter(|settings| settings.enabled && settings.syslog.enabled)?;
+    Some((SocketAddr::new(settings.syslog.server?, settings.syslog.port), settings.fields))
 }
 
 /// Sends messages, by the connection that there is or by a new one.

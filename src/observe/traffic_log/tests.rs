@@ -18,17 +18,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The writers, and what they go by.
 struct Writers {
     sink: Sink,
-    settings: watch::Sender<Arc<TrafficLogSettings>>,
+    settings: watch::Sender<Option<Arc<TrafficLogSettings>>>,
     ended: watch::Receiver<()>,
 }
 
 impl Writers {
-    fn start(settings: TrafficLogSettings, transport: Transport, folder: &Path) -> Self {
-        let (settings, followed) = watch::channel(Arc::new(settings));
+    fn start(wanted: TrafficLogSettings, transport: Transport, folder: &Path) -> Self {
+        let (settings, followed) = watch::channel(None);
         let hostname = "vpn.example".into();
         let surroundings = Surroundings { hostname, uplink: "culvert0", transport, folder: folder.to_owned() };
         let (sink, ended) = start(surroundings, followed);
-        Self { sink, settings, ended }
+        let writers = Self { sink, settings, ended };
+        writers.set(wanted);
+        writers
+    }
+
+    fn set(&self, wanted: TrafficLogSettings) {
+        self.settings.send_replace(Some(Arc::new(wanted)));
     }
 
     /// Hands in records, one a second.
@@ -141,7 +147,7 @@ async fn sends_what_has_waited_to_where_it_goes_now() {
     writers.put(0..2);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 
-    writers.settings.send_replace(Arc::new(to_syslog(listener.local_addr().unwrap())));
+    writers.set(to_syslog(listener.local_addr().unwrap()));
 
     let mut stream = accept(&listener);
     assert!((0..2).all(|_| frame(&mut stream).is_some()));
@@ -286,7 +292,7 @@ async fn keeps_nothing_on_disk_once_it_is_turned_off() {
     writers.put(0..2);
     until_files(folder.path(), 1).await;
 
-    writers.settings.send_replace(Arc::default());
+    writers.set(TrafficLogSettings::default());
 
     until_files(folder.path(), 0).await;
     writers.end().await;
