@@ -1,7 +1,7 @@
 //! What has ended, for whoever logs it. While nobody does, there is none of this.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::state::life;
 use super::table::deadline;
@@ -36,17 +36,19 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub(super) fn of(flow: &Flow) -> Self {
+    /// What a flow amounts to, of a table that began then.
+    pub(super) fn of(flow: &Flow, start: Instant) -> Self {
         // from when it would have ended follows when it was last alive
         let silent = deadline(0, life(&flow.original, flow.way, flow.state));
-        let alive = flow.expires.saturating_sub(silent);
+        let alive = flow.expires.saturating_sub(silent).into();
+        let began = flow.opened.saturating_duration_since(start).as_secs();
         Self {
             original: flow.original,
             reply: flow.reply,
             owner: flow.owner,
             way: flow.way,
             counters: flow.counters,
-            lasted: Duration::from_secs(alive.saturating_sub(flow.began).into()),
+            lasted: Duration::from_secs(u64::saturating_sub(alive, began)),
             first: flow.first,
         }
     }

@@ -122,9 +122,7 @@ pub struct Flow {
     counters: [Counter; 2],
     connection: tcp::Connection,
     state: State,
-    /// The second, since the table's beginning, at which it began.
-    began: u32,
-    /// The second at which it ends if nothing happens.
+    /// The second, since the table's beginning, at which it ends if nothing happens.
     expires: u32,
     /// The port that it shares with other flows.
     mapping: Option<u32>,

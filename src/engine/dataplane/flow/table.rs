@@ -160,7 +160,6 @@ impl FlowTable {
             counters: [Counter::default(); 2],
             connection: Connection::default(),
             state: State::Opening,
-            began: self.second(now),
             expires: deadline(self.second(now), life(&key, way, State::Opening)),
             mapping: answers.mapping,
             first: (0, 0),
@@ -253,7 +252,7 @@ impl FlowTable {
     pub fn close(&mut self, id: FlowId, ports: &mut Ports, now: Instant) {
         let Some(flow) = self.flows.remove(id) else { return };
         if let Some(ends) = self.ends.as_mut().filter(|_| !flow.told) {
-            ends.note(Ended::of(&flow));
+            ends.note(Ended::of(&flow, self.start));
         }
         self.wheel.remove(id.slot);
         self.owners.leave(flow.owner, flow.way.begin(), id.slot);
@@ -325,7 +324,7 @@ impl FlowTable {
 
     /// What every flow is whose end was not told yet, as if it ended now.
     pub fn unended(&self) -> impl Iterator<Item = Ended> + '_ {
-        self.flows.iter().filter(|(_, flow)| !flow.told).map(|(_, flow)| Ended::of(flow))
+        self.flows.iter().filter(|(_, flow)| !flow.told).map(|(_, flow)| Ended::of(flow, self.start))
     }
 
     /// Tells of connections that both sides have ended, long before the table lets go of them.
@@ -336,7 +335,7 @@ impl FlowTable {
             let is_over = |flow: &&mut Flow| !flow.told && matches!(flow.state, State::Closing | State::Reset);
             if let Some(flow) = self.flows.get_mut(id).filter(is_over) {
                 flow.told = true;
-                ends.note(Ended::of(flow));
+                ends.note(Ended::of(flow, self.start));
             }
         }
     }
