@@ -65,6 +65,8 @@ pub enum Command {
     /// Look after one-time links, each of which shows an account's configuration once
     #[command(subcommand)]
     Link(LinkCommand),
+    /// Tell who changed what, the latest first
+    Audit(AuditFields),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -96,6 +98,32 @@ pub struct Serve {
     /// The host name or address for client files
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
+}
+
+/// Which entries of the audit log are told.
+#[derive(Debug, Args)]
+pub struct AuditFields {
+    /// Those of this caller: the label of an access hash, or `local`
+    #[arg(long, value_name = "LABEL")]
+    pub caller: Option<String>,
+    /// Those about this kind of thing, as account or server
+    #[arg(long, value_name = "KIND")]
+    pub about: Option<String>,
+    /// Those about the thing of this name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// From this day or time on
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Until this day or time
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Those before the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub before: Option<String>,
+    /// How many, 1 to 1000; 100 where it is left out
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<String>,
 }
 
 /// What to do with servers.
@@ -414,6 +442,7 @@ impl Arguments {
             | Command::System(_)
             | Command::Ikev2(_)
             | Command::Link(_)
+            | Command::Audit(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

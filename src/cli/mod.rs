@@ -123,6 +123,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::System(_)
         | Command::Ikev2(_)
         | Command::Link(_)
+        | Command::Audit(_)
         | Command::Completions { .. } => None,
     };
     match bare {

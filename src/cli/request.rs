@@ -1,8 +1,8 @@
 //! From a command to a request of the API: which path, which fields.
 
 use super::args::{
-    AccessCommand, AccountCommand, AccountFields, Command, ConfigCommand, Month, ServerCommand, ServerFields, Switch,
-    SystemCommand,
+    AccessCommand, AccountCommand, AccountFields, AuditFields, Command, ConfigCommand, Month, ServerCommand,
+    ServerFields, Switch, SystemCommand,
 };
 use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
@@ -65,9 +65,23 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Dns(command) => Some(dns(command)),
         Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Audit(fields) => Some(audit(fields)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
     }
+}
+
+fn audit(fields: &AuditFields) -> Call {
+    let form = vec![
+        ("caller", fields.caller.clone()),
+        ("about", fields.about.clone()),
+        ("name", fields.name.clone()),
+        ("since", fields.since.clone()),
+        ("until", fields.until.clone()),
+        ("before", fields.before.clone()),
+        ("limit", fields.limit.clone()),
+    ];
+    Call::with_form("GET", "/api/v1/audit", form)
 }
 
 fn server(command: &ServerCommand) -> Call {

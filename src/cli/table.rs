@@ -57,6 +57,14 @@ const CONNECTIONS: &[Column] = &[
     ("BYTES UP", "bytes_up"),
     ("BYTES DOWN", "bytes_down"),
 ];
+const AUDIT: &[Column] = &[
+    ("NUMBER", "number"),
+    ("TIME", "time"),
+    ("CALLER", "caller"),
+    ("FROM", "address"),
+    ("ABOUT", "about"),
+    ("WHAT", "text"),
+];
 const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const CLIENTS: &[Column] =
@@ -83,6 +91,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Audit(_) => rows(&mut table, AUDIT, answer),
         Command::Link(LinkCommand::List) => rows(&mut table, LINKS, answer.get("olts").unwrap_or(&Value::Null)),
         Command::Link(LinkCommand::Withdraw { account }) => {
             return format!("Withdrew the one-time links to `{account}`\n");

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 
 use super::limits;
 use super::password::Password;
@@ -158,6 +161,27 @@ pub(super) fn is_host(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
     };
     !special && !address.is_multicast() && !address.is_unspecified()
+}
+
+/// Which moment a day stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    Beginning,
+    End,
+}
+
+/// A moment as a form has it: with an offset (RFC 3339), without one in the given zone, or a day, by one of its ends.
+pub(super) fn moment(text: &str, zone: &TimeZone, day: Bound) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(moment);
+    }
+    let is_day = text.len() == "2026-12-31".len();
+    let local = match (is_day, day) {
+        (false, _) => text.parse::<DateTime>().ok()?.to_zoned_datetime(zone.clone()),
+        (true, Bound::Beginning) => text.parse::<Date>().ok()?.to_zoned_datetime(zone.clone()),
+        (true, Bound::End) => text.parse::<Date>().ok()?.tomorrow().ok()?.to_zoned_datetime(zone.clone()),
+    };
+    local.ok().map(|local| local.timestamp())
 }
 
 #[cfg(test)]

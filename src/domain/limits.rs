@@ -9,6 +9,16 @@ use super::rate::Mbps;
 
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
+/// How many entries the audit log keeps; the oldest goes for the newest.
+pub const AUDIT_ENTRIES: u64 = 100_000;
+/// How many entries of the audit log an answer holds, and how many where nobody says so.
+pub const AUDIT_PAGE: RangeInclusive<usize> = 1..=1_000;
+/// See [`AUDIT_PAGE`].
+pub const AUDIT_PAGE_DEFAULT: usize = 100;
+/// How many accounts have series of their own in the metrics: those that have moved most.
+pub const METRICS_ACCOUNTS: usize = 10_000;
+/// For how long metrics that were gathered are shown again, so that no number of scrapes costs more than one.
+pub const METRICS_AGE: Duration = Duration::from_secs(1);
 /// The lowest port on which a server may listen; automatic choice begins one above it.
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
 /// External ports that clients' packets may leave by: below every server's listen port.

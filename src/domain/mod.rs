@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod account;
+pub mod audit;
 pub mod backup;
 pub mod client_config;
 pub mod dns;

@@ -7,9 +7,9 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{
-    access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic, traffic_log,
+    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic, traffic_log,
 };
-use super::{landing, link_page};
+use super::{landing, link_page, metrics};
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
@@ -151,6 +151,9 @@ fn beside() -> Vec<Route> {
         get("backups_config", Key, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
         get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+
+        get("metrics", Key, "/metrics", metrics::page),
+        get("audit", Key, "/api/v1/audit", audit::list),
     ]
 }
 

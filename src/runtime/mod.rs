@@ -46,6 +46,7 @@ use crate::domain::restriction::Restrictions;
 use crate::domain::traffic::Passed;
 use crate::domain::traffic_log::Transport;
 use crate::engine::flows::reach::Reach;
+use crate::observe::traffic_log::Losses;
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -148,6 +149,8 @@ pub struct Runtime {
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
     ikev2: Ikev2Sessions,
+    /// What the traffic log has lost.
+    log_losses: Arc<Losses>,
     /// Closes when the traffic log is written.
     log_ended: watch::Receiver<()>,
 }
@@ -164,6 +167,7 @@ impl Runtime {
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
         let log = TrafficLog::start(&settings.syslog, steering.is_some(), &settings.folder);
+        let log_losses = log.sink.losses();
         let ways = Ways { errands, log: log.sink };
         let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &ways)?.into();
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
@@ -202,6 +206,7 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_losses,
             log_ended: log.ended,
         })
     }
@@ -230,6 +235,7 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_losses: Arc::default(),
             log_ended,
         }
     }
@@ -306,6 +312,11 @@ impl Runtime {
     /// Whom the resolver asks where the API names nobody.
     pub fn configured_forwarders(&self) -> &[Forwarder] {
         &self.forwarders
+    }
+
+    /// How many records the traffic log has lost, by place.
+    pub fn traffic_log_losses(&self) -> [(&'static str, u64); 3] {
+        self.log_losses.counts()
     }
 
     /// Who is connected by IKEv2.

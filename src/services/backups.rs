@@ -9,9 +9,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use tokio::sync::{Mutex, watch};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Caller, Error, Ground};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::backup::{BackupName, BackupSettings, BackupSettingsDraft};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -76,10 +77,9 @@ impl Backups {
             if settings != *change.backups() {
                 change.put_backups(settings.clone());
             }
-            Ok(settings)
+            Ok((settings, Deed::of(Kind::Backup, "Set when and where backups are made")))
         };
-        let settings = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Set when and where backups are made");
+        let settings = self.ground.write(by, rule).await?;
         Ok(Arc::new(settings))
     }
 
@@ -126,7 +126,8 @@ impl Backups {
             Error::Fault(cause) => failed(cause.to_string()),
             refused @ Error::Refused(_) => refused,
         })?;
-        info!({ fields::CALLER } = %by, "Made backup `{}`", backup.name);
+        let text = format!("Made backup `{}`", backup.name);
+        self.ground.note(by, Deed::to(Kind::Backup, &backup.name, text)).await;
         self.send(&backup, &settings).await?;
         Ok(backup)
     }
@@ -209,7 +210,8 @@ impl Backups {
         };
         let before = self.keep_before().await?;
         self.replace(archive, &before).await?;
-        info!({ fields::CALLER } = %by, "Restored backup `{name}`");
+        let text = format!("Restored backup `{name}`");
+        self.ground.note(by, Deed::to(Kind::Backup, &name, text)).await;
         Ok(())
     }
 

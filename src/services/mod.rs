@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod audit;
 pub mod backups;
 pub mod dns;
 pub mod firewall;
@@ -11,6 +12,7 @@ pub mod links;
 #[cfg(test)]
 mod measured;
 mod meter;
+pub mod metrics;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
@@ -27,16 +29,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::audit::Audit;
 pub use self::backups::Backups;
 pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::ikev2::Ikev2;
 pub use self::links::Links;
+pub use self::metrics::Metrics;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
@@ -44,11 +48,13 @@ use self::traffic::Metering;
 pub use self::traffic::Traffic;
 pub use self::traffic_log::TrafficLog;
 pub use crate::domain::access::{Caller, Way};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
 use crate::runtime::Runtime;
+use crate::runtime::os::clock;
 use crate::store::{Change, Store, WriteError};
 
 /// Why a use case ended without its effect.
@@ -118,6 +124,10 @@ pub struct Services {
     pub access: Access,
     /// The appliance and its host.
     pub system: System,
+    /// Who changed what.
+    pub audit: Audit,
+    /// Figures for those who watch.
+    pub metrics: Metrics,
     /// Traffic, and what follows from it.
     pub traffic: Traffic,
 }
@@ -139,6 +149,8 @@ impl Services {
             links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground.clone()),
+            audit: Audit::new(ground.clone()),
+            metrics: Metrics::new(ground.clone()),
             traffic: Traffic::new(ground),
         }
     }
@@ -165,18 +177,43 @@ impl std::ops::Deref for Ground {
 }
 
 impl GroundParts {
-    /// Writes, and returns when the change is live.
-    async fn write<T, F>(&self, rule: F) -> Result<T, Error>
+    /// Writes, and returns when the change is live. What `rule` says it did is told in the log and, together with the
+    /// change itself, in the audit log.
+    async fn write<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
     where
-        F: FnOnce(&mut Change) -> Result<T, Refusal> + Send + 'static,
+        F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
         T: Send + 'static,
     {
-        let (value, revision) = self.store.write(rule).await?;
+        let (at, caller) = (clock::timestamp(), by.clone());
+        let noted = move |change: &mut Change| {
+            let before = change.count_steps();
+            let (value, deed) = rule(change)?;
+            // what was so already was not done
+            if change.count_steps() > before {
+                change.note(at, caller, deed.clone());
+            }
+            Ok((value, deed))
+        };
+        let ((value, deed), revision) = self.store.write(noted).await?;
         if let Err(unsettled) = self.runtime.settled(revision).await {
             // it is stored, and the runtime goes on trying: to the caller this is success
             warn!({ fields::REVISION } = revision.0, "{unsettled}");
         }
+        tell(by, &deed);
         Ok(value)
+    }
+
+    /// Tells a deed that changes nothing in the store. It is done: that it cannot be put into the audit log is told too.
+    async fn note(&self, by: &Caller, deed: Deed) {
+        tell(by, &deed);
+        let (at, caller) = (clock::timestamp(), by.clone());
+        let noted = move |change: &mut Change| {
+            change.note(at, caller, deed);
+            Ok(())
+        };
+        if let Err(cause) = self.store.write(noted).await {
+            warn!({ fields::CAUSE } = %cause, "The audit log lacks what was just done: {cause}");
+        }
     }
 
     /// How many accounts may exist.
@@ -206,6 +243,20 @@ impl GroundParts {
             // a host without any way out is reached by nobody else
             external_ip: external_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             endpoint: self.settings.endpoint.clone(),
+        }
+    }
+}
+
+/// Logs a deed.
+fn tell(by: &Caller, deed: &Deed) {
+    let Deed { kind, name, text } = deed;
+    match kind {
+        Kind::Account | Kind::Link => info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "{text}"),
+        Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
+        Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
+        Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
+        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::System => {
+            info!({ fields::CALLER } = %by, "{text}");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The traffic log: what the API and the command line may set of it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tracing::info;
-
 use super::{Caller, Error, Ground};
-use crate::domain::traffic_log::{TrafficLogDraft, TrafficLogSettings};
-use crate::observe::fields;
+use crate::domain::audit::{Deed, Kind};
+use crate::domain::traffic_log::{Tracked, TrafficLogDraft, TrafficLogSettings};
 use crate::store::Change;
 
 /// The use cases of the traffic log.
@@ -35,11 +34,25 @@ impl TrafficLog {
             if settings != change.intended().traffic_log {
                 change.put_traffic_log(settings.clone());
             }
-            Ok(settings)
+            let text = told(&settings);
+            Ok((settings, Deed::of(Kind::TrafficLog, text)))
         };
-        let settings = self.ground.write(rule).await?;
-        let on = if settings.enabled { "on" } else { "off" };
-        info!({ fields::CALLER } = %by, "Set the traffic log: {on}");
-        Ok(settings)
+        self.ground.write(by, rule).await
     }
+}
+
+/// The settings in a sentence, without the token.
+fn told(settings: &TrafficLogSettings) -> String {
+    if !settings.enabled {
+        return "Set the traffic log: off".to_owned();
+    }
+    let all = [Tracked::New, Tracked::Established, Tracked::Related, Tracked::Invalid, Tracked::Untracked];
+    let states: Vec<&str> = all.into_iter().filter(|state| settings.states.has(*state)).map(Tracked::name).collect();
+    let states = if states.is_empty() { "nothing".to_owned() } else { states.join(", ") };
+    let directions = if settings.incoming { "in and out" } else { "out" };
+    let syslog = settings.syslog.server.filter(|_| settings.syslog.enabled);
+    let syslog = syslog.map(|server| format!("syslog at {}", SocketAddr::new(server, settings.syslog.port)));
+    let influxdb = settings.influxdb.enabled.then(|| format!("InfluxDB at {}", settings.influxdb.url));
+    let places: Vec<String> = syslog.into_iter().chain(influxdb).collect();
+    format!("Set the traffic log: {states}, {directions}, to {}", places.join(" and "))
 }

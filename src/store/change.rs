@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::state::{State, Step};
-use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
+use crate::domain::access::{AccessBook, AccessEntry, Caller, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
@@ -296,6 +299,17 @@ impl Change {
         self.step(Step::LinkSettings(Arc::new(settings)));
     }
 
+    /// How many records this change, and those that are committed with it, write so far.
+    pub fn count_steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Puts a deed into the audit log, to be found there as long as what was done is.
+    pub fn note(&mut self, at: Timestamp, by: Caller, deed: Deed) {
+        let number = self.state.audited + 1;
+        self.step(Step::Audit(Arc::new(AuditEntry { number, at, by, deed })));
+    }
+
     fn step(&mut self, step: Step) {
         self.steps.push(step.clone());
         self.undo.push(self.state.take(step));
@@ -367,7 +381,7 @@ mod tests {
     fn link(number: u8, account: &str) -> OneTimeLink {
         let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
         let account = AccountName::parse(account).unwrap();
-        OneTimeLink { key, account, created: jiff::Timestamp::UNIX_EPOCH, expires: jiff::Timestamp::MAX }
+        OneTimeLink { key, account, created: Timestamp::UNIX_EPOCH, expires: Timestamp::MAX }
     }
 
     fn authority() -> Credential {

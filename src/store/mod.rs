@@ -1,6 +1,7 @@
 //! What lasts. The only room that knows the database.
 
 mod archive;
+mod audit;
 mod backups_record;
 mod carried;
 mod change;
@@ -31,6 +32,7 @@ pub use self::change::Change;
 pub use self::ledger::Ledger;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
+use crate::domain::audit::{AuditEntry, AuditQuery};
 use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
@@ -152,7 +154,8 @@ impl Store {
         let (links, links_seen) = watch::channel(Arc::new(state.links));
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, backups, links, places: state.places, fault: fault.clone() };
+        let (places, audited) = (state.places, state.audited);
+        let published = Published { intended, access, backups, links, places, audited, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
@@ -228,6 +231,20 @@ impl Store {
             statistics if statistics.is_empty() => Ok(()),
             statistics => self.shared.ledger.replace(statistics).await,
         }
+    }
+
+    /// Entries of the audit log, the latest first.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the file cannot be read, [`Error::Closed`].
+    pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Snapshot(caller)).await?;
+        let transaction = answer.await.map_err(|_| Error::Closed)??;
+        let read = move || audit::read(&transaction, &query);
+        let read = tokio::task::spawn_blocking(read).await;
+        let failed = |why: String| Error::Write { why };
+        read.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
     }
 
     async fn order(&self, order: Order) -> Result<(), Error> {

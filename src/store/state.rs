@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::audit::AuditEntry;
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) places: Arc<Vec<i64>>,
     /// When and where backups are made.
     pub(super) backups: Arc<BackupSettings>,
+    /// The number of the latest entry of the audit log, which itself is only in the file.
+    pub(super) audited: u64,
 }
 
 /// One record that is written or taken away.
@@ -60,6 +63,9 @@ pub(super) enum Step {
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
     LinkSettings(Arc<LinkSettings>),
+    Audit(Arc<AuditEntry>),
+    /// Undoes [`Step::Audit`]: the latest entry is again this one. Never written.
+    Audited(u64),
 }
 
 impl State {
@@ -161,6 +167,8 @@ impl State {
                 Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Step::NoLink(digest), Step::Link)
             }
             Step::LinkSettings(settings) => Step::LinkSettings(replace(&mut self.links.settings, settings)),
+            Step::Audit(entry) => Step::Audited(replace(&mut self.audited, entry.number)),
+            Step::Audited(number) => Step::Audited(replace(&mut self.audited, number)),
         }
     }
 }
@@ -170,6 +178,7 @@ impl Step {
     pub(super) fn is_intended(&self) -> bool {
         let access = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
         let beside = matches!(self, Self::Backups(_) | Self::Link(_) | Self::NoLink(_) | Self::LinkSettings(_));
-        !access && !beside
+        let audit = matches!(self, Self::Audit(_) | Self::Audited(_));
+        !access && !beside && !audit
     }
 }

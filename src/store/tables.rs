@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
@@ -232,6 +233,8 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::LinkSettings(settings) => {
             put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
         }
+        Step::Audit(entry) => audit::write(transaction, entry),
+        Step::Audited(_) => Ok(()),
     }
 }
 
@@ -256,7 +259,7 @@ fn take(transaction: &WriteTransaction, table: Records, key: &str) -> Result<(),
     Ok(())
 }
 
-fn boxed(error: impl Into<redb::Error>) -> Box<redb::Error> {
+pub(super) fn boxed(error: impl Into<redb::Error>) -> Box<redb::Error> {
     Box::new(error.into())
 }
 
@@ -293,6 +296,7 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         Ok(())
     })?;
     load_links(&transaction, &mut state)?;
+    state.audited = audit::latest(&transaction)?;
     Ok(state)
 }
 

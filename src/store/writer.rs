@@ -95,6 +95,8 @@ pub(super) struct Published {
     pub(super) links: watch::Sender<Arc<LinkBook>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
+    /// And the number of the latest entry of the audit log.
+    pub(super) audited: u64,
     pub(super) fault: Arc<Mutex<Option<String>>>,
 }
 
@@ -106,6 +108,7 @@ impl Published {
             links: self.links.borrow().as_ref().clone(),
             places: self.places.clone(),
             backups: self.backups.borrow().clone(),
+            audited: self.audited,
         }
     }
 
@@ -239,6 +242,7 @@ impl Writer {
     /// Makes `state` what everybody sees.
     fn publish(&mut self, state: State) {
         self.published.places = state.places;
+        self.published.audited = state.audited;
         if self.published.intended.borrow().revision != state.intended.revision {
             self.published.intended.send_replace(Arc::new(state.intended));
         }

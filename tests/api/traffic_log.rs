@@ -45,6 +45,19 @@ async fn refuses_to_take_away_where_records_go() {
 }
 
 #[tokio::test]
+async fn tells_who_reads_the_audit_log_what_was_set_but_no_token() {
+    let world = World::new().await;
+    let to_influxdb = "enabled_influxdb=1&influxdb_url=http://192.0.2.8:8086&influxdb_token=t0ken&influxdb_bucket=b\
+                       &influxdb_organization=o&incoming=1";
+    world.put(PATH, &format!("{TO_SYSLOG}&{to_influxdb}")).await.success();
+
+    let latest = world.get("/api/v1/audit?about=traffic_log&limit=1").await.success();
+
+    let text = "Set the traffic log: ESTABLISHED, in and out, to syslog at 192.0.2.7:514 and InfluxDB at http://192.0.2.8:8086";
+    assert_eq!(latest[0]["text"], text);
+}
+
+#[tokio::test]
 async fn forgets_what_is_there_and_empty() {
     let world = World::new().await;
     world.put(PATH, TO_SYSLOG).await.success();

@@ -106,7 +106,7 @@ pub(crate) async fn disconnect(
     caller: Caller,
     Named(name): Named,
 ) -> Answer<&'static str> {
-    services.ikev2.disconnect(&caller, &name)?;
+    services.ikev2.disconnect(&caller, &name).await?;
     Ok(Success(DONE))
 }
 

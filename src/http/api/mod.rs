@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod audit;
 pub(super) mod backups;
 pub(super) mod dns;
 pub(super) mod firewall;

@@ -84,6 +84,11 @@ impl Sink {
         }
     }
 
+    /// How many records were lost.
+    pub fn losses(&self) -> Arc<Losses> {
+        Arc::clone(&self.losses)
+    }
+
     /// Counts records that were lost before they came here.
     pub fn lose(&self, records: u64) {
         if records > 0 {
@@ -94,7 +99,7 @@ impl Sink {
 
 /// How many records were lost, and where.
 #[derive(Debug, Default)]
-struct Losses {
+pub struct Losses {
     /// Before they came to the writers.
     before: AtomicU64,
     /// On their way to the syslog server.
@@ -104,6 +109,12 @@ struct Losses {
 }
 
 impl Losses {
+    /// How many, by the place where they were lost: before they came to the writers, or before which collector.
+    pub fn counts(&self) -> [(&'static str, u64); 3] {
+        let places = [("queue", &self.before), ("syslog", &self.syslog), ("influxdb", &self.influxdb)];
+        places.map(|(place, count)| (place, count.load(Ordering::Relaxed)))
+    }
+
     /// Says what was lost beyond what was said before.
     fn say(&self, said: &mut [u64; 3]) {
         for ((count, place), said) in [
