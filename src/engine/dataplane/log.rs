@@ -86,14 +86,19 @@ impl Dataplane {
         std::mem::take(&mut log.lost)
     }
 
-    /// Ends the log's account of every connection: the machine is about to go.
+    /// Ends the log's account of every connection: the machine is about to go. More than may wait to be taken are lost and
+    /// counted.
     pub fn close_log(&mut self) {
         if self.log.is_none() {
             return;
         }
-        let open: Vec<Ended> = self.flows.unended().collect();
-        for ended in open {
-            self.log_end(&ended, None);
+        let open: Vec<Ended> = self.flows.unended().take(RECORDS_MAX).collect();
+        for ended in &open {
+            self.log_end(ended, None);
+        }
+        let more = self.flows.unended().count() - open.len();
+        if let Some(log) = &mut self.log {
+            log.lost += more as u64;
         }
     }
 

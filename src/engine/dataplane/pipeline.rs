@@ -248,7 +248,10 @@ impl Dataplane {
         let is_tcp = ip.transport().protocol == protocol::TCP;
         let mark = is_tcp.then(|| Tcp::new(ip.payload()).ok()).flatten().map(|segment| TcpMark::of(&segment));
         let tally = Tally::of(ip, offload);
-        self.flows.note(id, side, mark.as_ref(), tally.packets, tally.bytes, now);
+        if self.flows.note(id, side, mark.as_ref(), tally.packets, tally.bytes, now) {
+            self.log_ends(None);
+            self.log_begin(id, ip);
+        }
         let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
         if let Some(rule) = flow.rule {
             self.filter.count(rule, tally.packets.into(), tally.bytes as u64);

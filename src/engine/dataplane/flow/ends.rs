@@ -10,7 +10,7 @@ use crate::engine::packet::Owner;
 use crate::engine::wire::FlowKey;
 
 /// How long after a TCP connection's last end of stream, or its reset, it is told that it is over: what is still under way
-/// is counted to it. In seconds.
+/// is counted to it. One whose reset was forged has two ends, and the second says what it amounted to. In seconds.
 const LINGER: u32 = 2;
 /// How many that ended may wait to be told, and how many closed connections to be over. Twice what one client may have
 /// open, which can all end at once.

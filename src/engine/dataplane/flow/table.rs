@@ -181,29 +181,47 @@ impl FlowTable {
         Ok(id)
     }
 
-    /// Counts packets of one side and takes note of what they say: `tcp` is given for TCP.
-    pub fn note(&mut self, id: FlowId, side: Side, tcp: Option<&TcpMark>, packets: u32, bytes: usize, now: Instant) {
+    /// Counts packets of one side and takes note of what they say: `tcp` is given for TCP. Whether with them another
+    /// connection begins, by the ports of one that is over.
+    pub fn note(
+        &mut self,
+        id: FlowId,
+        side: Side,
+        tcp: Option<&TcpMark>,
+        packets: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> bool {
         let second = self.second(now);
-        let Some(flow) = self.flows.get_mut(id) else { return };
-        let counter = &mut flow.counters[side as usize];
-        counter.packets += u64::from(packets);
-        counter.bytes += bytes as u64;
+        let Some(flow) = self.flows.get_mut(id) else { return false };
         let before = flow.state;
         let is_outbound = flow.way.is_outbound(side);
-        flow.state = match tcp {
+        let state = match tcp {
             Some(mark) => flow.connection.note(before, side, is_outbound, mark),
             None if side == Side::Reply => State::Established,
             None => before,
         };
+        let begins = state == State::Opening && before != State::Opening;
+        if begins {
+            if let Some(ends) = self.ends.as_mut().filter(|_| !flow.told) {
+                ends.note(Ended::of(flow, self.start));
+            }
+            (flow.counters, flow.opened, flow.told) = ([Counter::default(); 2], now, false);
+        }
+        flow.state = state;
+        let counter = &mut flow.counters[side as usize];
+        counter.packets += u64::from(packets);
+        counter.bytes += bytes as u64;
         // RFC 7857, section 2.3: a reset does not keep a flow alive
         let refreshes = is_outbound && !tcp.is_some_and(|mark| mark.rst);
         if flow.state == before {
             if refreshes {
                 flow.expires = deadline(second, life(&flow.original, flow.way, flow.state));
             }
-            return;
+            return false;
         }
         self.change(id, before, refreshes, second);
+        begins
     }
 
     /// What follows from another state.

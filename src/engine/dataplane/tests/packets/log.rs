@@ -1,5 +1,7 @@
 //! What is logged: which connections and packets, when, and with what.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::domain::figures::Counter;
 use crate::domain::firewall::{Action, Firewall, FirewallSettings};
@@ -388,4 +390,116 @@ fn records_no_more_than_a_hundred_packets_a_second_and_counts_the_rest() {
     rig.world.pass(Duration::from_secs(1));
     rig.up(0, &segment(&at(INNER[1][V4], 1), &at(REMOTE[V4], 2), (RST, 1, 0)));
     assert_eq!(gists(&mut rig).len(), 1);
+}
+
+/// What may happen to connections.
+#[derive(Debug, Clone, Copy)]
+enum Happening {
+    /// A client sends a datagram from this port.
+    Asks(usize, u16),
+    /// Whoever was asked last answers.
+    Answers,
+    /// The first client opens a TCP connection, and both sides end it.
+    Talks,
+    /// One client sends a datagram to the other.
+    Crosses(usize),
+    /// So many seconds pass.
+    Passes(u64),
+    /// An account is taken away and comes back.
+    Leaves(usize),
+    /// The firewall lets nothing through, or everything again.
+    Shuts(bool),
+}
+
+fn happenings() -> impl Strategy<Value = Vec<Happening>> {
+    let one = prop_oneof![
+        4 => (0_usize..2, 20_000_u16..20_003).prop_map(|(client, port)| Happening::Asks(client, port)),
+        3 => Just(Happening::Answers),
+        1 => Just(Happening::Talks),
+        2 => (0_usize..2).prop_map(Happening::Crosses),
+        2 => (1_u64..200).prop_map(Happening::Passes),
+        1 => (0_usize..2).prop_map(Happening::Leaves),
+        1 => any::<bool>().prop_map(Happening::Shuts),
+    ];
+    proptest::collection::vec(one, 1..30)
+}
+
+/// Lets it happen; `left` is what left last.
+fn happen(rig: &mut Rig, happening: Happening, left: &mut Option<Vec<u8>>) {
+    let [from, to] = [at(INNER[1][V4], 20_009), at(REMOTE[V4], 443)];
+    match happening {
+        Happening::Asks(client, port) => {
+            let question =
+                packet_of(&key(protocol::UDP, &at(INNER[client + 1][V4], port), &at(REMOTE[V4], 4_000)), b"?");
+            *left = rig.up(client, &question).left.pop();
+        }
+        Happening::Answers => {
+            if let Some(left) = left {
+                let (from, to) = ends(left);
+                rig.arrive(&packet_of(&key(protocol::UDP, &to, &from), b"yes"));
+            }
+        }
+        Happening::Talks => {
+            rig.up(0, &segment(&from, &to, (SYN, 1_000, 0)));
+            let door = at(EXTERNAL[V4], 20_009);
+            rig.arrive(&segment(&to, &door, (SYN | ACK, 9_000, 1_001)));
+            rig.up(0, &segment(&from, &to, (FIN | ACK, 1_001, 9_001)));
+            rig.arrive(&segment(&to, &door, (FIN | ACK, 9_001, 1_002)));
+        }
+        Happening::Crosses(client) => {
+            let (from, to) = (at(INNER[client + 1][V4], 5), at(INNER[2 - client][V4], 6));
+            rig.up(client, &packet_of(&key(protocol::UDP, &from, &to), b"?"));
+        }
+        Happening::Passes(seconds) => rig.pass(seconds),
+        Happening::Leaves(client) => {
+            let number = u32::try_from(client).unwrap() + 1;
+            rig.world.change(Change::Gone(account(number).name));
+            rig.world.change(Change::Account(Arc::new(account(number))));
+            rig.world.drain();
+            rig.clients[client] = Client::connected(number, &mut rig.world);
+        }
+        Happening::Shuts(shut) => {
+            let policy_forward = if shut { Action::Drop } else { Action::Accept };
+            let settings = FirewallSettings { policy_forward, ..FirewallSettings::default() };
+            rig.world.change(Change::Firewall(Arc::new(Firewall { settings, ..Firewall::default() })));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever happens: each connection begins and ends once, in the name of the same account.
+    #[test]
+    fn tells_of_every_beginning_one_end(story in happenings()) {
+        let mut rig = logging(2, BOTH_ENDS, true);
+        let (mut left, mut records) = (None, Vec::new());
+        for happening in story {
+            happen(&mut rig, happening, &mut left);
+            prop_assert_eq!(rig.world.plane.take_log(|record| records.push(record)), 0);
+        }
+        rig.world.plane.close_log();
+        rig.world.plane.take_log(|record| records.push(record));
+
+        let mut open = BTreeMap::new();
+        for record in &records {
+            let who = record.account.as_ref().map(|account| account.name.clone());
+            let connection = (record.protocol, record.source, record.destination, record.direction.name(), who);
+            match record.event {
+                Event::Begin => prop_assert!(open.insert(connection, record.len).is_none(), "{record:?}"),
+                Event::End(totals) => {
+                    let len = open.remove(&connection);
+                    prop_assert_eq!(len, Some(record.len), "{:?}", record);
+                    let answered = match record.direction {
+                        Direction::Outgoing => totals.down.packets > 0,
+                        Direction::Incoming => totals.up.packets > 0,
+                    };
+                    let state = if answered { Tracked::Established } else { Tracked::New };
+                    prop_assert_eq!(record.state, state);
+                }
+                Event::Packet => prop_assert!(false, "{record:?}"),
+            }
+        }
+        prop_assert!(open.is_empty(), "{open:?}");
+    }
 }
