@@ -30,7 +30,7 @@ const NAME: &str = "logs.example";
 const EVERYTHING: &str =
     "enabled=1&new=1&established=1&related=1&incoming=1&interface_in=1&interface_out=1&len=1&mark=1&tos=1";
 /// How many bytes the client fetches.
-const BYTES: usize = 1_000_000;
+const BYTES: u32 = 1_000_000;
 
 /// Debian's rsyslog in the internet.
 struct Rsyslog {
@@ -77,7 +77,7 @@ fn count(message: &str, name: &str) -> u64 {
 
 fn fetch(appliance: &Appliance<'_>, world: &World) {
     let peer = appliance.peer(world, "peer_1");
-    http::get(peer.connect_to(HOST, 80).unwrap(), BYTES, |_| {}).unwrap();
+    http::get(peer.connect_to(HOST, 80).unwrap(), BYTES.try_into().unwrap(), |_| {}).unwrap();
 }
 
 fn log_to_syslog(appliance: &Appliance<'_>, port: u16) {
@@ -111,7 +111,7 @@ fn rsyslog_hears_of_a_connection_and_of_its_end(uplink: Uplink) {
     }
     // headers beside the payload, and what was sent twice
     let (down, packets) = (count(&ended, "DOWNBYTES"), count(&ended, "DOWNPACKETS"));
-    assert!(down >= BYTES as u64 + 40 * packets && down < 2 * BYTES as u64, "{ended}");
+    assert!(down >= u64::from(BYTES) + 40 * packets && down < 2 * u64::from(BYTES), "{ended}");
     assert!(count(&ended, "UPBYTES") >= 40 * count(&ended, "UPPACKETS"), "{ended}");
     assert!(count(&ended, "SECONDS") <= 20, "{ended}");
 }
@@ -205,7 +205,7 @@ fn rsyslog_takes_an_encrypted_stream(uplink: Uplink) {
     fetch(&appliance, &world);
 
     let ended = rsyslog.wait_for(&["|end|", "ESTABLISHED out", "DPT=80"]);
-    assert!(count(&ended, "DOWNBYTES") > BYTES as u64, "{ended}");
+    assert!(count(&ended, "DOWNBYTES") > u64::from(BYTES), "{ended}");
 }
 
 /// A store that takes `InfluxDB`'s protocol.
@@ -267,7 +267,7 @@ fn a_store_of_figures_finds_a_connection(uplink: Uplink) {
 
     fetch(&appliance, &world);
 
-    let found = store.wait_for("culvert_traffic_bytes_down{event=\"end\",account=\"peer_1\"}", BYTES as f64);
+    let found = store.wait_for("culvert_traffic_bytes_down{event=\"end\",account=\"peer_1\"}", BYTES.into());
     let labels = &found["metric"];
     let told = ["server", "state", "direction", "protocol"].map(|label| labels[label].as_str().unwrap_or_default());
     assert_eq!(told, ["Default_1", "ESTABLISHED", "out", "TCP"], "{labels}");
@@ -288,6 +288,6 @@ fn a_store_that_was_away_gets_what_it_missed_after_a_restart(uplink: Uplink) {
 
     appliance.serve();
 
-    store.wait_for("culvert_traffic_bytes_down{event=\"end\",account=\"peer_1\"}", BYTES as f64);
+    store.wait_for("culvert_traffic_bytes_down{event=\"end\",account=\"peer_1\"}", BYTES.into());
     until(PATIENCE, "an empty folder", || spool.read_dir().unwrap().next().is_none().then_some(()));
 }

@@ -129,15 +129,17 @@ async fn send(
                 // records of clients' connections are not kept for nobody
                 shared.with_spool(Spool::clear);
             }
-            if is_last || !something_new(&mut settings, shared).await {
+            if is_last {
                 return;
             }
+            something_new(&mut settings, shared).await;
             continue;
         };
         let Some((batch, path)) = shared.with_spool(|spool| spool.oldest()) else {
-            if is_last || !something_new(&mut settings, shared).await {
+            if is_last {
                 return;
             }
+            something_new(&mut settings, shared).await;
             continue;
         };
         let client = agent.get_or_insert_with(|| trust::agent(CONNECT, PATIENCE)).clone();
@@ -170,17 +172,17 @@ fn forget(shared: &Shared, batch: &Batch) -> u64 {
     shared.with_spool(|spool| spool.remove(batch))
 }
 
-/// Waits for a batch, other settings or the end; `false` where nobody can change the settings any more and nothing comes.
-async fn something_new(settings: &mut Settings, shared: &Shared) -> bool {
+/// Waits for a batch, other settings or the end.
+async fn something_new(settings: &mut Settings, shared: &Shared) {
+    let changed = async {
+        if settings.changed().await.is_err() {
+            // nobody can change them any more
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
-        () = shared.news.notified() => true,
-        changed = settings.changed() => match changed {
-            Ok(()) => true,
-            Err(_) => {
-                shared.news.notified().await;
-                true
-            }
-        },
+        () = shared.news.notified() => {}
+        () = changed => {}
     }
 }
 

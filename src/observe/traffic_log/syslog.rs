@@ -61,10 +61,10 @@ async fn send(
     messages: &[String],
     surroundings: &Surroundings,
 ) -> Result<(), String> {
-    if let Some(present) = connection {
-        if !present.leads_to(to).await {
-            *connection = None;
-        }
+    if let Some(present) = connection
+        && !present.leads_to(to).await
+    {
+        *connection = None;
     }
     let present = match connection {
         Some(present) => present,

@@ -86,7 +86,9 @@ impl Connection {
                 Ok(())
             }
             Way::Stream(stream) => {
-                let frames: String = messages.iter().map(|message| format!("{} {message}", message.len())).collect();
+                let frames =
+                    messages.iter().flat_map(|message| [message.len().to_string(), " ".into(), message.clone()]);
+                let frames: String = frames.collect();
                 let written = async {
                     stream.write_all(frames.as_bytes()).await?;
                     stream.flush().await

@@ -31,8 +31,10 @@ fn taken(rig: &mut Rig) -> Vec<Record> {
     records
 }
 
+/// The name of an account, if it is one's.
+type Whose = Option<String>;
 /// Who did what, in which state and direction.
-type Gist = (Option<String>, &'static str, Tracked, Direction);
+type Gist = (Whose, &'static str, Tracked, Direction);
 
 fn gist(record: &Record) -> Gist {
     let event = match record.event {
@@ -47,8 +49,8 @@ fn gists(rig: &mut Rig) -> Vec<Gist> {
     taken(rig).iter().map(gist).collect()
 }
 
-fn peer(number: u32) -> Option<String> {
-    Some(format!("peer_{number}"))
+fn peer(number: u32) -> Whose {
+    Whose::from(format!("peer_{number}"))
 }
 
 fn totals(record: &Record) -> Totals {
