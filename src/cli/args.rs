@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use super::traffic_log::TrafficLogCommand;
+use super::webhook::WebhookCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -65,6 +66,9 @@ pub enum Command {
     /// Look after one-time links, each of which shows an account's configuration once
     #[command(subcommand)]
     Link(LinkCommand),
+    /// Look after webhooks, which are told of what happens
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Tell who changed what, the latest first
     Audit(AuditFields),
     /// Look after the hashes with which programs may call the API
@@ -443,6 +447,7 @@ impl Arguments {
             | Command::Ikev2(_)
             | Command::Link(_)
             | Command::Audit(_)
+            | Command::Webhook(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

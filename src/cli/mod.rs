@@ -13,6 +13,7 @@ pub mod output;
 mod request;
 mod table;
 mod traffic_log;
+mod webhook;
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -124,6 +125,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Ikev2(_)
         | Command::Link(_)
         | Command::Audit(_)
+        | Command::Webhook(_)
         | Command::Completions { .. } => None,
     };
     match bare {

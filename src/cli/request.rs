@@ -4,9 +4,8 @@ use super::args::{
     AccessCommand, AccountCommand, AccountFields, AuditFields, Command, ConfigCommand, Month, ServerCommand,
     ServerFields, Switch, SystemCommand,
 };
-use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
-use super::traffic_log;
+use super::{ikev2, traffic_log, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,11 @@ impl Call {
         Self::with_form("PUT", path, form)
     }
 
-    fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+    pub(super) fn with_form(
+        method: &'static str,
+        path: impl Into<String>,
+        form: Vec<(&'static str, Option<String>)>,
+    ) -> Self {
         let form = form.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         Self { method, path: path.into(), form }
     }
@@ -65,6 +68,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Dns(command) => Some(dns(command)),
         Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Webhook(command) => Some(webhook::call(command)),
         Command::Audit(fields) => Some(audit(fields)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),

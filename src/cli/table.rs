@@ -8,6 +8,7 @@ use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemC
 use super::ikev2::Ikev2Command;
 use super::network::{FirewallCommand, ForwardCommand, LinkCommand, RuleCommand};
 use super::shown;
+use super::webhook::WebhookCommand;
 
 /// A column: its heading and the field that it shows.
 type Column = (&'static str, &'static str);
@@ -57,6 +58,16 @@ const CONNECTIONS: &[Column] = &[
     ("BYTES UP", "bytes_up"),
     ("BYTES DOWN", "bytes_down"),
 ];
+const WEBHOOKS: &[Column] = &[
+    ("NAME", "name"),
+    ("URL", "url"),
+    ("EVENTS", "events"),
+    ("ENABLED", "enabled"),
+    ("WAITING", "waiting"),
+    ("DELIVERED", "delivered"),
+    ("LOST", "lost"),
+    ("FAULT", "fault"),
+];
 const AUDIT: &[Column] = &[
     ("NUMBER", "number"),
     ("TIME", "time"),
@@ -91,6 +102,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Webhook(WebhookCommand::List) => rows(&mut table, WEBHOOKS, answer),
+        Command::Webhook(WebhookCommand::Test { name }) => return format!("`{name}` has taken a message\n"),
         Command::Audit(_) => rows(&mut table, AUDIT, answer),
         Command::Link(LinkCommand::List) => rows(&mut table, LINKS, answer.get("olts").unwrap_or(&Value::Null)),
         Command::Link(LinkCommand::Withdraw { account }) => {
@@ -98,7 +111,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         }
         Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
-        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
+        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name }))
+        | Command::Webhook(WebhookCommand::Remove { name }) => return format!("Removed `{name}`\n"),
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
@@ -119,6 +133,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Ikev2(_)
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
+        | Command::Webhook(WebhookCommand::Add { .. } | WebhookCommand::Edit { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));

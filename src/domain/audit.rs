@@ -41,6 +41,8 @@ pub enum Kind {
     Backup,
     /// One-time links; the name is their account's.
     Link,
+    /// A webhook.
+    Webhook,
     /// An access hash.
     Access,
     /// The appliance itself.
@@ -58,6 +60,7 @@ words!(Kind {
     TrafficLog = "traffic_log",
     Backup = "backup",
     Link = "one_time_link",
+    Webhook = "webhook",
     Access = "access",
     System = "system",
 });
@@ -163,7 +166,7 @@ impl AuditDraft {
         };
         let kind = given(self.about.as_ref()).map(|word| {
             let rule = "server, account, port_forward, firewall_rule, firewall, dns, ikev2, backup, one_time_link, \
-                        access or system";
+                        webhook, access or system";
             Kind::parse(word).ok_or_else(|| malformed("about", rule))
         });
         let before = given(self.before.as_ref())

@@ -19,6 +19,14 @@ pub const AUDIT_PAGE_DEFAULT: usize = 100;
 pub const METRICS_ACCOUNTS: usize = 10_000;
 /// For how long metrics that were gathered are shown again, so that no number of scrapes costs more than one.
 pub const METRICS_AGE: Duration = Duration::from_secs(1);
+/// The most webhooks.
+pub const WEBHOOKS: usize = 16;
+/// The length of the key that a webhook's messages are signed with, in bytes.
+pub const WEBHOOK_KEY: usize = 32;
+/// How many messages may wait for a webhook; the oldest goes for the newest.
+pub const WEBHOOK_QUEUE: usize = 1_000;
+/// For how long a message is tried.
+pub const WEBHOOK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lowest port on which a server may listen; automatic choice begins one above it.
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
 /// External ports that clients' packets may leave by: below every server's listen port.

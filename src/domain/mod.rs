@@ -32,4 +32,5 @@ pub mod server;
 pub mod system;
 pub mod traffic;
 pub mod traffic_log;
+pub mod webhook;
 mod words;

@@ -319,6 +319,15 @@ pub enum Refusal {
     /// Beyond the contract: as many open one-time links as an account, or the appliance, may have.
     #[error("One-time link limit exceeded")]
     LinksExceeded,
+    /// Beyond the contract: no webhook has this name.
+    #[error("Webhook not found")]
+    WebhookNotFound,
+    /// Beyond the contract: as many webhooks as there may be.
+    #[error("Webhook limit exceeded")]
+    WebhooksExceeded,
+    /// Beyond the contract: a message that did not arrive.
+    #[error("Webhook error: {0}")]
+    WebhookFailed(String),
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

@@ -7,7 +7,8 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{
-    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic, traffic_log,
+    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
+    traffic_log, webhooks,
 };
 use super::{landing, link_page, metrics};
 use crate::services::Services;
@@ -151,6 +152,12 @@ fn beside() -> Vec<Route> {
         get("backups_config", Key, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
         get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+
+        get("webhook_list", Key, "/api/v1/webhooks", webhooks::list),
+        post("webhook_add", Key, "/api/v1/webhooks", webhooks::add),
+        put("webhook_edit", Key, "/api/v1/webhooks/{name}", webhooks::edit),
+        delete("webhook_delete", Key, "/api/v1/webhooks/{name}", webhooks::remove),
+        post("webhook_test", Key, "/api/v1/webhooks/{name}/test", webhooks::test),
 
         get("metrics", Key, "/metrics", metrics::page),
         get("audit", Key, "/api/v1/audit", audit::list),

@@ -8,6 +8,7 @@ mod readiness;
 pub mod traffic_log;
 mod trust;
 pub mod upload;
+pub mod webhook;
 
 pub use log::{Format, UnknownFilter, start};
 pub use readiness::{ready, stopping};

@@ -16,6 +16,7 @@ use crate::domain::audit::{Deed, Kind};
 use crate::domain::backup::{BackupName, BackupSettings, BackupSettingsDraft};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
+use crate::domain::webhook::Event;
 use crate::observe::{fields, upload};
 use crate::runtime::Status;
 use crate::runtime::os::{clock, host};
@@ -98,7 +99,15 @@ impl Backups {
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
     pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
         let (backups, by) = (self.clone(), by.clone());
-        to_its_end(async move { backups.make(&by, statistics).await }).await
+        let made = to_its_end(async move { backups.make(&by, statistics).await }).await;
+        if let Err(error) = &made {
+            let why = match error {
+                Error::Fault(cause) => format!("{cause:#}"),
+                Error::Refused(refusal) => refusal.to_string(),
+            };
+            self.ground.announce(&Event::BackupFailed { why });
+        }
+        made
     }
 
     async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {

@@ -23,6 +23,7 @@ pub mod traffic;
 pub mod traffic_log;
 #[cfg(test)]
 mod traffic_tests;
+pub mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
 pub use self::traffic_log::TrafficLog;
+use self::webhooks::Post;
+pub use self::webhooks::Webhooks;
 pub use crate::domain::access::{Caller, Way};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
@@ -130,13 +133,15 @@ pub struct Services {
     pub metrics: Metrics,
     /// Traffic, and what follows from it.
     pub traffic: Traffic,
+    /// Who is told of what happens.
+    pub webhooks: Webhooks,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
         let metering = Metering::default();
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering, post: Post::default() }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
@@ -151,7 +156,8 @@ impl Services {
             system: System::new(ground.clone()),
             audit: Audit::new(ground.clone()),
             metrics: Metrics::new(ground.clone()),
-            traffic: Traffic::new(ground),
+            traffic: Traffic::new(ground.clone()),
+            webhooks: Webhooks::new(ground),
         }
     }
 }
@@ -166,6 +172,7 @@ struct GroundParts {
     runtime: Runtime,
     settings: Settings,
     metering: Metering,
+    post: Post,
 }
 
 impl std::ops::Deref for Ground {
@@ -255,7 +262,7 @@ fn tell(by: &Caller, deed: &Deed) {
         Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
         Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
         Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
-        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::System => {
+        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::Webhook | Kind::System => {
             info!({ fields::CALLER } = %by, "{text}");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::state::{State, Step};
+use super::state::{State, Step, WebhookBook};
 use crate::domain::access::{AccessBook, AccessEntry, Caller, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, Deed};
@@ -19,6 +19,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
 use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::webhook::Webhook;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
 #[derive(Debug)]
@@ -297,6 +298,28 @@ impl Change {
     /// Stores what the page of one-time links shows.
     pub fn put_link_settings(&mut self, settings: LinkSettings) {
         self.step(Step::LinkSettings(Arc::new(settings)));
+    }
+
+    /// The webhooks, with what this change has done so far.
+    pub fn webhooks(&self) -> &WebhookBook {
+        &self.state.webhooks
+    }
+
+    /// Stores a webhook; one of its name is replaced.
+    pub fn put_webhook(&mut self, webhook: Webhook) -> Arc<Webhook> {
+        let webhook = Arc::new(webhook);
+        self.step(Step::Webhook(webhook.clone()));
+        webhook
+    }
+
+    /// Removes a webhook.
+    ///
+    /// # Errors
+    /// [`Refusal::WebhookNotFound`].
+    pub fn remove_webhook(&mut self, name: &str) -> Result<(), Refusal> {
+        let name = self.state.webhooks.get(name).ok_or(Refusal::WebhookNotFound)?.name.clone();
+        self.step(Step::NoWebhook(name));
+        Ok(())
     }
 
     /// How many records this change, and those that are committed with it, write so far.

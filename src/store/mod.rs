@@ -19,6 +19,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod traffic_log_record;
+mod webhook_record;
 mod writer;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
 pub use self::ledger::Ledger;
+pub use self::state::WebhookBook;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::audit::{AuditEntry, AuditQuery};
@@ -108,6 +110,7 @@ struct Shared {
     access: watch::Receiver<Arc<AccessBook>>,
     backups: watch::Receiver<Arc<BackupSettings>>,
     links: watch::Receiver<Arc<LinkBook>>,
+    webhooks: watch::Receiver<Arc<WebhookBook>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -152,10 +155,11 @@ impl Store {
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
         let (links, links_seen) = watch::channel(Arc::new(state.links));
+        let (webhooks, webhooks_seen) = watch::channel(state.webhooks);
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
         let (places, audited) = (state.places, state.audited);
-        let published = Published { intended, access, backups, links, places, audited, fault: fault.clone() };
+        let published = Published { intended, access, backups, links, webhooks, places, audited, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
@@ -166,6 +170,7 @@ impl Store {
             access: access_seen,
             backups: backups_seen,
             links: links_seen,
+            webhooks: webhooks_seen,
             fault,
             orders: Some(orders),
             thread,
@@ -255,6 +260,11 @@ impl Store {
     /// The one-time links, as of the last commit. Costs no disk.
     pub fn links(&self) -> Arc<LinkBook> {
         self.shared.links.borrow().clone()
+    }
+
+    /// The webhooks, as of the last commit. Costs no disk.
+    pub fn webhooks(&self) -> Arc<WebhookBook> {
+        self.shared.webhooks.borrow().clone()
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of

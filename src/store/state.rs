@@ -1,5 +1,6 @@
 //! Everything that lasts, as it is in memory, and the steps by which it changes.
 
+use std::collections::BTreeMap;
 use std::mem::replace;
 use std::sync::Arc;
 
@@ -11,12 +12,16 @@ use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::name::{AccountName, RuleName, ServerName, WebhookName};
 use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
 use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::webhook::Webhook;
+
+/// Webhooks by name.
+pub type WebhookBook = BTreeMap<WebhookName, Arc<Webhook>>;
 
 /// Everything that lasts.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +37,8 @@ pub(super) struct State {
     pub(super) places: Arc<Vec<i64>>,
     /// When and where backups are made.
     pub(super) backups: Arc<BackupSettings>,
+    /// The webhooks, by name.
+    pub(super) webhooks: Arc<WebhookBook>,
     /// The number of the latest entry of the audit log, which itself is only in the file.
     pub(super) audited: u64,
 }
@@ -63,6 +70,8 @@ pub(super) enum Step {
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
     LinkSettings(Arc<LinkSettings>),
+    Webhook(Arc<Webhook>),
+    NoWebhook(WebhookName),
     Audit(Arc<AuditEntry>),
     /// Undoes [`Step::Audit`]: the latest entry is again this one. Never written.
     Audited(u64),
@@ -167,6 +176,14 @@ impl State {
                 Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Step::NoLink(digest), Step::Link)
             }
             Step::LinkSettings(settings) => Step::LinkSettings(replace(&mut self.links.settings, settings)),
+            Step::Webhook(webhook) => {
+                let name = webhook.name.clone();
+                let before = Arc::make_mut(&mut self.webhooks).insert(name.clone(), webhook);
+                before.map_or(Step::NoWebhook(name), Step::Webhook)
+            }
+            Step::NoWebhook(name) => {
+                Arc::make_mut(&mut self.webhooks).remove(&name).map_or(Step::NoWebhook(name), Step::Webhook)
+            }
             Step::Audit(entry) => Step::Audited(replace(&mut self.audited, entry.number)),
             Step::Audited(number) => Step::Audited(replace(&mut self.audited, number)),
         }
@@ -178,7 +195,7 @@ impl Step {
     pub(super) fn is_intended(&self) -> bool {
         let access = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
         let beside = matches!(self, Self::Backups(_) | Self::Link(_) | Self::NoLink(_) | Self::LinkSettings(_));
-        let audit = matches!(self, Self::Audit(_) | Self::Audited(_));
-        !access && !beside && !audit
+        let told = matches!(self, Self::Audit(_) | Self::Audited(_) | Self::Webhook(_) | Self::NoWebhook(_));
+        !access && !beside && !told
     }
 }

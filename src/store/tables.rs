@@ -14,6 +14,7 @@ use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{State, Step};
 use super::traffic_log_record::TrafficLogV1;
+use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
@@ -26,6 +27,7 @@ use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::webhook::Webhook;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -57,8 +59,9 @@ const IKEV2_SETTINGS: Records = TableDefinition::new("ikev2_settings");
 const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
+const WEBHOOKS: Records = TableDefinition::new("webhooks");
 /// Every table of records.
-const ALL: [Records; 17] = [
+const ALL: [Records; 18] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -76,6 +79,7 @@ const ALL: [Records; 17] = [
     IKEV2_SETTINGS,
     IKEV2_AUTHORITY,
     IKEV2_SERVER,
+    WEBHOOKS,
 ];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
@@ -233,6 +237,8 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::LinkSettings(settings) => {
             put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
         }
+        Step::Webhook(webhook) => put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref())),
+        Step::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
         Step::Audit(entry) => audit::write(transaction, entry),
         Step::Audited(_) => Ok(()),
     }
@@ -296,6 +302,12 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         Ok(())
     })?;
     load_links(&transaction, &mut state)?;
+    let webhooks = Arc::make_mut(&mut state.webhooks);
+    each(&transaction, WEBHOOKS, |record: WebhookV1| {
+        let webhook = Webhook::from(record);
+        webhooks.insert(webhook.name.clone(), Arc::new(webhook));
+        Ok(())
+    })?;
     state.audited = audit::latest(&transaction)?;
     Ok(state)
 }

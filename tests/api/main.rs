@@ -23,3 +23,4 @@ mod support;
 mod system;
 mod traffic;
 mod traffic_log;
+mod webhooks;

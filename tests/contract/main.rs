@@ -43,6 +43,11 @@ const BEYOND: &[&str] = &[
     "otl_config_edit",
     "otl_config_ikev2_edit",
     "otl_config_wireguard_edit",
+    "webhook_add",
+    "webhook_delete",
+    "webhook_edit",
+    "webhook_list",
+    "webhook_test",
 ];
 
 #[test]

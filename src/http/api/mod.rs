@@ -14,6 +14,7 @@ pub(super) mod system;
 mod text;
 pub(super) mod traffic;
 pub(super) mod traffic_log;
+pub(super) mod webhooks;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
