@@ -105,6 +105,15 @@ impl State {
         }
     }
 
+    /// Puts a port forward in, and returns the step that undoes it.
+    fn take_forward(&mut self, server: ServerName, forward: PortForward) -> Step {
+        let outer = forward.outer;
+        match self.intended.insert_forward(&server, forward) {
+            Some(before) => Step::Forward(server, before),
+            None => Step::NoForward(server, outer),
+        }
+    }
+
     /// Takes a step, and returns the one that undoes it.
     pub(super) fn take(&mut self, step: Step) -> Step {
         let AccessBook { entries, users } = &mut self.access;
@@ -139,13 +148,7 @@ impl State {
                 Some((place, rule)) => Step::Rule(place, rule),
                 None => Step::NoRule(name),
             },
-            Step::Forward(server, forward) => {
-                let outer = forward.outer;
-                match self.intended.insert_forward(&server, forward) {
-                    Some(before) => Step::Forward(server, before),
-                    None => Step::NoForward(server, outer),
-                }
-            }
+            Step::Forward(server, forward) => self.take_forward(server, forward),
             Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
                 Some(removed) => Step::Forward(server, removed),
                 None => Step::NoForward(server, outer),
