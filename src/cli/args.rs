@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::backup::BackupCommand;
 use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
+use super::traffic_log::TrafficLogCommand;
 use super::webhook::WebhookCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -54,6 +55,9 @@ pub enum Command {
     /// Look after the resolver that answers at every server's own address
     #[command(subcommand)]
     Dns(DnsCommand),
+    /// Look after the log of clients' connections
+    #[command(subcommand)]
+    TrafficLog(TrafficLogCommand),
     /// Look after the appliance as a whole
     #[command(subcommand)]
     System(SystemCommand),
@@ -442,6 +446,7 @@ impl Arguments {
             | Command::Firewall(_)
             | Command::Forward(_)
             | Command::Dns(_)
+            | Command::TrafficLog(_)
             | Command::System(_)
             | Command::Ikev2(_)
             | Command::Backup(_)

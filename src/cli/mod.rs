@@ -14,6 +14,7 @@ pub mod output;
 mod progress;
 mod request;
 mod table;
+mod traffic_log;
 mod transfer;
 mod webhook;
 
@@ -75,6 +76,9 @@ pub async fn run(
         };
         ikev2::complete(command, &mut call, &first)?;
     }
+    if let Command::TrafficLog(command) = &arguments.command {
+        traffic_log::complete(command, &mut call)?;
+    }
     if let Command::Backup(command) = &arguments.command {
         let answer = backup::carry_out(command, call, &door).await?;
         return answer.map_or(Ok(()), |answer| output::print(&tell(arguments, &answer)));
@@ -86,6 +90,12 @@ pub async fn run(
         return write_picture(file, picture);
     }
     output::print(&tell(arguments, &answer))
+}
+
+/// Reads a file that a command names.
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::unusable(format!("cannot read `{}`: {error}", file.display())))
 }
 
 /// Prints completions for a shell.
@@ -116,6 +126,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Access(_)
         | Command::Firewall(_)
         | Command::Dns(_)
+        | Command::TrafficLog(_)
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)

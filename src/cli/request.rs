@@ -9,7 +9,7 @@ use super::args::{
     ServerFields, Switch, SystemCommand,
 };
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
-use super::{backup, ikev2, webhook};
+use super::{backup, ikev2, traffic_log, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
         Command::Backup(command) => Some(backup::call(command)),
+        Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Webhook(command) => Some(webhook::call(command)),
         Command::Audit(fields) => Some(audit(fields)),
@@ -362,6 +363,8 @@ mod tests {
             ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
             ("culvert dns show", "GET /api/v1/dns"),
             ("culvert dns edit --enabled off", "PUT /api/v1/dns"),
+            ("culvert traffic-log show", "GET /api/v1/traffic_logging"),
+            ("culvert traffic-log edit --len on", "PUT /api/v1/traffic_logging"),
             ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),

@@ -87,7 +87,7 @@ const LINKS: &[Column] = &[("ACCOUNT", "account"), ("MADE", "created_data"), ("E
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
-const SECRET: [&str; 5] = ["private_key", "password", "ca_key", "server_key", "ftp_password"];
+const SECRET: [&str; 6] = ["private_key", "password", "ca_key", "server_key", "ftp_password", "influxdb_token"];
 
 /// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
 pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
@@ -138,6 +138,7 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Completions { .. }
         | Command::Server(_)
         | Command::Account(_)
+        | Command::TrafficLog(_)
         | Command::System(SystemCommand::Config(_))
         | Command::Ikev2(_)
         | Command::Backup(BackupCommand::Settings(SettingsCommand::Show | SettingsCommand::Edit(_)))

@@ -35,6 +35,8 @@ pub enum Kind {
     Dns,
     /// IKEv2: its certificates and settings.
     Ikev2,
+    /// What is logged of the traffic.
+    TrafficLog,
     /// Backups.
     Backup,
     /// One-time links; the name is their account's.
@@ -55,6 +57,7 @@ words!(Kind {
     Firewall = "firewall",
     Dns = "dns",
     Ikev2 = "ikev2",
+    TrafficLog = "traffic_log",
     Backup = "backup",
     Link = "one_time_link",
     Webhook = "webhook",

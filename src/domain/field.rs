@@ -8,6 +8,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::limits;
+use super::password::Password;
 use super::rate::Mbps;
 use super::refusal::Refusal;
 
@@ -49,6 +50,41 @@ pub(super) fn amend_flag(name: &'static str, field: Option<&String>, settled: &m
 /// Reads a decimal number: digits and nothing else.
 pub(super) fn number(text: &str) -> Option<u32> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// Reads a port, 1 to 65535.
+pub(super) fn port(text: &str) -> Option<u16> {
+    number(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+}
+
+/// Whether it is an http or https URL with something behind.
+pub(super) fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+}
+
+/// A line of text, where the field is there; an empty one clears it.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub(super) fn amend_line(name: &'static str, field: Option<&String>, settled: &mut String) -> Result<(), Refusal> {
+    let Some(text) = field.map(|text| text.trim()) else { return Ok(()) };
+    if text.len() > limits::TEXT_LENGTH || text.chars().any(char::is_control) {
+        return Err(Refusal::FieldMalformed { field: name, rule: "a line of at most 1024 bytes" });
+    }
+    text.clone_into(settled);
+    Ok(())
+}
+
+/// [`amend_line`], of a secret.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub(super) fn amend_secret(name: &'static str, field: Option<&String>, settled: &mut Password) -> Result<(), Refusal> {
+    let mut line = settled.reveal().to_owned();
+    amend_line(name, field, &mut line)?;
+    *settled = Password::new(line);
+    Ok(())
 }
 
 /// Reads a bandwidth.

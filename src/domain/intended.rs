@@ -16,6 +16,7 @@ use super::numbers::AccountNumbers;
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
 use super::system::SystemConfig;
+use super::traffic_log::TrafficLogSettings;
 
 /// Counts commits; grows by one with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +33,8 @@ pub struct Intended {
     pub firewall: Arc<Firewall>,
     /// The resolver, which is one for all servers.
     pub dns: DnsSettings,
+    /// What is logged of the traffic.
+    pub traffic_log: Arc<TrafficLogSettings>,
     /// What is set of the appliance as a whole.
     pub system: SystemConfig,
     /// IKEv2, which is one for all servers.

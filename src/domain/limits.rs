@@ -93,6 +93,8 @@ pub const LABEL_LENGTH: usize = 128;
 pub const BACKUPS_DEFAULT: u32 = 10;
 /// The port of FTP (RFC 959).
 pub const FTP_PORT: u16 = 21;
+/// The port of syslog over UDP (RFC 5426, section 3.3).
+pub const SYSLOG_PORT: u16 = 514;
 /// The longest text of a setting that has no bound of its own, in bytes.
 pub const TEXT_LENGTH: usize = 1_024;
 /// The largest archive that is looked into, and the most that it may hold unpacked, in bytes.

@@ -32,5 +32,6 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+pub mod traffic_log;
 pub mod webhook;
 mod words;

@@ -164,6 +164,25 @@ pub enum Refusal {
     #[error("Incorrect data in Forwarder2 parameters")]
     Forwarder2Malformed,
 
+    /// Records go to a syslog server that is not named.
+    #[error("Remote Syslog Server must be filled")]
+    SyslogServerMissing,
+    /// Records go to an `InfluxDB` server that is not named.
+    #[error("InfluxDB Url must be filled")]
+    InfluxDbUrlMissing,
+    /// Records go to an `InfluxDB` server that lets nobody write.
+    #[error("InfluxDB Token must be filled")]
+    InfluxDbTokenMissing,
+    /// Records go to no bucket.
+    #[error("InfluxDB Bucket must be filled")]
+    InfluxDbBucketMissing,
+    /// Records go to nobody's bucket.
+    #[error("InfluxDB Organization must be filled")]
+    InfluxDbOrganizationMissing,
+    /// Traffic is logged to nowhere.
+    #[error("At least one logging method must be enabled (Remote Syslog or/and InfluxDB)")]
+    NoLoggingMethod,
+
     /// A minute of the hourly backup that no clock shows.
     #[error("In every hour schedule, the minute parameter must be between 0 and 59")]
     HourlyMinute,

@@ -20,6 +20,7 @@ pub(super) async fn page(State(services): State<Services>) -> impl IntoResponse 
     lanes(&mut page, &snapshot);
     accounts(&mut page, &snapshot);
     resolver(&mut page, &snapshot);
+    traffic_log(&mut page, &snapshot);
     requests(&mut page, &snapshot);
     ([(header::CONTENT_TYPE, exposition::TYPE)], page.into_text())
 }
@@ -178,6 +179,14 @@ fn resolver(page: &mut Page, all: &Snapshot) {
     page.sample("culvert_dns_cache_entries", &[], all.dns.entries);
     page.metric("culvert_dns_cache_bytes", Kind::Gauge, "What those take there.");
     page.sample("culvert_dns_cache_bytes", &[], all.dns.bytes);
+}
+
+fn traffic_log(page: &mut Page, all: &Snapshot) {
+    let help = "Records of the traffic log that were lost, by where: before the writers, or before a collector.";
+    page.metric("culvert_traffic_log_lost_total", Kind::Counter, help);
+    for (place, count) in all.traffic_log_losses {
+        page.sample("culvert_traffic_log_lost_total", &[("place", place)], count);
+    }
 }
 
 fn requests(page: &mut Page, all: &Snapshot) {

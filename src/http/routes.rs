@@ -7,7 +7,8 @@ use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{
-    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic, webhooks,
+    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
+    traffic_log, webhooks,
 };
 use super::{landing, link_page, metrics, openapi};
 use crate::services::Services;
@@ -127,6 +128,9 @@ fn beside() -> Vec<Route> {
 
         get("dns", Key, "/api/v1/dns", dns::show),
         put("dns_edit", Key, "/api/v1/dns", dns::edit),
+
+        get("traffic_logging", Key, "/api/v1/traffic_logging", traffic_log::show).also("/api/v1/system/traffic_logging"),
+        put("traffic_logging_edit", Key, "/api/v1/traffic_logging", traffic_log::edit),
 
         get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
         get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),

@@ -21,5 +21,7 @@ pub const UPLINK: &str = "uplink";
 pub const LISTEN: &str = "listen";
 /// A variable of the environment.
 pub const VARIABLE: &str = "variable";
+/// How many records were lost.
+pub const LOST: &str = "lost";
 /// Why, in the words of the system or of a library.
 pub const CAUSE: &str = "cause";

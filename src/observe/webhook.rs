@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::upload;
+use super::trust;
 
 /// How long a receiver may take to accept a connection, and to answer.
 const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(20)];
@@ -20,7 +20,7 @@ const PATIENCE: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(20
 /// One sentence for the operator, which does not hold the URL: that may hold a token.
 pub fn send(url: &str, key: &[u8], id: &str, at: Timestamp, body: &str) -> Result<(), String> {
     let seconds = at.as_second().to_string();
-    let agent = upload::agent(PATIENCE[0], PATIENCE[1], PATIENCE[1]);
+    let agent = trust::agent(PATIENCE[0], PATIENCE[1], PATIENCE[1]);
     let request = agent
         .post(url)
         .config()

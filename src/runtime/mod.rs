@@ -17,6 +17,7 @@ pub mod reconcile;
 mod room;
 mod share;
 pub mod steering;
+mod traffic_log;
 pub mod uplink;
 mod worker;
 
@@ -34,7 +35,8 @@ use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
-use self::worker::{Command, Worker};
+use self::traffic_log::TrafficLog;
+use self::worker::{Command, Ways, Worker};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
@@ -42,7 +44,9 @@ use crate::domain::name::{AccountName, ServerName};
 use crate::domain::nat::NatSettings;
 use crate::domain::restriction::Restrictions;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::Transport;
 use crate::engine::flows::reach::Reach;
+use crate::observe::traffic_log::Losses;
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -66,9 +70,12 @@ pub struct Settings {
     pub reach_allow: Vec<IpNet>,
     /// How clients' packets are translated.
     pub nat: NatSettings,
+    /// How the traffic log travels to its syslog server.
+    pub syslog: Transport,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
-    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
+    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back, and where
+    /// records of the traffic log lie until they are taken.
     pub folder: PathBuf,
 }
 
@@ -142,6 +149,10 @@ pub struct Runtime {
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
     ikev2: Ikev2Sessions,
+    /// What the traffic log has lost.
+    log_losses: Arc<Losses>,
+    /// Closes when the traffic log is written.
+    log_ended: watch::Receiver<()>,
 }
 
 impl Runtime {
@@ -155,7 +166,10 @@ impl Runtime {
         let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
-        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &errands)?.into();
+        let log = TrafficLog::start(&settings.syslog, steering.is_some(), &settings.folder);
+        let log_losses = log.sink.losses();
+        let ways = Ways { errands, log: log.sink };
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &ways)?.into();
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
@@ -169,7 +183,13 @@ impl Runtime {
                 Arc::clone(&workers),
                 Arc::clone(&forwarders),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
-                conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
+                conductor::Said {
+                    live,
+                    in_force: held_now,
+                    doing,
+                    faults: Arc::clone(&faults),
+                    traffic_log: log.settings,
+                },
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
@@ -186,6 +206,8 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_losses,
+            log_ended: log.ended,
         })
     }
 
@@ -200,6 +222,7 @@ impl Runtime {
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
         let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
         let forwarders = Arc::new([]);
+        let (_, log_ended) = watch::channel(());
         Self {
             uplink,
             settled,
@@ -212,6 +235,8 @@ impl Runtime {
             restrictions,
             in_force,
             ikev2,
+            log_losses: Arc::default(),
+            log_ended,
         }
     }
 
@@ -289,6 +314,11 @@ impl Runtime {
         &self.forwarders
     }
 
+    /// How many records the traffic log has lost, by place.
+    pub fn traffic_log_losses(&self) -> [(&'static str, u64); 3] {
+        self.log_losses.counts()
+    }
+
     /// Who is connected by IKEv2.
     pub fn ikev2(&self) -> &Ikev2Sessions {
         &self.ikev2
@@ -343,6 +373,8 @@ impl Runtime {
             for worker in self.workers.iter() {
                 worker.ended().await;
             }
+            let mut log_ended = self.log_ended.clone();
+            while log_ended.changed().await.is_ok() {}
         };
         let _ = tokio::time::timeout(STOP_BOUND, ended).await;
         if let Some(steering) = &self.steering {

@@ -35,11 +35,13 @@ use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
+use crate::observe::traffic_log::Sink;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
 const COMMANDS: usize = 256;
@@ -87,6 +89,13 @@ pub(super) enum Command {
     Dns {
         /// The settings.
         settings: dns::Settings,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Logs by these settings from now on, and says when it does.
+    TrafficLog {
+        /// The settings.
+        settings: Arc<TrafficLogSettings>,
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
@@ -147,6 +156,15 @@ pub(super) struct Fault {
     pub(super) goes_on: bool,
 }
 
+/// Where every worker sends what others do for it.
+#[derive(Debug, Clone)]
+pub(super) struct Ways {
+    /// What its resolver asks of forwarders.
+    pub(super) errands: mpsc::Sender<Errand>,
+    /// What is logged of the traffic.
+    pub(super) log: Sink,
+}
+
 /// The handle to a worker's thread.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -165,7 +183,7 @@ impl Worker {
         policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
-        errands: &mpsc::Sender<Errand>,
+        ways: &Ways,
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -184,8 +202,9 @@ impl Worker {
                 )?),
                 None => None,
             };
-            let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
-            Self::start(seat, (poll, waker), ends, (packets, dns), (policy.clone(), descriptors.clone()))
+            let dns = Dns::new(ways.errands.clone(), Arc::clone(&waker), count);
+            let parts = (packets, dns, ways.log.clone());
+            Self::start(seat, (poll, waker), ends, parts, (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -194,7 +213,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        (uplink, dns): (Option<PacketUplink>, Dns),
+        (uplink, dns, log): (Option<PacketUplink>, Dns, Sink),
         (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -211,6 +230,8 @@ impl Worker {
             policy,
             packets: uplink,
             dns,
+            log,
+            logged: Arc::default(),
             host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
@@ -249,6 +270,9 @@ struct Turns {
     ports: Ports,
     packets: Option<PacketUplink>,
     dns: Dns,
+    log: Sink,
+    /// What is logged.
+    logged: Arc<TrafficLogSettings>,
     host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
@@ -301,7 +325,7 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, log, .. } = self;
         dns.turn(now, |asker, message| {
             if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
                 room.give(asker, message);
@@ -319,6 +343,9 @@ impl Turns {
         left_over |= arrivals::turn_back(rooms, &mut desk);
         left_over |= desk.dns.send();
         outgoing.wake();
+        for room in rooms.iter_mut().flatten() {
+            room.hand_in_log(log);
+        }
         left_over
     }
 
@@ -343,6 +370,12 @@ impl Turns {
                     self.dns.apply(settings, now);
                     let _ = answer.send(Vec::new());
                 }
+                Command::TrafficLog { settings, answer } => {
+                    self.logged = settings;
+                    let logged = Arc::clone(&self.logged);
+                    self.for_each_room(now, |room, desk| room.set_log(Arc::clone(&logged), desk));
+                    let _ = answer.send(Vec::new());
+                }
                 Command::Lists(lists) => {
                     self.dns.set_lists(lists);
                     self.for_each_room(now, Room::take_lists);
@@ -357,6 +390,7 @@ impl Turns {
                 Command::Passed(answer) => self.tell_passed(answer),
                 Command::Stop(answer) => {
                     self.tell_passed(answer);
+                    self.rooms.iter_mut().flatten().for_each(|room| room.close_log(&self.log));
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     debug!("The kernel did not take {lost} packets");
                     return false;
@@ -421,14 +455,17 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, log, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 let closed = rooms.get_mut(slot).and_then(Option::take);
-                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
+                left.extend(closed.into_iter().flat_map(|mut room| {
+                    room.close_log(log);
+                    room.take_passed()
+                }));
                 desk.dns.leave(slot);
                 Ok(())
             }
@@ -460,12 +497,16 @@ impl Turns {
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
         let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
-        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
+        let mut room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
+        room.set_log(Arc::clone(&self.logged), &mut desk);
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
         let before = self.rooms[slot].replace(room);
-        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
+        self.left.extend(before.into_iter().flat_map(|mut room| {
+            room.close_log(&self.log);
+            room.take_passed()
+        }));
         Ok(())
     }
 }

@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub omitted: usize,
     /// The resolver.
     pub dns: DnsFigures,
+    /// How many records the traffic log has lost, by place.
+    pub traffic_log_losses: [(&'static str, u64); 3],
     /// How long requests took, by endpoint and code.
     pub requests: BTreeMap<(&'static str, u16), Latency>,
 }
@@ -127,6 +129,7 @@ impl Metrics {
             busiest,
             omitted,
             dns: runtime.dns_figures().await,
+            traffic_log_losses: runtime.traffic_log_losses(),
             requests: self.requests().clone(),
         }
     }

@@ -22,6 +22,7 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod traffic;
+pub mod traffic_log;
 #[cfg(test)]
 mod traffic_tests;
 pub mod webhooks;
@@ -48,6 +49,7 @@ pub use self::servers::Servers;
 pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
+pub use self::traffic_log::TrafficLog;
 use self::webhooks::Post;
 pub use self::webhooks::Webhooks;
 pub use crate::domain::access::{Caller, Way};
@@ -115,6 +117,8 @@ pub struct Services {
     pub firewall: Firewall,
     /// The resolver.
     pub dns: Dns,
+    /// The traffic log.
+    pub traffic_log: TrafficLog,
     /// Backups.
     pub backups: Backups,
     /// IKEv2.
@@ -146,6 +150,7 @@ impl Services {
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             dns: Dns::new(ground.clone()),
+            traffic_log: TrafficLog::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             ikev2: Ikev2::new(ground.clone()),
             links: Links::new(ground.clone()),
@@ -259,7 +264,7 @@ fn tell(by: &Caller, deed: &Deed) {
         Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
         Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
         Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
-        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::Backup | Kind::Webhook | Kind::System => {
+        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::Webhook | Kind::System => {
             info!({ fields::CALLER } = %by, "{text}");
         }
     }

@@ -18,6 +18,7 @@ use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::domain::webhook::Webhook;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
@@ -273,6 +274,11 @@ impl Change {
     /// Stores when and where backups are made.
     pub fn put_backups(&mut self, settings: BackupSettings) {
         self.step(Beside::Backups(Arc::new(settings)));
+    }
+
+    /// Stores what is logged of the traffic.
+    pub fn put_traffic_log(&mut self, settings: Arc<TrafficLogSettings>) {
+        self.step(Step::TrafficLog(settings));
     }
 
     /// Stores a one-time link.

@@ -18,6 +18,7 @@ mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod traffic_log_record;
 mod webhook_record;
 mod writer;
 

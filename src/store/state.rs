@@ -17,6 +17,7 @@ use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLi
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::domain::webhook::Webhook;
 
 /// Webhooks by name.
@@ -51,6 +52,7 @@ pub(super) enum Step {
     NoAccount(AccountName),
     Firewall(FirewallSettings),
     Dns(DnsSettings),
+    TrafficLog(Arc<TrafficLogSettings>),
     Rule(i64, FilterRule),
     NoRule(RuleName),
     Forward(ServerName, PortForward),
@@ -110,6 +112,15 @@ impl State {
         }
     }
 
+    /// Puts a port forward in, and returns the step that undoes it.
+    fn take_forward(&mut self, server: ServerName, forward: PortForward) -> Step {
+        let outer = forward.outer;
+        match self.intended.insert_forward(&server, forward) {
+            Some(before) => Step::Forward(server, before),
+            None => Step::NoForward(server, outer),
+        }
+    }
+
     /// Takes a step, and returns the one that undoes it.
     pub(super) fn take(&mut self, step: Step) -> Step {
         match step {
@@ -133,6 +144,7 @@ impl State {
                 Step::Firewall(replace(&mut firewall.settings, settings))
             }
             Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
+            Step::TrafficLog(settings) => Step::TrafficLog(replace(&mut self.intended.traffic_log, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);
@@ -142,13 +154,7 @@ impl State {
                 Some((place, rule)) => Step::Rule(place, rule),
                 None => Step::NoRule(name),
             },
-            Step::Forward(server, forward) => {
-                let outer = forward.outer;
-                match self.intended.insert_forward(&server, forward) {
-                    Some(before) => Step::Forward(server, before),
-                    None => Step::NoForward(server, outer),
-                }
-            }
+            Step::Forward(server, forward) => self.take_forward(server, forward),
             Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
                 Some(removed) => Step::Forward(server, removed),
                 None => Step::NoForward(server, outer),

@@ -13,6 +13,7 @@ use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
+use super::traffic_log_record::TrafficLogV1;
 use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
@@ -45,6 +46,8 @@ const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
 /// One record, at [`SETTINGS_KEY`].
 const DNS: Records = TableDefinition::new("dns");
 /// One record, at [`SETTINGS_KEY`].
+const TRAFFIC_LOG: Records = TableDefinition::new("traffic_log");
+/// One record, at [`SETTINGS_KEY`].
 const BACKUPS: Records = TableDefinition::new("backups");
 /// One record, at [`SETTINGS_KEY`].
 const SYSTEM: Records = TableDefinition::new("system");
@@ -58,7 +61,7 @@ const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 const WEBHOOKS: Records = TableDefinition::new("webhooks");
 /// Every table of records.
-const ALL: [Records; 17] = [
+const ALL: [Records; 18] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -69,6 +72,7 @@ const ALL: [Records; 17] = [
     ONE_TIME_LINKS,
     LINK_SETTINGS,
     DNS,
+    TRAFFIC_LOG,
     BACKUPS,
     SYSTEM,
     IKEV2,
@@ -197,6 +201,9 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::TrafficLog(settings) => {
+            put(transaction, TRAFFIC_LOG, SETTINGS_KEY, &TrafficLogV1::from(settings.as_ref()))
+        }
         Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
@@ -290,6 +297,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, TRAFFIC_LOG, |record: TrafficLogV1| {
+        state.intended.traffic_log = Arc::new(record.into());
+        Ok(())
+    })?;
     each(&transaction, DNS, |record: DnsV1| {
         state.intended.dns = DnsSettings::from(record);
         Ok(())

@@ -22,4 +22,5 @@ mod servers;
 mod support;
 mod system;
 mod traffic;
+mod traffic_log;
 mod webhooks;

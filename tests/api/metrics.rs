@@ -45,6 +45,7 @@ async fn shows_what_there_is_in_the_format_of_prometheus() {
     assert_eq!(samples["culvert_accounts_online{server=\"spare\"}"], "0");
     assert_eq!(samples["culvert_build_info{version=\"0.0.0\",uplink=\"none\"}"], "1");
     assert_eq!(samples["culvert_ready"], "1");
+    assert_eq!(samples["culvert_traffic_log_lost_total{place=\"syslog\"}"], "0");
 }
 
 #[tokio::test]

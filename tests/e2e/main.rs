@@ -21,4 +21,5 @@ mod servers;
 mod shaping;
 mod steering;
 mod traffic;
+mod traffic_log;
 mod watching;

@@ -13,6 +13,7 @@ pub(super) mod servers;
 pub(super) mod system;
 mod text;
 pub(super) mod traffic;
+pub(super) mod traffic_log;
 pub(super) mod webhooks;
 
 use axum::extract::{FromRequestParts, Path};
@@ -37,6 +38,7 @@ pub(super) fn described() -> Vec<Group> {
         links::described(),
         firewall::described(),
         dns::described(),
+        traffic_log::described(),
         ikev2::described(),
         backups::described(),
         webhooks::described(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use suppaftp::types::FileType;
 use suppaftp::{FtpError, FtpStream, ImplFtpStream, Mode, RustlsConnector, RustlsFtpStream, TlsStream};
 
-use super::tls;
 use crate::domain::backup::Ftp;
+use crate::observe::trust::tls;
 
 /// How long the server may take to accept a connection, for each answer, and to take any more of a file.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 
-use super::agent;
 use crate::domain::backup::S3;
+use crate::observe::trust::agent;
 
 /// How long the signature is good, and the whole upload may take.
 const PATIENCE: Duration = Duration::from_secs(600);
