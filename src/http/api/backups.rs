@@ -245,7 +245,7 @@ pub(crate) fn described() -> Group {
             Operation::new("backup_upload", "Takes a backup from elsewhere", Shape::of::<BackupView>())
                 .about("Or an encrypted copy of one. It is proved whole before it gets its name.")
                 .at([text("filename", NAME_LENGTH, "The name that it is to have.").such_as("NAME.zip")])
-                .takes("application/zip")
+                .takes("application/octet-stream")
                 .refuses([Refusal::BackupNotFound, Refusal::BackupTaken])
                 .refuses(failed([Refusal::BackupUnreadable, Refusal::BackupNoArchive, Refusal::BackupDamaged])),
             Operation::new("backup_delete", "Removes a backup", Shape::done())
