@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
 use axum::http::Method;
@@ -331,12 +332,14 @@ async fn puts_everything_back_where_what_was_restored_does_not_run() {
     deaf.stop().await;
 }
 
+/// How many edits are made while backups are.
+const EDITS: usize = 2_000;
+
 /// Counts up in two accounts and then in a server, so that at any moment the first is as far as the second, and the second
-/// as the third, or one step ahead. Returns how many edits were made.
-async fn count_up(services: Services, number: usize, mut ended: watch::Receiver<bool>) -> usize {
+/// as the third, or one step ahead, until so many edits were made by all.
+async fn count_up(services: Services, number: usize, edits: Arc<AtomicUsize>) {
     let by = Caller::local();
-    let mut edits = 0;
-    for step in 1..=9_999 {
+    for step in 1.. {
         let rate = Some(step.to_string());
         for name in [format!("first_{number}"), format!("second_{number}")] {
             let draft = AccountDraft { b_download: rate.clone(), ..AccountDraft::default() };
@@ -344,18 +347,15 @@ async fn count_up(services: Services, number: usize, mut ended: watch::Receiver<
         }
         let draft = ServerDraft { limit_download: rate, ..ServerDraft::default() };
         services.servers.edit(&by, &format!("server_{number}"), draft).await.unwrap();
-        edits += 3;
-        if *ended.borrow_and_update() {
+        if edits.fetch_add(3, Ordering::SeqCst) >= EDITS {
             break;
         }
     }
-    edits
 }
 
 #[tokio::test]
 async fn has_everything_of_one_moment_while_a_thousand_edits_a_second_are_made() {
     const WRITERS: usize = 32;
-    const COPIES: usize = 6;
     let (world, away) = (World::new().await, World::new().await);
     for number in 0..WRITERS {
         let server = format!("name=server_{number}&address=10.{number}.0.1/24&listen_port={}", 52_000 + number);
@@ -365,21 +365,20 @@ async fn has_everything_of_one_moment_while_a_thousand_edits_a_second_are_made()
             world.post("/api/v1/account", &account).await.success();
         }
     }
-    let (end, ended) = watch::channel(false);
+    world.put(CONFIG, "number_backups=1000").await.success();
+    let edits: Arc<AtomicUsize> = Arc::default();
     let writers: Vec<_> =
-        (0..WRITERS).map(|number| tokio::spawn(count_up(world.services.clone(), number, ended.clone()))).collect();
+        (0..WRITERS).map(|number| tokio::spawn(count_up(world.services.clone(), number, edits.clone()))).collect();
 
     let mut made = Vec::new();
-    for _ in 0..COPIES {
+    while edits.load(Ordering::SeqCst) < EDITS {
         made.push(world.post(BACKUPS, "").await.success()["backup_name"].as_str().unwrap().to_owned());
     }
-    end.send_replace(true);
-    let mut edits = 0;
     for writer in writers {
-        edits += writer.await.unwrap();
+        writer.await.unwrap();
     }
 
-    assert!(edits > 500, "only {edits} edits were made meanwhile");
+    assert!(made.len() > 2, "only {} backups were made meanwhile", made.len());
     let mut before = [0; WRITERS];
     for name in made {
         fs::create_dir_all(folder(&away)).unwrap();
