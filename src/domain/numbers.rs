@@ -144,7 +144,7 @@ mod tests {
                     intended.remove_account(name.as_str());
                 } else {
                     // marks that two have, names without a number, and usernames that change
-                    let username = Username::parse(&format!("{}{}", limits::USERNAME_STEM, number / change)).unwrap();
+                    let username = Username::parse(&format!("{}{}", limits::USERNAME_STEM, number.wrapping_mul(change) % 7)).unwrap();
                     let mark = limits::MARK_FIRST + number % change;
                     intended.insert_account(Arc::new(Account { name, username, mark, ..template.clone() })).unwrap();
                 }
