@@ -62,7 +62,11 @@ pub(super) fn open_file(path: &Path, make: bool) -> Result<Option<File>, Error> 
         Err(error) => return Err(unusable(path, &error)),
     };
     let metadata = file.metadata().map_err(|error| unusable(path, &error))?;
-    let named = path.symlink_metadata().map_err(|error| unusable(path, &error))?;
+    let named = match path.symlink_metadata() {
+        // another process has just finished making the store, and has given the file its own name
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Held { path: shown(path) }),
+        named => named.map_err(|error| unusable(path, &error))?,
+    };
     if !named.is_file() || (named.dev(), named.ino()) != (metadata.dev(), metadata.ino()) {
         return Err(irregular());
     }
