@@ -78,7 +78,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     let server = Server::bind(claim, http_settings, clock::timestamp()).map_err(unusable)?;
     let services = Services::new(store.clone(), runtime.clone(), service_settings(&config, listen.port()));
-    let made = services.first_start().await.map_err(|error| Failure::unusable(describe(&error)))?;
+    let made = services.first_start().await.map_err(|error| Failure::unusable(error.reason()))?;
 
     let (end, ended) = watch::channel(false);
     let serving = server.run(services.clone(), until_true(ended.clone()));
@@ -186,7 +186,7 @@ fn first_made(services: &Services, data: &Path, made: FirstStart) -> Made {
     let client_file = data.join(format!("{}.conf", made.account));
     let text = services.accounts.config_text(made.account.as_str());
     let written = text
-        .map_err(|error| describe(&error))
+        .map_err(|error| error.reason())
         .and_then(|text| write_secret(&client_file, &text).map_err(|error| error.to_string()));
     if let Err(cause) = &written {
         warn!({ fields::CAUSE } = %cause, "Cannot write `{}`: {cause}", client_file.display());
@@ -342,14 +342,6 @@ fn finish(mut pool: tokio::runtime::Builder, work: impl Future<Output = Result<(
 
 fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::unusable(error.to_string())
-}
-
-/// A fault with its causes: this is said to the operator, not to a client.
-fn describe(error: &services::Error) -> String {
-    match error {
-        services::Error::Fault(cause) => format!("{cause:#}"),
-        services::Error::Refused(refusal) => refusal.to_string(),
-    }
 }
 
 #[cfg(test)]

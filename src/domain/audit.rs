@@ -165,8 +165,8 @@ impl AuditDraft {
             }
         };
         let kind = given(self.about.as_ref()).map(|word| {
-            let rule = "server, account, port_forward, firewall_rule, firewall, dns, ikev2, backup, one_time_link, \
-                        webhook, access or system";
+            let rule = "server, account, port_forward, firewall_rule, firewall, dns, ikev2, traffic_log, backup, \
+                        one_time_link, webhook, access or system";
             Kind::parse(word).ok_or_else(|| malformed("about", rule))
         });
         let before = given(self.before.as_ref())
@@ -241,6 +241,17 @@ mod tests {
         for draft in [AuditDraft::default(), blank] {
             let latest = AuditQuery { limit: 100, ..AuditQuery::default() };
             assert_eq!(settle(&draft), Ok(latest));
+        }
+    }
+
+    #[test]
+    fn names_every_kind_to_who_asks_for_none() {
+        let draft = AuditDraft { about: Some("nothing".into()), ..AuditDraft::default() };
+
+        let refusal = settle(&draft).unwrap_err().to_string();
+
+        for kind in Kind::ALL {
+            assert!(refusal.contains(kind.word()), "{kind}: {refusal}");
         }
     }
 

@@ -31,6 +31,13 @@ pub struct AccountFigures {
     pub sent_packets: u64,
 }
 
+impl AccountFigures {
+    /// Whether it counts as connected: its last handshake was completed within so many seconds.
+    pub fn is_online(&self, within: u32) -> bool {
+        self.handshake_age.is_some_and(|age| age.as_secs() <= u64::from(within))
+    }
+}
+
 /// Packets and their bytes, those of the IP packets themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counter {

@@ -114,7 +114,7 @@ impl Backups {
         to_its_end(async move {
             let _turn = backups.turn.lock().await;
             let made = backups.make(&by, statistics).await;
-            let fault = made.as_ref().err().map(reason);
+            let fault = made.as_ref().err().map(Error::reason);
             if let Some(why) = fault.clone() {
                 backups.ground.announce(&Event::BackupFailed { why });
             }
@@ -443,12 +443,5 @@ fn open_file(path: &Path) -> io::Result<Option<(File, u64)>> {
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-/// Why something failed, for the operator.
-fn reason(error: &Error) -> String {
-    match error {
-        Error::Fault(cause) => format!("{cause:#}"),
-        Error::Refused(refusal) => refusal.to_string(),
     }
 }

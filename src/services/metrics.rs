@@ -108,10 +108,10 @@ impl Metrics {
 
     async fn gather(&self) -> Snapshot {
         let (runtime, intended) = (&self.ground.runtime, self.ground.store.intended());
-        let within = u64::from(intended.system.wireguard_handshake_uptime);
+        let within = intended.system.wireguard_handshake_uptime;
         let figures = runtime.figures().await;
         let mut online: BTreeMap<ServerName, usize> = BTreeMap::new();
-        for of in figures.iter().filter(|of| of.handshake_age.is_some_and(|age| age.as_secs() <= within)) {
+        for of in figures.iter().filter(|of| of.is_online(within)) {
             *online.entry(of.server.clone()).or_default() += 1;
         }
         let (busiest, omitted) = busiest(figures, limits::METRICS_ACCOUNTS);

@@ -73,6 +73,16 @@ pub enum Error {
     Fault(#[from] anyhow::Error),
 }
 
+impl Error {
+    /// Why, for the operator: a fault with its causes, which no client is shown.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Fault(cause) => format!("{cause:#}"),
+            Self::Refused(refusal) => refusal.to_string(),
+        }
+    }
+}
+
 impl From<WriteError> for Error {
     fn from(error: WriteError) -> Self {
         match error {

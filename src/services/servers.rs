@@ -160,8 +160,7 @@ impl Servers {
         let mut figures = self.ground.runtime.figures().await;
         figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
         let (intended, at) = (self.ground.store.intended(), clock::timestamp());
-        let (zone, within) =
-            (self.ground.settings.time_zone.clone(), u64::from(intended.system.wireguard_handshake_uptime));
+        let (zone, within) = (self.ground.settings.time_zone.clone(), intended.system.wireguard_handshake_uptime);
         let peer = |figures: AccountFigures| {
             let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?.clone();
             online_peer(account, &figures, within, at, &zone)
@@ -193,11 +192,11 @@ impl Servers {
 fn online_peer(
     account: Arc<Account>,
     figures: &AccountFigures,
-    within: u64,
+    within: u32,
     at: Timestamp,
     zone: &TimeZone,
 ) -> Option<OnlinePeer> {
-    let age = figures.handshake_age.filter(|age| age.as_secs() <= within)?;
+    let age = figures.handshake_age.filter(|_| figures.is_online(within))?;
     let handshake = at.checked_sub(age).unwrap_or(at).to_zoned_datetime(zone.clone());
     Some(OnlinePeer {
         account,

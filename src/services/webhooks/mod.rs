@@ -3,7 +3,6 @@
 mod queue;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -196,9 +195,9 @@ impl Webhooks {
     /// Who is connected now: as the contract's lists of those who are online have it.
     async fn online(&self) -> Online {
         let intended = self.ground.store.intended();
-        let within = u64::from(intended.system.wireguard_handshake_uptime);
+        let within = intended.system.wireguard_handshake_uptime;
         let figures = self.ground.runtime.figures().await.into_iter();
-        let connected = figures.filter(|of| of.handshake_age.is_some_and(|age| age.as_secs() <= within));
+        let connected = figures.filter(|of| of.is_online(within));
         let by_wireguard =
             connected.map(|of| ((of.account, Protocol::WireGuard), (of.server, of.endpoint.map(|from| from.ip()))));
         let sessions = self.ground.runtime.ikev2().list(clock::now()).into_iter();
@@ -225,7 +224,7 @@ impl Webhooks {
             };
             (account.name.clone(), stand)
         });
-        stand.collect::<BTreeMap<_, _>>()
+        stand.collect()
     }
 }
 
