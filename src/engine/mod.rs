@@ -4,8 +4,10 @@
 //! and says what is to be done (`poll_*`). The same input gives the same output, to the byte.
 
 pub mod dataplane;
+pub mod esp;
 pub mod flows;
 pub mod fragments;
+pub mod ike;
 pub mod offload;
 pub mod outbox;
 pub mod packet;

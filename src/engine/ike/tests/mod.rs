@@ -1,0 +1,3 @@
+//! The responder against recorded sessions and against a client of its own kind.
+
+mod recorded;
