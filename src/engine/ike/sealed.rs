@@ -195,6 +195,17 @@ impl Opener {
         }
     }
 
+    /// Whether a message, or a fragment, was sealed by the other side; nothing of it is kept.
+    pub fn proves(&self, header: Header, message: &[u8]) -> bool {
+        let Ok(outer) = payloads(header.next, &message[HEADER..]) else { return false };
+        let clear = match outer.last() {
+            Some(payload) if payload.kind == kind::SK => HEADER + payload.at + 4,
+            Some(payload) if payload.kind == kind::SKF => HEADER + payload.at + 8,
+            _ => return false,
+        };
+        self.protection.open(&mut message.to_vec(), clear, None).is_ok()
+    }
+
     fn unsealed(&self, bytes: &mut [u8], clear: usize) -> Result<Range<usize>, NotOpened> {
         let text = self.protection.open(bytes, clear, None)?;
         let inner = NotOpened::Inner(Fault::Syntax);

@@ -43,8 +43,8 @@ pub enum Step {
 
 /// A password's hash by a name; a name that nobody has gets one too, of which nobody knows the password.
 pub trait Lookup {
-    /// The account's place and its hash.
-    fn hash(&self, name: &str) -> (Option<usize>, NtHash);
+    /// Whether somebody has the name, and the hash.
+    fn hash(&self, name: &str) -> (bool, NtHash);
 }
 
 #[derive(Debug)]
@@ -68,7 +68,6 @@ pub struct Server {
     id: u8,
     mschap_id: u8,
     identity: String,
-    account: Option<usize>,
 }
 
 /// A name without its domain: Windows may put one before it.
@@ -80,7 +79,7 @@ impl Server {
     /// Begins; returns the request for an identity.
     pub fn new(dice: &mut Dice) -> (Self, Vec<u8>) {
         let [id, mschap_id] = dice.array();
-        let server = Self { state: State::Identity, id, mschap_id, identity: String::new(), account: None };
+        let server = Self { state: State::Identity, id, mschap_id, identity: String::new() };
         let request = server.request(IDENTITY, &[]);
         (server, request)
     }
@@ -90,9 +89,9 @@ impl Server {
         &self.identity
     }
 
-    /// The account's place as the lookup gave it, once it is proved.
-    pub fn account(&self) -> Option<usize> {
-        self.account
+    /// Whether the client has proved that it knows the password.
+    pub fn is_proved(&self) -> bool {
+        matches!(self.state, State::Proved { .. })
     }
 
     fn request(&self, kind: u8, body: &[u8]) -> Vec<u8> {
@@ -148,18 +147,17 @@ impl Server {
         now: Instant,
     ) -> Step {
         let Some((peer, given, name)) = answer(body, self.mschap_id) else { return self.over() };
-        let (account, hash) = accounts.hash(&self.identity);
+        let (known, hash) = accounts.hash(&self.identity);
         let challenge_hash = mschapv2::challenge_hash(&peer, &challenge, without_domain(name));
         let expected = mschapv2::nt_response(challenge_hash, &hash);
         let says = mschapv2::authenticator_response(&hash, &expected, challenge_hash);
         let msk = mschapv2::msk(&hash, &expected);
         // the name may be written with a domain in one place and without in the other, but it is the same
         let same_name = without_domain(name) == self.identity;
-        let right = bool::from(expected.ct_eq(&given)) && same_name;
+        let right = bool::from(expected.ct_eq(&given)) && same_name && known;
         self.id = self.id.wrapping_add(1);
-        if let (true, Some(account)) = (right, account) {
+        if right {
             self.state = State::Proved { msk };
-            self.account = Some(account);
             let text = format!("{says} M=Welcome");
             return Step::Send(self.request(MSCHAPV2, &packet(SUCCESS, self.mschap_id, text.as_bytes())));
         }
