@@ -21,7 +21,6 @@ pub(crate) struct Session {
 /// One recorded datagram.
 #[derive(Debug, Clone)]
 pub(crate) struct Datagram {
-    pub(crate) to_server: bool,
     /// Whether it went to port 4500.
     pub(crate) marked: bool,
     pub(crate) bytes: Vec<u8>,
@@ -54,7 +53,6 @@ impl Session {
     /// What was said, in order.
     pub(crate) fn datagrams(&self) -> Vec<Datagram> {
         let datagrams = self.value["datagrams"].as_array().unwrap().iter().map(|datagram| Datagram {
-            to_server: datagram["way"] == "to-server",
             marked: datagram["to_port"] == 4500 && datagram["from_port"] == 4500,
             bytes: hex(datagram["hex"].as_str().unwrap()),
         });
