@@ -17,7 +17,7 @@ const TRIES: u32 = 5;
 
 /// What a request of the other side is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Incoming {
+pub(super) enum Incoming {
     /// The next one.
     Fresh,
     /// The last one once more.
@@ -28,7 +28,7 @@ pub enum Incoming {
 
 /// What comes of waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Waited {
+pub(super) enum Waited {
     /// Nothing yet.
     Early,
     /// These datagrams are to be sent again.
@@ -49,21 +49,21 @@ struct Pending<T> {
 
 /// One IKE association. `T` is what we remember of a request of ours until it is answered.
 #[derive(Debug)]
-pub struct Association<T> {
+pub(super) struct Association<T> {
     /// Its SPIs.
-    pub spis: Spis,
+    pub(super) spis: Spis,
     /// Whether we began it: the first one never, a successor perhaps.
-    pub we_began: bool,
+    pub(super) we_began: bool,
     /// Its algorithms.
-    pub suite: IkeSuite,
+    pub(super) suite: IkeSuite,
     /// Its keys.
-    pub keys: IkeKeys,
+    pub(super) keys: IkeKeys,
     /// When a successor is to be begun.
-    pub rekey_at: Option<Instant>,
+    pub(super) rekey_at: Option<Instant>,
     /// When it must be over.
-    pub ends_at: Option<Instant>,
+    pub(super) ends_at: Option<Instant>,
     /// Whether it has a successor and waits for its end.
-    pub superseded: bool,
+    pub(super) superseded: bool,
     sealer: Sealer,
     opener: Opener,
     expected: u32,
@@ -74,7 +74,7 @@ pub struct Association<T> {
 
 impl<T> Association<T> {
     /// An association that has said nothing; its first request has the ID `expected`.
-    pub fn new(suite: IkeSuite, keys: IkeKeys, spis: Spis, we_began: bool, expected: u32) -> Option<Self> {
+    pub(super) fn new(suite: IkeSuite, keys: IkeKeys, spis: Spis, we_began: bool, expected: u32) -> Option<Self> {
         let [initiator, responder] = keys.protections(suite.protection).ok()?;
         let (ours, theirs) = if we_began { (initiator, responder) } else { (responder, initiator) };
         let (sealer, opener) = (Sealer::new(ours), Opener::new(theirs));
@@ -96,17 +96,17 @@ impl<T> Association<T> {
     }
 
     /// Our SPI.
-    pub fn ours(&self) -> u64 {
+    pub(super) fn ours(&self) -> u64 {
         if self.we_began { self.spis.initiator } else { self.spis.responder }
     }
 
     /// Whether a header is of this association and of its other side.
-    pub fn is_from_other(&self, header: &Header) -> bool {
+    pub(super) fn is_from_other(&self, header: &Header) -> bool {
         header.spis == self.spis && header.initiator != self.we_began
     }
 
     /// What a request with this ID is.
-    pub fn incoming(&self, id: u32) -> Incoming {
+    pub(super) fn incoming(&self, id: u32) -> Incoming {
         if id == self.expected {
             Incoming::Fresh
         } else if id.checked_add(1) == Some(self.expected) {
@@ -117,7 +117,7 @@ impl<T> Association<T> {
     }
 
     /// The answer to the last request, as it was sent.
-    pub fn last_answer(&self) -> &[Vec<u8>] {
+    pub(super) fn last_answer(&self) -> &[Vec<u8>] {
         &self.answer
     }
 
@@ -125,12 +125,12 @@ impl<T> Association<T> {
     ///
     /// # Errors
     /// As [`Opener::open`].
-    pub fn open(&mut self, header: Header, message: &[u8], now: Instant) -> Result<Opened, NotOpened> {
+    pub(super) fn open(&mut self, header: Header, message: &[u8], now: Instant) -> Result<Opened, NotOpened> {
         self.opener.open(header, message, now)
     }
 
     /// Whether a message, or a fragment, was sealed by the other side.
-    pub fn proves(&self, header: Header, message: &[u8]) -> bool {
+    pub(super) fn proves(&self, header: Header, message: &[u8]) -> bool {
         self.opener.proves(header, message)
     }
 
@@ -140,7 +140,7 @@ impl<T> Association<T> {
     }
 
     /// Seals the answer to the request that is expected, keeps it, and expects the next one.
-    pub fn answer(&mut self, exchange: Exchange, content: &Writer, most: Option<usize>, dice: &mut Dice) -> &[Vec<u8>] {
+    pub(super) fn answer(&mut self, exchange: Exchange, content: &Writer, most: Option<usize>, dice: &mut Dice) -> &[Vec<u8>] {
         let header = self.header(exchange, true, self.expected);
         let (first, chain) = content.chain();
         self.answer = self.sealer.seal(header, (first, &chain), most, dice).unwrap_or_default();
@@ -149,13 +149,13 @@ impl<T> Association<T> {
     }
 
     /// The request that is expected was taken, its answer comes later.
-    pub fn hold_answer(&mut self) {
+    pub(super) fn hold_answer(&mut self) {
         self.answer.clear();
         self.expected = self.expected.wrapping_add(1);
     }
 
     /// Seals the answer that was held, and keeps it.
-    pub fn late_answer(
+    pub(super) fn late_answer(
         &mut self,
         exchange: Exchange,
         content: &Writer,
@@ -167,17 +167,17 @@ impl<T> Association<T> {
     }
 
     /// What our request is about that is not answered yet.
-    pub fn pending(&self) -> Option<&T> {
+    pub(super) fn pending(&self) -> Option<&T> {
         self.pending.as_ref().map(|pending| &pending.task)
     }
 
     /// What our request is about that is not answered yet.
-    pub fn pending_mut(&mut self) -> Option<&mut T> {
+    pub(super) fn pending_mut(&mut self) -> Option<&mut T> {
         self.pending.as_mut().map(|pending| &mut pending.task)
     }
 
     /// Seals a request of ours and waits for its answer; there is none before it.
-    pub fn ask(
+    pub(super) fn ask(
         &mut self,
         (exchange, content): (Exchange, &Writer),
         task: T,
@@ -195,22 +195,22 @@ impl<T> Association<T> {
     }
 
     /// Takes the task that an answer with this ID is about.
-    pub fn take_answered(&mut self, id: u32) -> Option<T> {
+    pub(super) fn take_answered(&mut self, id: u32) -> Option<T> {
         self.pending.take_if(|pending| pending.id == id).map(|pending| pending.task)
     }
 
     /// Whether a request of ours with this ID waits.
-    pub fn waits_for(&self, id: u32) -> bool {
+    pub(super) fn waits_for(&self, id: u32) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.id == id)
     }
 
     /// When a request of ours is to be sent again.
-    pub fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.pending.as_ref().map(|pending| pending.due)
     }
 
     /// What is to be done about a request that is not answered; `cap` is the longest that one waits in all.
-    pub fn wait(&mut self, cap: Option<Duration>, now: Instant) -> Waited {
+    pub(super) fn wait(&mut self, cap: Option<Duration>, now: Instant) -> Waited {
         let Some(pending) = self.pending.as_mut().filter(|pending| pending.due <= now) else { return Waited::Early };
         let too_long = cap.is_some_and(|cap| now.saturating_duration_since(pending.since) >= cap);
         if pending.tries == TRIES || too_long {

@@ -71,7 +71,7 @@ pub(super) fn begin(
         return refuse(header, path, number::INVALID_KE_PAYLOAD, &wanted.to_be_bytes(), world);
     }
     // RFC 7296, section 2.10: at least half of the PRF's key
-    if nonce.len() * 2 < suite.prf.len() {
+    if nonce.len() * 2 < suite.prf.output_len() {
         return refuse(header, path, number::INVALID_SYNTAX, &[], world);
     }
     let Some(half) = Half::draw(suite.group, world.dice) else { return Begun::Nothing };

@@ -52,7 +52,7 @@ pub fn skeyseed_of_successor(old: Prf, d: &[u8], nonces: [&[u8]; 2], shared: &[u
 impl IkeKeys {
     /// Stretches the seed: RFC 7296, section 2.14.
     pub fn derive(suite: &IkeSuite, skeyseed: &[u8], nonces: [&[u8]; 2], spis: Spis) -> Self {
-        let (own, protection) = (suite.prf.len(), suite.protection);
+        let (own, protection) = (suite.prf.output_len(), suite.protection);
         let (integrity, encryption) = (protection.integrity_key_len(), protection.encryption.key_len());
         let spis = [spis.initiator.to_be_bytes(), spis.responder.to_be_bytes()];
         let length = 3 * own + 2 * integrity + 2 * encryption;

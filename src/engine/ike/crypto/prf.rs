@@ -20,7 +20,7 @@ pub enum Prf {
 
 impl Prf {
     /// Bytes of its output, which are also its preferred key's.
-    pub const fn len(self) -> usize {
+    pub const fn output_len(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -49,7 +49,7 @@ impl Prf {
 
     /// `prf+`: so many bytes, at most 255 outputs of them.
     pub fn plus(self, key: &[u8], seed: &[&[u8]], length: usize) -> Zeroizing<Vec<u8>> {
-        let mut stream = Zeroizing::new(Vec::with_capacity(length + self.len()));
+        let mut stream = Zeroizing::new(Vec::with_capacity(length + self.output_len()));
         let mut last: Zeroizing<Vec<u8>> = Zeroizing::default();
         for number in 1..=u8::MAX {
             if stream.len() >= length {
@@ -97,7 +97,7 @@ mod tests {
             ),
         ] {
             assert_eq!(*prf.of(key, &[&text[..10], &text[10..]]), hex(expected), "{prf:?}");
-            assert_eq!(prf.len(), hex(expected).len());
+            assert_eq!(prf.output_len(), hex(expected).len());
         }
     }
 

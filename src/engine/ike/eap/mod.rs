@@ -166,7 +166,7 @@ impl Server {
             return Step::SendLater(packet(FAILURE, self.id, &[]), now + DELAY);
         }
         let challenge: [u8; 16] = dice.array();
-        let digits: String = challenge.iter().map(|byte| format!("{byte:02X}")).collect();
+        let digits = mschapv2::digits(&challenge);
         let text = format!("E=691 R=1 C={digits} V=3 M=Authentication failed");
         let message = self.request(MSCHAPV2, &packet(FAILURE, self.mschap_id, text.as_bytes()));
         self.mschap_id = self.mschap_id.wrapping_add(1);

@@ -31,16 +31,16 @@ pub fn nt_response(challenge: [u8; 8], hash: &NtHash) -> [u8; 24] {
     let mut response = [0; 24];
     for (key, block) in padded.as_chunks::<7>().0.iter().zip(response.as_chunks_mut::<8>().0) {
         let mut sealed = Array::from(challenge);
-        Des::new(&Array::from(spread(key))).encrypt_block(&mut sealed);
+        Des::new(&Array::from(spread(*key))).encrypt_block(&mut sealed);
         *block = sealed.into();
     }
     response
 }
 
 /// 56 bits over eight bytes, whose lowest bits DES does not look at.
-fn spread(key: &[u8; 7]) -> [u8; 8] {
+fn spread(key: [u8; 7]) -> [u8; 8] {
     let mut wide = [0; 8];
-    wide[1..].copy_from_slice(key);
+    wide[1..].copy_from_slice(&key);
     let bits = u64::from_be_bytes(wide);
     std::array::from_fn(|index| u8::try_from((bits >> (49 - 7 * index)) & 0x7f).unwrap_or_default() << 1)
 }
@@ -50,8 +50,13 @@ pub fn authenticator_response(hash: &NtHash, response: &[u8; 24], challenge: [u8
     let hash_of_hash: [u8; 16] = Md4::digest(&hash[..]).into();
     let digest = sha1(&[&hash_of_hash, response, b"Magic server to client signing constant"]);
     let digest = sha1(&[&digest, &challenge, b"Pad to make it do more than one iteration"]);
-    let digits: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("S={digits}")
+    format!("S={}", digits(&digest))
+}
+
+/// Bytes as digits in upper case.
+pub fn digits(bytes: &[u8]) -> String {
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).map(|digit| digit.to_ascii_uppercase()).collect()
 }
 
 /// The MSK: what the server receives with, what it sends with, and 32 zeros. RFC 3079, section 3.

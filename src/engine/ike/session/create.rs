@@ -42,8 +42,8 @@ pub(super) fn exchanged(
     let (_, public) = ke
         .filter(|(group, _)| *group == wanted)
         .ok_or_else(|| (number::INVALID_KE_PAYLOAD, wanted.to_be_bytes().to_vec()))?;
-    let half = Half::draw(group, world.dice).ok_or((number::TEMPORARY_FAILURE, Vec::new()))?;
-    let secret = half.agree(public).ok_or((number::INVALID_SYNTAX, Vec::new()))?;
+    let half = Half::draw(group, world.dice).ok_or_else(|| (number::TEMPORARY_FAILURE, Vec::new()))?;
+    let secret = half.agree(public).ok_or_else(|| (number::INVALID_SYNTAX, Vec::new()))?;
     Ok((half, secret))
 }
 
@@ -77,7 +77,7 @@ impl Session {
         let others = groups(world.settings.esp.offers.iter().chain(&world.settings.ike.offers));
         let offered = without_groups(proposals, contents.ke.is_some());
         let chosen = choice::esp(&world.settings.esp.offers, &offered, choice::Exchange::Possible(&others));
-        let chosen = chosen.ok_or(plain(number::NO_PROPOSAL_CHOSEN))?;
+        let chosen = chosen.ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
         let exchange = chosen.suite.group.map(|group| exchanged(group, contents.ke, world)).transpose()?;
         let client = selector::narrow(&self.allowed(), tsi);
         let network = selector::narrow(&networks(&client), tsr);

@@ -331,7 +331,7 @@ impl Session {
     /// The association in use.
     fn current(&self) -> usize {
         let in_use = self.associations.iter().rposition(|association| !association.superseded);
-        in_use.unwrap_or(self.associations.len().saturating_sub(1))
+        in_use.unwrap_or_else(|| self.associations.len().saturating_sub(1))
     }
 
     /// Forgets everything, and says so. Its SPIs are nobody's from now on.

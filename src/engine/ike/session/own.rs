@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::super::crypto::group::{Group, Half};
 use super::super::event::Why;
 use super::super::message::contents::Contents;
@@ -181,7 +183,7 @@ impl Session {
             (*proposal == choice::esp_proposal(rekey.suite, proposal.number, theirs)).then_some(theirs)
         });
         let shared = match &rekey.half {
-            None => Some(Default::default()),
+            None => Some(Zeroizing::default()),
             Some(half) => {
                 let wanted = names::group_number(half.group());
                 contents.ke.filter(|(group, _)| *group == wanted).and_then(|(_, public)| half.agree(public))
