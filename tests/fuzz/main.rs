@@ -6,6 +6,7 @@
 
 mod campaign;
 mod dice;
+mod ike;
 mod outside;
 mod packets;
 mod peers;

@@ -140,7 +140,13 @@ impl<T> Association<T> {
     }
 
     /// Seals the answer to the request that is expected, keeps it, and expects the next one.
-    pub(super) fn answer(&mut self, exchange: Exchange, content: &Writer, most: Option<usize>, dice: &mut Dice) -> &[Vec<u8>] {
+    pub(super) fn answer(
+        &mut self,
+        exchange: Exchange,
+        content: &Writer,
+        most: Option<usize>,
+        dice: &mut Dice,
+    ) -> &[Vec<u8>] {
         let header = self.header(exchange, true, self.expected);
         let (first, chain) = content.chain();
         self.answer = self.sealer.seal(header, (first, &chain), most, dice).unwrap_or_default();

@@ -2,8 +2,8 @@
 //!
 //! [`responder::Responder`] takes datagrams, changes, time and randomness, and gives datagrams, events and the next
 //! deadline. A client's packets are not its business: [`event::Event::Opened`] says with which keys `engine::esp` opens
-//! and seals them. What a road warrior does not need is not here: no pre-shared key, no AH, no transport mode, no IPComp,
-//! no IKEv1.
+//! and seals them. What a road warrior does not need is not here: no pre-shared key, no AH, no transport mode, no `IPComp`,
+//! no `IKEv1`.
 
 mod association;
 pub mod crypto;

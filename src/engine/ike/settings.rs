@@ -115,7 +115,7 @@ pub struct Identity {
     /// Certificates in DER: its own, then those that lead to an authority.
     chain: Vec<Vec<u8>>,
     signer: Arc<Signer>,
-    /// The body of the IDr that we give when the client asks for none that we are.
+    /// The body of the `IDr` that we give when the client asks for none that we are.
     body: Vec<u8>,
     names: Vec<String>,
     addresses: Vec<IpAddr>,
@@ -167,7 +167,7 @@ impl Identity {
         &self.signer
     }
 
-    /// The body of our IDr: what the client asked for, in its own form, if the certificate says that we are that.
+    /// The body of our `IDr`: what the client asked for, in its own form, if the certificate says that we are that.
     pub fn body(&self, asked: Option<&super::message::contents::Identity<'_>>) -> Vec<u8> {
         match asked {
             Some(asked) if self.is(asked.kind, asked.value) => [&[asked.kind, 0, 0, 0], asked.value].concat(),

@@ -4,8 +4,11 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+/// Fills bytes.
+type Fill = Box<dyn FnMut(&mut [u8]) + Send>;
+
 /// Where the machine's random bytes come from: the same bytes make the same messages.
-pub struct Dice(Box<dyn FnMut(&mut [u8]) + Send>);
+pub struct Dice(Fill);
 
 impl fmt::Debug for Dice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

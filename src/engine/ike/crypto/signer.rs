@@ -91,7 +91,6 @@ pub struct Signer {
     public: Vec<u8>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
 enum Key {
     /// The same key for two libraries: the faster one does not sign with SHA-1.
     Rsa {
@@ -144,8 +143,8 @@ impl Signer {
     pub fn sign(&self, octets: &[u8], hashes: Option<&[u16]>) -> Option<(Method, Vec<u8>)> {
         let takes = |hash: Hash| hashes.is_some_and(|hashes| hashes.contains(&hash.number()));
         match &self.key {
-            Key::Rsa { key, legacy } => match HASHES.into_iter().find(|hash| takes(*hash)) {
-                Some(hash) => {
+            Key::Rsa { key, legacy } => {
+                if let Some(hash) = HASHES.into_iter().find(|hash| takes(*hash)) {
                     let (identifier, encoding): (_, &'static RsaSignatureEncoding) = match hash {
                         Hash::Sha256 => (&RSA_SHA256, &signature::RSA_PKCS1_SHA256),
                         Hash::Sha384 => (&RSA_SHA384, &signature::RSA_PKCS1_SHA384),
@@ -154,13 +153,12 @@ impl Signer {
                     let mut signature = vec![0; key.public_modulus_len()];
                     key.sign(encoding, &SystemRandom::new(), octets, &mut signature).ok()?;
                     Some((Method::Signature, named(identifier, &signature)))
-                }
-                None => {
+                } else {
                     let digest = Sha1::digest(octets);
                     let signature = legacy.sign(rsa::Pkcs1v15Sign::new::<Sha1>(), &digest).ok()?;
                     (signature.len() == legacy.size()).then_some((Method::RsaSha1, signature))
                 }
-            },
+            }
             Key::Ecdsa { key, hash } => {
                 let signature = key.sign(&SystemRandom::new(), octets).ok()?;
                 if !takes(*hash) {

@@ -40,10 +40,8 @@ fn answered(request: &[u8], challenge: [u8; 16], name: &str, password: &str, msc
 }
 
 fn sent(step: Step) -> Vec<u8> {
-    match step {
-        Step::Send(message) => message,
-        other => panic!("{other:?}"),
-    }
+    let Step::Send(message) = step else { panic!("{step:?}") };
+    message
 }
 
 /// A server that has sent its challenge to this name; the challenge's packet.

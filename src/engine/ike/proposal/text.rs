@@ -91,12 +91,12 @@ fn list(text: &str, defaults: &str, judge: impl Fn(&[Word], bool) -> Verdict) ->
         let mut words = Vec::new();
         let mut skips = false;
         for name in proposal.split('-').map(str::trim) {
-            match word(name).ok_or_else(|| BadProposals::Unknown(name.to_owned()))? {
-                Word::Unsupported => {
-                    skips = true;
-                    found.skipped.push(name.to_owned());
-                }
-                word => words.push(word),
+            let word = word(name).ok_or_else(|| BadProposals::Unknown(name.to_owned()))?;
+            if word == Word::Unsupported {
+                skips = true;
+                found.skipped.push(name.to_owned());
+            } else {
+                words.push(word);
             }
         }
         match judge(&words, skips) {

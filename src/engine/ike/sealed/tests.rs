@@ -105,6 +105,6 @@ fn refuses_to_make_more_fragments_than_there_may_be() {
     let mut dice = Dice::new(|bytes| bytes.fill(1));
     let mut sealer = Sealer::new(protection(SUITES[0]));
 
-    assert!(sealer.seal(header(1), (kind::VENDOR, &[0; 40_000]), Some(1_000), &mut dice).is_err());
-    assert!(sealer.seal(header(1), (kind::VENDOR, &[0; 70_000]), None, &mut dice).is_err());
+    assert!(sealer.seal(header(1), (kind::VENDOR, &vec![0; 40_000]), Some(1_000), &mut dice).is_err());
+    assert!(sealer.seal(header(1), (kind::VENDOR, &vec![0; 70_000]), None, &mut dice).is_err());
 }

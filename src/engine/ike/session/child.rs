@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn renews_within_the_margin_and_its_fuzz() {
-        let (life, margin) = (Duration::from_secs(3_600), Duration::from_secs(540));
+        let (life, margin) = (Duration::from_hours(1), Duration::from_mins(9));
         let spread = |chance| renewal(life, margin, 100, chance).as_secs();
 
         assert_eq!(spread(0), 3_060);
@@ -127,6 +127,6 @@ mod tests {
         assert!((0..1_000_u64).map(|chance| spread(chance * 7_919)).all(|at| (2_520..=3_060).contains(&at)));
         assert_eq!(renewal(Duration::from_secs(1), margin, 0, 5), Duration::ZERO);
         // the contract's largest fuzz makes no number overflow
-        assert_eq!(renewal(life, Duration::from_secs(86_400), 2_147_483_647, u64::MAX), Duration::ZERO);
+        assert_eq!(renewal(life, Duration::from_hours(24), 2_147_483_647, u64::MAX), Duration::ZERO);
     }
 }

@@ -31,7 +31,7 @@ pub(super) use create::NONCE;
 pub(super) use own::{Errand, Task};
 
 /// How long a connection may take to be proved.
-pub const HALF_OPEN: Duration = Duration::from_secs(30);
+pub(super) const HALF_OPEN: Duration = Duration::from_secs(30);
 /// Bytes of a datagram's payload when a message is cut: an IP packet of 1280 bytes, less IP and UDP.
 const FRAGMENT_IPV4: usize = 1_280 - 20 - 8;
 const FRAGMENT_IPV6: usize = 1_280 - 40 - 8;

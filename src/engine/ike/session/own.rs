@@ -87,7 +87,9 @@ impl Session {
         for errand in std::mem::take(&mut self.errands) {
             let at = match errand {
                 Errand::Goodbye(spi) => self.associations.iter().position(|one| one.ours() == spi),
-                _ => Some(self.current()),
+                Errand::Probe | Errand::DeleteChild(_) | Errand::RekeyChild(_) | Errand::RekeyIke => {
+                    Some(self.current())
+                }
             };
             let Some(at) = at else { continue };
             if self.associations[at].pending().is_some() {

@@ -27,12 +27,14 @@ impl Session {
             // a child of ours is being followed or ended: RFC 7296, section 2.25.2
             return Err(plain(number::TEMPORARY_FAILURE));
         }
-        let chosen = choice::ike(&world.settings.ike.offers, proposals).ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
+        let chosen =
+            choice::ike(&world.settings.ike.offers, proposals).ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
         let theirs = chosen.spi.try_into().map(u64::from_be_bytes).map_err(|_| plain(number::NO_PROPOSAL_CHOSEN))?;
         let (half, shared) = exchanged(chosen.suite.group, contents.ke, world)?;
         let own: [u8; NONCE] = world.dice.array();
         let spis = Spis { initiator: theirs, responder: world.ike_spi(self.id) };
-        self.succeed(at, chosen.suite, spis, [nonce, &own], &shared, world).ok_or_else(|| plain(number::TEMPORARY_FAILURE))?;
+        self.succeed(at, chosen.suite, spis, [nonce, &own], &shared, world)
+            .ok_or_else(|| plain(number::TEMPORARY_FAILURE))?;
         if let Some(Task::RekeyIke(rekey)) = self.associations[at].pending_mut() {
             rekey.collision = Some((lowest([nonce, &own]), spis.responder));
         }

@@ -221,7 +221,7 @@ impl Client {
         content
     }
 
-    /// Checks who the server is; returns the body of its IDr, its method and its proof's octets for whoever verifies it.
+    /// Checks who the server is; returns the body of its `IDr`, its method and its proof's octets for whoever verifies it.
     pub(super) fn take_auth_begin(&mut self, contents: &Contents<'_>) -> (u8, Vec<u8>, Vec<u8>) {
         let (prf, keys) = (self.habits.ike.prf, self.keys.as_ref().unwrap());
         let idr = contents.idr.unwrap();

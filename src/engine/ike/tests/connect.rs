@@ -79,7 +79,7 @@ fn proves_itself_by_its_certificate_in_the_way_that_the_client_knows() {
     for (hashes, method, skip) in [(&[2_u16][..], 14, 16), (&[], 1, 0)] {
         for fragments in [true, false] {
             let mut rig = Rig::new(settings());
-            let mut client = Client::new(Habits { hashes, fragments, ..habits() }, 3);
+            let mut client = Client::new(Habits { fragments, hashes, ..habits() }, 3);
             rig.init(&mut client).unwrap();
             let content = client.auth_begin();
             let messages = client.request(Exchange::IkeAuth, &content);
@@ -184,7 +184,7 @@ fn asks_for_a_cookie_under_load_and_keeps_nothing_before_it_comes_back() {
     let mut client = Client::new(habits(), 200);
     let message = client.init();
 
-    let answers = rig.say(client.path, &[message.clone()]);
+    let answers = rig.say(client.path, std::slice::from_ref(&message));
 
     assert_eq!(rig.responder.connections(), (3, 3));
     assert!(answers[0].bytes.len() < message.len());
@@ -211,7 +211,7 @@ fn answers_a_repeated_request_with_the_same_bytes() {
     let mut rig = Rig::new(settings());
     let mut client = Client::new(habits(), 10);
     let first = client.init();
-    let once = rig.say(client.path, &[first.clone()]);
+    let once = rig.say(client.path, std::slice::from_ref(&first));
     assert_eq!(rig.say(client.path, &[first]), once);
     client.take_init(&once[0]).unwrap();
     let content = client.auth_begin();

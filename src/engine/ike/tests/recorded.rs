@@ -51,7 +51,7 @@ fn assert_keys(session: &Session, keys: &IkeKeys, generation: usize) {
 }
 
 /// The IKE messages of one association in order, opened; and sealed again, to the byte.
-fn opened(messages: &[&[u8]], suite: &IkeSuite, keys: &IkeKeys) -> Vec<(Header, Opened)> {
+fn opened(messages: &[&[u8]], suite: IkeSuite, keys: &IkeKeys) -> Vec<(Header, Opened)> {
     let mut openers = keys.protections(suite.protection).unwrap().map(Opener::new);
     let sealers = keys.protections(suite.protection).unwrap();
     let mut found = Vec::new();
@@ -203,7 +203,7 @@ fn recomputes_recorded_sessions_to_the_byte() {
             .collect();
         let (old, new): (Vec<&[u8]>, Vec<&[u8]>) = all.iter().partition(|message| message[..8] == ike.first[0][..8]);
 
-        let messages = opened(&old, &ike.suite, &ike.keys);
+        let messages = opened(&old, ike.suite, &ike.keys);
         assert_auths(&session, &ike, &messages);
         let keys = children(&session, &ike, &messages);
         assert_packets(&session, &datagrams, &keys);
@@ -225,7 +225,7 @@ fn assert_successor(session: &Session, ike: &Ike, messages: &[(Header, Opened)],
     let keys = IkeKeys::derive(&suite, &seed, nonces, Header::parse(new[0]).unwrap().spis);
     assert_keys(session, &keys, 1);
 
-    let last = opened(new, &suite, &keys);
+    let last = opened(new, suite, &keys);
 
     assert_eq!(last.len(), 2);
 }

@@ -182,13 +182,10 @@ impl Rig {
             let Some(reply) = client.eap(message).map_err(|()| 24_u16)? else { break };
             let mut content = Writer::default();
             content.push(kind::EAP, reply);
-            answer = match self.ask(client, Exchange::IkeAuth, &content) {
-                Some(answer) => answer,
-                None => {
-                    let late = self.wait(Duration::from_secs(2));
-                    self.opened(client, &late).unwrap()
-                }
-            };
+            answer = self.ask(client, Exchange::IkeAuth, &content).unwrap_or_else(|| {
+                let late = self.wait(Duration::from_secs(2));
+                self.opened(client, &late).unwrap()
+            });
         }
         let content = client.auth_end();
         let (_, last) = self.ask(client, Exchange::IkeAuth, &content).unwrap();
@@ -204,17 +201,17 @@ impl Rig {
 
     /// The keys of the last child that came to be.
     pub(super) fn tunnel(&self) -> Tunnel {
-        let opened = |event: &Event| match event {
-            Event::Opened { tunnel, .. } => Some((**tunnel).clone()),
-            _ => None,
+        let opened = |event: &Event| {
+            let Event::Opened { tunnel, .. } = event else { return None };
+            Some((**tunnel).clone())
         };
         self.events.iter().rev().find_map(opened).unwrap()
     }
 
     pub(super) fn closed(&self) -> Vec<(SessionId, Why)> {
-        let closed = |event: &Event| match event {
-            Event::Closed { session, why, .. } => Some((*session, *why)),
-            _ => None,
+        let closed = |event: &Event| {
+            let Event::Closed { session, why, .. } = event else { return None };
+            Some((*session, *why))
         };
         self.events.iter().filter_map(closed).collect()
     }

@@ -321,7 +321,7 @@ fn probes_nobody_whose_packets_come_and_gives_up_as_early_as_it_is_told() {
 
 #[test]
 fn ends_a_connection_by_which_nothing_travels() {
-    let mut rig = Rig::new(Settings { idle: Some(Duration::from_secs(60)), ..settings() });
+    let mut rig = Rig::new(Settings { idle: Some(Duration::from_mins(1)), ..settings() });
     let mut client = rig.connected(habits(), 10);
     rig.wait(Duration::from_secs(50));
     rig.responder.handle_traffic(rig.tunnel().inbound.spi, None, rig.now);
