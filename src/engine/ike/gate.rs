@@ -22,7 +22,7 @@ const CALM: Duration = Duration::from_secs(10);
 /// How long a cookie is good, in seconds.
 const GOOD: u32 = 30;
 /// How long a secret is used.
-const TURN: Duration = Duration::from_mins(2);
+const TURN: Duration = Duration::from_secs(2 * 60);
 /// Bytes of a cookie: four of time, 24 of proof.
 pub const COOKIE: usize = 28;
 

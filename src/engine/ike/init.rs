@@ -16,6 +16,9 @@ use super::proposal::{choice, names};
 use super::session::{HALF_OPEN, NONCE, Opening, Proof, Session, World};
 use super::settings::Fragmentation;
 
+/// The longest first message: it is kept until its sender is proved, and comes from anybody.
+const FIRST_MAX: usize = 8_192;
+
 /// What becomes of a first message.
 #[derive(Debug)]
 pub(super) enum Begun {
@@ -45,6 +48,9 @@ pub(super) fn begin(
     path: Path,
     world: &mut World<'_>,
 ) -> Begun {
+    if message.len() > FIRST_MAX {
+        return Begun::Nothing;
+    }
     let Ok(contents) = Contents::parse(header.next, &message[HEADER..]) else { return Begun::Nothing };
     let (Some(proposals), Some(nonce), Some((group, public))) = (&contents.sa, contents.nonce, contents.ke) else {
         return Begun::Nothing;

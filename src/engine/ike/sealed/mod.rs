@@ -238,16 +238,16 @@ impl Opener {
         if number == 1 {
             pieces.first = first;
         }
+        let held: usize = pieces.held.iter().flatten().map(Vec::len).sum();
+        if held + text.len() > MESSAGE_MAX {
+            return Err(NotOpened::Inner(Fault::Syntax));
+        }
         pieces.held[usize::from(number) - 1].get_or_insert(text);
         let Some(whole) = pieces.held.iter().cloned().collect::<Option<Vec<_>>>() else {
             self.pieces = Some(pieces);
             return Err(NotOpened::Waiting);
         };
-        let chain = whole.concat();
-        if chain.len() > MESSAGE_MAX {
-            return Err(NotOpened::Inner(Fault::Syntax));
-        }
-        Ok(Opened { first: pieces.first, chain })
+        Ok(Opened { first: pieces.first, chain: whole.concat() })
     }
 }
 

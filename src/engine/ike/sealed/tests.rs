@@ -101,6 +101,17 @@ fn takes_no_forged_piece_and_no_impossible_number() {
 }
 
 #[test]
+fn keeps_no_more_than_a_message_may_have() {
+    let suite = SUITES[0];
+    let messages = sealed(suite, 1, &vec![7; 65_536], Some(3_000));
+    let mut opener = Opener::new(protection(suite));
+
+    let outcomes: Vec<_> = messages.iter().map(|message| open(&mut opener, message, start())).collect();
+
+    assert!(messages.len() <= 32 && outcomes.last() == Some(&Err(NotOpened::Inner(Fault::Syntax))));
+}
+
+#[test]
 fn refuses_to_make_more_fragments_than_there_may_be() {
     let mut dice = Dice::new(|bytes| bytes.fill(1));
     let mut sealer = Sealer::new(protection(SUITES[0]));
