@@ -6,8 +6,17 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U384, Uint};
 use zeroize::Zeroizing;
 
-/// Bytes of a private exponent: 384 bits are twice the strength of the largest group here (RFC 3526, section 8).
+/// Bytes of a private exponent, enough for the largest group.
 pub const EXPONENT: usize = 48;
+
+/// Bits of an exponent that count: twice a group's strength and more, by the larger estimate of RFC 3526, section 8.
+const fn exponent_bits(prime: usize) -> u32 {
+    match prime {
+        0..=1536 => 256,
+        1537..=2048 => 320,
+        _ => 384,
+    }
+}
 
 /// `base ^ exponent mod prime`, as long as the prime; `None` unless 1 < base < prime - 1 and base is as long as the prime.
 pub fn power(bits: usize, base: &[u8], exponent: &[u8; EXPONENT]) -> Option<Zeroizing<Vec<u8>>> {
@@ -37,7 +46,8 @@ fn raise<const LIMBS: usize>(prime: &str, base: &[u8], exponent: &[u8; EXPONENT]
     }
     let params = FixedMontyParams::new_vartime(prime);
     let exponent = Zeroizing::new(U384::from_be_slice(exponent));
-    let power = FixedMontyForm::new(&base, &params).pow(&*exponent).retrieve();
+    let bits = exponent_bits(Uint::<LIMBS>::BITS as usize);
+    let power = FixedMontyForm::new(&base, &params).pow_bounded_exp(&*exponent, bits).retrieve();
     Some(Zeroizing::new(power.to_be_bytes().as_ref().to_vec()))
 }
 
