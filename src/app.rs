@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -22,6 +23,7 @@ use crate::domain::limits;
 use crate::http;
 use crate::http::server::{Claim, Server};
 use crate::http::tls::CertificateFiles;
+use crate::jobs;
 use crate::observe::{self, fields};
 use crate::runtime::os::clock;
 use crate::runtime::{self, Runtime, UplinkWish};
@@ -79,7 +81,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let made = services.first_start().await.map_err(|error| Failure::unusable(describe(&error)))?;
 
     let (end, ended) = watch::channel(false);
-    let serving = server.run(services.clone(), until_true(ended));
+    let serving = server.run(services.clone(), until_true(ended.clone()));
+    let by_the_clock = jobs::run(&services, ended);
     let life = async {
         let welcome = async {
             bring_up(&store, &runtime).await;
@@ -96,9 +99,10 @@ async fn serve(config: Config) -> Result<(), Failure> {
         observe::stopping();
         info!("Stopping");
         end.send_replace(true);
-        runtime.stop().await;
+        runtime.stop().await
     };
-    tokio::join!(serving, life);
+    let ((), last, ()) = tokio::join!(serving, life, by_the_clock);
+    services.traffic.close(last).await;
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),
@@ -245,17 +249,41 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
         UplinkChoice::Sockets => UplinkWish::Sockets,
         UplinkChoice::Tun => UplinkWish::Tun,
     };
-    runtime::Settings { uplink, reach_allow: config.reach_allow.clone(), workers: None, folder: config.data.clone() }
+    runtime::Settings {
+        uplink,
+        forwarders: config.forwarders.clone(),
+        blocklists: config.blocklists.clone(),
+        reach_allow: config.reach_allow.clone(),
+        nat: config.nat.clone(),
+        workers: None,
+        folder: config.data.clone(),
+    }
 }
 
 fn service_settings(config: &Config, api_port: u16) -> services::Settings {
     services::Settings {
         accounts_cap: config.accounts_cap,
+        time_zone: time_zone(config),
         external_ip: config.external_ip,
         endpoint: config.endpoint.clone(),
+        data: config.data.clone(),
         api_port,
+        public_url: config.public_url.clone().or_else(|| only_url(config, api_port)),
         version: VERSION.to_owned(),
     }
+}
+
+/// The zone whose days and hours count: the operator's, else the host's own; where that has none, UTC.
+fn time_zone(config: &Config) -> TimeZone {
+    let zone = config.time_zone.clone().unwrap_or_else(TimeZone::system);
+    if zone.is_unknown() { TimeZone::UTC } else { zone }
+}
+
+/// Where the API answers, if it listens on one address and nobody names another by which people come.
+fn only_url(config: &Config, api_port: u16) -> Option<String> {
+    let listen = config.listen?.ip();
+    let elsewhere = listen.is_unspecified() || config.endpoint.is_some() || config.external_ip.is_some();
+    if elsewhere { None } else { urls(listen, api_port, &[]).first().map(|url| url.trim_end_matches('/').to_owned()) }
 }
 
 fn log_format(config: &Config) -> observe::Format {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod jobs;
 pub mod observe;
 pub mod runtime;
 pub mod services;

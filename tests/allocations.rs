@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::exit::{Exit, Name};
 use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
@@ -24,7 +25,8 @@ use culvert::engine::esp::association::{Inbound, Keys, Outbound};
 use culvert::engine::esp::suite::{Encryption, Integrity, Suite};
 use culvert::engine::outbox::{Endpoint, Outbox};
 use culvert::engine::packet::{Offload, Owner};
-use culvert::engine::wire::udp;
+use culvert::engine::wire::checksum::Sum;
+use culvert::engine::wire::{protocol, udp};
 
 struct Counting;
 
@@ -129,6 +131,8 @@ fn account(number: u8) -> Account {
         b_download: Mbps::UNLIMITED,
         b_upload: Mbps::UNLIMITED,
         mark: 100,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 
@@ -280,6 +284,123 @@ fn a_packet_down_allocates_nothing() {
     });
 
     assert_eq!(plane.drops().total(), 0);
+    assert_eq!(allocations, 0);
+}
+
+const EXTERNAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Segments of one stream that continue one another, as large as they may be: from this port, so many.
+fn stream(source: SocketAddr, destination: SocketAddr, count: u32) -> Vec<Vec<u8>> {
+    const PAYLOAD: usize = 1_380;
+    (0..count)
+        .map(|number| {
+            let mut packet = packet(Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, PAYLOAD + 12);
+            let (SocketAddr::V4(from), SocketAddr::V4(to)) = (source, destination) else { panic!("IPv4") };
+            packet[9] = protocol::TCP;
+            packet[12..16].copy_from_slice(&from.ip().octets());
+            packet[16..20].copy_from_slice(&to.ip().octets());
+            packet[10..12].fill(0);
+            let sum = Sum::default().bytes(&packet[..20]).finish();
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+            packet[20..22].copy_from_slice(&from.port().to_be_bytes());
+            packet[22..24].copy_from_slice(&to.port().to_be_bytes());
+            packet[24..28].copy_from_slice(&(1_000 + number * 1_380).to_be_bytes());
+            packet[28..40].copy_from_slice(&[0, 0, 0, 77, 0x50, 0x10, 4, 0, 0, 0, 0, 0]);
+            let sum = Sum::default().pseudo(source.ip(), destination.ip(), protocol::TCP, packet.len() - 20);
+            let sum = sum.bytes(&packet[20..]).finish();
+            packet[36..38].copy_from_slice(&sum.to_be_bytes());
+            packet
+        })
+        .collect()
+}
+
+/// A server before an uplink for whole packets.
+fn before_packets(outbox: &mut Outbox, ports: &mut Ports, now: Instant) -> (Dataplane, Tunn) {
+    let (mut plane, client) = connected(outbox, ports, now);
+    let exit = Exit::Packets { v4: Name::External(EXTERNAL.into()), v6: Name::None };
+    plane.apply(Change::Exit(exit), &mut Around { outbox, ports, beyond: &mut Counted(0) }, now);
+    (plane, client)
+}
+
+#[test]
+fn a_stream_that_is_put_together_translated_and_shaped_allocates_nothing() {
+    let mut now = Instant::now();
+    let mut outbox = Outbox::new(1 << 19);
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, mut client) = before_packets(&mut outbox, &mut ports, now);
+    let remote_host = SocketAddr::from((OUTSIDE, 443));
+    let segments = stream(SocketAddr::from((address(2), 20_000)), remote_host, 6_464);
+    let mut memory = [0; 2_048];
+    let datagrams: Vec<Vec<u8>> =
+        segments.iter().map(|segment| written(client.encapsulate(segment, &mut memory))).collect();
+    let (first, datagrams) = datagrams.split_at(64);
+    let mut counted = Counted(0);
+    let mut batch = |plane: &mut Dataplane, datagrams: &[Vec<u8>], now| {
+        let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut counted };
+        for datagram in datagrams {
+            plane.handle_datagram(remote(2), datagram, &mut around, now);
+        }
+        plane.handle_batch_end(&mut around, now);
+    };
+    // the first packet of a flow makes its entry
+    batch(&mut plane, first, now);
+
+    let allocations = allocations_of(|| {
+        for datagrams in datagrams.chunks(40) {
+            now += Duration::from_millis(1);
+            batch(&mut plane, datagrams, now);
+        }
+    });
+
+    assert_eq!(plane.drops().total(), 0);
+    assert!(counted.0 < 400, "{} super-packets for 6,464 packets", counted.0);
+    assert_eq!(allocations, 0);
+}
+
+#[test]
+fn what_arrives_for_a_translated_flow_allocates_nothing() {
+    let mut now = Instant::now();
+    let mut outbox = Outbox::new(1 << 20);
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, mut client) = before_packets(&mut outbox, &mut ports, now);
+    let (inner, remote_host) = (SocketAddr::from((address(2), 20_000)), SocketAddr::from((OUTSIDE, 443)));
+    let door = SocketAddr::from((EXTERNAL, 20_000));
+    let mut memory = [0; 2_048];
+    let opens = written(client.encapsulate(&stream(inner, remote_host, 1)[0], &mut memory));
+    up(&mut plane, remote(2), &opens, &mut outbox, &mut ports, now);
+    plane.handle_batch_end(&mut Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) }, now);
+    let single = stream(remote_host, door, 1).remove(0);
+    // forty segments as one, as the kernel hands them over
+    let mut whole = single.clone();
+    whole.resize(40 + 40 * 1_380, 7);
+    let length = u16::try_from(whole.len()).unwrap();
+    whole[2..4].copy_from_slice(&length.to_be_bytes());
+    whole[10..12].fill(0);
+    let sum = Sum::default().bytes(&whole[..20]).finish();
+    whole[10..12].copy_from_slice(&sum.to_be_bytes());
+    let super_packet = Offload { segment: 1_380, partial_checksum: true, gathered: false };
+    let mut room = whole.clone();
+    let mut arrive = |plane: &mut Dataplane, packet: &[u8], offload, now| {
+        let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) };
+        room[..packet.len()].copy_from_slice(packet);
+        plane.handle_arrival(&mut room[..packet.len()], offload, &mut around, now);
+        let sent: usize = outbox.batches().map(|batch| batch.bytes.chunks(batch.segment).count()).sum();
+        outbox.clear();
+        sent
+    };
+    arrive(&mut plane, &whole, super_packet, now);
+    arrive(&mut plane, &single, Offload::NONE, now);
+    let mut sent = 0;
+
+    let allocations = allocations_of(|| {
+        for _ in 0..100 {
+            now += Duration::from_millis(1);
+            sent += arrive(&mut plane, &whole, super_packet, now);
+            sent += arrive(&mut plane, &single, Offload::NONE, now);
+        }
+    });
+
+    assert_eq!((sent, plane.drops().total()), (4_100, 0));
     assert_eq!(allocations, 0);
 }
 

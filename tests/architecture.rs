@@ -8,6 +8,8 @@
 
 #[path = "architecture/arrows.rs"]
 mod arrows;
+#[path = "architecture/requirements.rs"]
+mod requirements;
 #[path = "architecture/shape.rs"]
 mod shape;
 #[path = "architecture/source.rs"]
@@ -42,6 +44,26 @@ fn files_and_functions_are_short_documented_and_well_named() {
 #[test]
 fn the_product_runs_no_program_and_keeps_unsafe_in_its_room() {
     refuse(&Source::below("src").iter().flat_map(shape::faults_of_the_product).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_requirement_of_the_rfcs_about_nat_has_a_test_or_a_reason() {
+    let sources: Vec<Source> = ["src", "tests"].into_iter().flat_map(Source::below).collect();
+
+    let faults = requirements::faults(&sources);
+
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn requirements_are_read_where_a_test_names_them() {
+    let text = "/// RFC 4787, REQ-1 and REQ-3 (a). RFC 5382,\n/// REQ-2: both.\n#[test]\nfn a() {}\n\
+                /// RFC 5508, REQ-4.\nfn no_test() {}\n\
+                proptest! {\n    /// RFC 6888, REQ-7.\n    #[test]\n    fn b(x in 0..1) {}\n}\n";
+
+    let named = requirements::named_by_tests(&Source::parse("src/a.rs", text));
+
+    assert_eq!(named, [(4_787, 1), (4_787, 3), (5_382, 2), (6_888, 7)].into());
 }
 
 #[test]

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::intended::{Intended, IntendedServer, Revision};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
+use culvert::domain::restriction::Restriction;
 use culvert::domain::server::Server;
+use culvert::domain::traffic::{Bytes, Passed};
 use culvert::engine::wire::icmp::{self, Echo};
 use culvert::runtime::os::clock;
 use culvert::runtime::{Runtime, Settings};
@@ -74,6 +76,8 @@ fn account(server: &str, number: u8) -> Account {
         b_download: Mbps::UNLIMITED,
         b_upload: Mbps::UNLIMITED,
         mark: 100,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 
@@ -319,4 +323,122 @@ fn says_which_uplink_it_took_and_why() {
     let house = House::new();
     assert_eq!(house.runtime.uplink().name, "sockets");
     assert!(!house.runtime.uplink().why.is_empty());
+}
+
+/// What accounts have moved since the last time, by the number in their name: down and up.
+fn passed(house: &House) -> BTreeMap<u64, (u64, u64)> {
+    let mut sums: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for Passed { account, bytes } in house.tokio.block_on(house.runtime.take_passed()) {
+        let sum = sums.entry(account.0).or_default();
+        *sum = (sum.0 + bytes.down, sum.1 + bytes.up);
+    }
+    sums
+}
+
+/// An account that is known by its number.
+fn known(server: &str, number: u8) -> Account {
+    Account { id: AccountId(number.into()), ..account(server, number) }
+}
+
+/// The length of a ping, and of its answer.
+const PING: u64 = 84;
+
+#[test]
+fn tells_what_passed_once_whatever_becomes_of_accounts_and_servers() {
+    let house = House::new();
+    let port = free_port();
+    let both = [known("a", 2), known("a", 3)];
+    let client = |number| Client::new(number, (Ipv4Addr::LOCALHOST, port).into());
+    let ping = |client: &mut Client| {
+        client.ping(1);
+        client.receive();
+    };
+    let [mut one, mut other] = [2, 3].map(client);
+    house.settle(&[(server("a", port), &both)]);
+    ping(&mut one);
+    ping(&mut other);
+    assert_eq!(passed(&house), [(2, (PING, PING)), (3, (PING, PING))].into());
+    assert_eq!(passed(&house), BTreeMap::new());
+
+    ping(&mut one);
+    house.settle(&[(server("a", port), &both[1..])]);
+    ping(&mut other);
+    // the same name comes again, and is another
+    let anew = Account { id: AccountId(20), ..known("a", 2) };
+    house.settle(&[(server("a", port), &[anew.clone(), both[1].clone()])]);
+    ping(&mut client(2));
+    house.settle(&[]);
+    house.settle(&[(server("a", port), &[anew])]);
+    let mut last = client(2);
+    ping(&mut last);
+
+    assert_eq!(passed(&house), [(2, (PING, PING)), (3, (PING, PING)), (20, (2 * PING, 2 * PING))].into());
+    ping(&mut last);
+    let last = house.tokio.block_on(house.runtime.stop());
+    assert_eq!(last, [Passed { account: AccountId(20), bytes: Bytes { down: PING, up: PING } }]);
+}
+
+#[test]
+fn moves_an_account_to_the_worker_of_its_new_key_and_tells_what_it_moved_at_either() {
+    let house = House::new();
+    let port = free_port();
+    // keys of other numbers, so that some of them live at another worker
+    for number in 2..12 {
+        let account =
+            Account { public_key: key(number).public(), address: Ipv4Addr::new(10, 0, 0, number), ..known("a", 2) };
+        house.settle(&[(server("a", port), &[account])]);
+        let mut client = Client::new(number, (Ipv4Addr::LOCALHOST, port).into());
+        client.ping(1);
+        client.receive();
+    }
+
+    assert_eq!(passed(&house), [(2, (10 * PING, 10 * PING))].into());
+}
+
+#[test]
+fn holds_an_account_back_and_lets_it_go_while_another_goes_on() {
+    let house = House::new();
+    let port = free_port();
+    house.settle(&[(server("a", port), &[known("a", 2), known("a", 3)])]);
+    let mut one = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    let mut other = Client::new(3, (Ipv4Addr::LOCALHOST, port).into());
+    for client in [&mut one, &mut other] {
+        client.ping(1);
+        client.receive();
+    }
+    let restrict = |restrictions| house.tokio.block_on(house.runtime.restrict(restrictions)).unwrap();
+
+    restrict([(known("a", 2).name, (AccountId(2), Restriction::Expired))].into());
+    one.ping(1);
+    other.ping(1);
+    assert!(is_icmp(&other.receive(), 0));
+    one.socket.set_nonblocking(true).unwrap();
+    assert!(one.socket.recv(&mut [0; 64]).is_err(), "the account hears nothing");
+    one.socket.set_nonblocking(false).unwrap();
+
+    restrict(BTreeMap::new());
+    let mut datagram = [0; 256];
+    assert_eq!((one.socket.recv(&mut datagram).unwrap(), datagram[0]), (148, 1), "it is called back");
+    other.ping(1);
+    assert!(is_icmp(&other.receive(), 0));
+}
+
+#[test]
+fn goes_on_with_every_session_over_a_reload() {
+    let house = House::new();
+    let port = free_port();
+    house.settle(&[(server("a", port), &[known("a", 2)])]);
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    client.ping(1);
+    client.receive();
+    let handshake = || house.tokio.block_on(house.runtime.account_figures(&known("a", 2).name)).unwrap().handshake_age;
+    let before = handshake().unwrap();
+
+    house.tokio.block_on(house.runtime.reload());
+    let mut sealed = [0; 256];
+    client.ping(1);
+    let length = client.socket.recv(&mut sealed).unwrap();
+
+    assert_eq!(sealed[0], 4, "the answer comes in the session that there was: {length} bytes");
+    assert!(handshake().unwrap() >= before, "no handshake since");
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::network::{FirewallCommand, ForwardCommand};
+use super::ikev2::{Ikev2Command, ProfileFormat};
+use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -30,7 +31,6 @@ pub struct Arguments {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the process")]
 pub enum Command {
     /// Run the appliance
     #[command(after_help = keys_help())]
@@ -49,6 +49,18 @@ pub enum Command {
     /// Look after ports of a server's external address that lead to its clients
     #[command(subcommand)]
     Forward(ForwardCommand),
+    /// Look after the resolver that answers at every server's own address
+    #[command(subcommand)]
+    Dns(DnsCommand),
+    /// Look after the appliance as a whole
+    #[command(subcommand)]
+    System(SystemCommand),
+    /// Look after IKEv2: certificates, the switch and settings
+    #[command(subcommand)]
+    Ikev2(Ikev2Command),
+    /// Look after one-time links, each of which shows an account's configuration once
+    #[command(subcommand)]
+    Link(LinkCommand),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -139,6 +151,9 @@ pub struct ServerFields {
     /// Whether clients reach one another
     #[arg(long, value_name = "BOOL")]
     pub internal_traffic: Option<Switch>,
+    /// Whether its accounts may connect by IKEv2 too
+    #[arg(long, value_name = "BOOL")]
+    pub ikev2: Option<Switch>,
     /// First DNS server of the clients
     #[arg(long, value_name = "IP")]
     pub dns1: Option<String>,
@@ -222,8 +237,32 @@ pub enum AccountCommand {
         /// The account's name.
         name: String,
     },
+    /// Print what the client imports for IKEv2
+    Ikev2Profile {
+        /// The account's name.
+        name: String,
+        /// For strongSwan's app, for iOS and macOS, or for Windows
+        #[arg(long, value_name = "FORMAT", default_value = "sswan")]
+        format: ProfileFormat,
+    },
     /// List its open connections
     Connections {
+        /// The account's name.
+        name: String,
+    },
+    /// Show what it has moved on each day of a month, in bytes
+    Traffic {
+        /// The account's name.
+        name: String,
+        /// The month, as in 2026-01 [default: the present one]
+        #[arg(long, value_name = "YYYY-MM")]
+        month: Option<Month>,
+        /// Each hour of this day of the month instead
+        #[arg(long, value_name = "DD")]
+        day: Option<String>,
+    },
+    /// Make a link that shows the configuration once, and print it
+    Link {
         /// The account's name.
         name: String,
     },
@@ -255,6 +294,72 @@ pub struct AccountFields {
     /// Mbit/s from the client, 0 for no limit
     #[arg(long, value_name = "MBIT")]
     pub upload: Option<String>,
+    /// Until when it may connect: a day, which counts to its end, a time, or never
+    #[arg(long, value_name = "DATE|TIME|never")]
+    pub expires: Option<String>,
+    /// What it may move in both directions together, as in 50G or 50GiB, 0 for no limit
+    #[arg(long, value_name = "BYTES")]
+    pub quota: Option<String>,
+    /// For how long that counts: its whole life, or a day, week or month
+    #[arg(long, value_name = "none|day|week|month")]
+    pub quota_period: Option<String>,
+    /// What happens when it is used up
+    #[arg(long, value_name = "cut|throttle")]
+    pub quota_action: Option<String>,
+    /// Mbit/s in either direction when it is throttled
+    #[arg(long, value_name = "MBIT")]
+    pub quota_rate: Option<String>,
+}
+
+/// A month of a year.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Month {
+    /// The year, as typed.
+    pub year: String,
+    /// The month, as typed.
+    pub month: String,
+}
+
+impl std::str::FromStr for Month {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = text.split_once('-').filter(|(year, month)| digits(year) && digits(month));
+        let (year, month) = parts.ok_or("a month is written as in 2026-01")?;
+        Ok(Self { year: year.to_owned(), month: month.to_owned() })
+    }
+}
+
+/// What to do with the appliance as a whole.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    /// Its settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Tell everything that runs again what it is to be; no session ends
+    Reload,
+}
+
+/// What to do with the settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show them
+    Show,
+    /// Change them; what you leave out stays
+    Edit {
+        /// How often traffic figures are put on disk
+        #[arg(long, value_name = "MINUTES")]
+        traffic_frequency: Option<String>,
+        /// How long they are kept, besides the present month
+        #[arg(long, value_name = "MONTHS")]
+        traffic_history: Option<String>,
+        /// How long after a handshake a client counts as online
+        #[arg(long, value_name = "SECONDS")]
+        handshake_uptime: Option<String>,
+    },
+    /// Set them as they were at first
+    Default,
 }
 
 /// What to do with access hashes.
@@ -300,6 +405,10 @@ impl Arguments {
             | Command::Access(_)
             | Command::Firewall(_)
             | Command::Forward(_)
+            | Command::Dns(_)
+            | Command::System(_)
+            | Command::Ikev2(_)
+            | Command::Link(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);
@@ -386,6 +495,10 @@ mod tests {
             "culvert server edit",
             "culvert server edit a --ipv6 perhaps",
             "culvert account config",
+            "culvert account traffic a --month 2026",
+            "culvert account traffic a --month 2026-",
+            "culvert system config",
+            "culvert account link",
             "culvert completions tcsh",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

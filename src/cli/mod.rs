@@ -7,6 +7,7 @@
 pub mod args;
 mod client;
 pub mod greeting;
+pub mod ikev2;
 mod network;
 pub mod output;
 mod request;
@@ -63,6 +64,13 @@ pub async fn run(
     let Some(mut call) = call(&arguments.command) else { return Ok(()) };
     let door = open(data, offline, PATIENCE).await?;
     choose_server(&arguments.command, &mut call, &door).await?;
+    if let Command::Ikev2(command) = &arguments.command {
+        let first = match ikev2::asks_first(command) {
+            Some(first) => door.send(&first).await?,
+            None => Value::Null,
+        };
+        ikev2::complete(command, &mut call, &first)?;
+    }
     let answer = door.send(&call).await?;
     if let (Command::Account(AccountCommand::Qr { png: Some(file), .. }), Some(picture)) =
         (&arguments.command, answer.as_str())
@@ -86,7 +94,12 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
 fn tell(arguments: &Arguments, answer: &Value) -> String {
     let bare = match &arguments.command {
         _ if arguments.json => return format!("{answer:#}\n"),
-        Command::Account(AccountCommand::Config { .. } | AccountCommand::Qr { .. }) => answer.as_str(),
+        Command::Account(
+            AccountCommand::Config { .. }
+            | AccountCommand::Qr { .. }
+            | AccountCommand::Ikev2Profile { .. }
+            | AccountCommand::Link { .. },
+        ) => answer.as_str(),
         Command::Access(AccessCommand::Add { .. }) => answer.get("access_hash").and_then(Value::as_str),
         Command::Serve(_)
         | Command::Status
@@ -94,7 +107,11 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Account(_)
         | Command::Access(_)
         | Command::Firewall(_)
+        | Command::Dns(_)
         | Command::Forward(_)
+        | Command::System(_)
+        | Command::Ikev2(_)
+        | Command::Link(_)
         | Command::Completions { .. } => None,
     };
     match bare {

@@ -1,4 +1,4 @@
-//! The commands of the firewall and of port forwards.
+//! The commands of the firewall, of port forwards, of one-time links and of the resolver.
 
 use clap::{Args, Subcommand};
 
@@ -104,5 +104,39 @@ pub enum ForwardCommand {
         protocol: String,
         /// The port of the server's external address.
         port: String,
+    },
+}
+
+/// What to do with one-time links.
+#[derive(Debug, Subcommand)]
+pub enum LinkCommand {
+    /// List the open links; `--json` shows their keys
+    List,
+    /// Withdraw every link to an account
+    Withdraw {
+        /// The account's name.
+        account: String,
+    },
+}
+
+/// What to do with the resolver.
+#[derive(Debug, Subcommand)]
+pub enum DnsCommand {
+    /// Show its settings and what it has done
+    Show,
+    /// Change its settings; what you leave out stays
+    Edit {
+        /// Whether it answers
+        #[arg(long, value_name = "BOOL")]
+        enabled: Option<Switch>,
+        /// Whom it asks first; blank for whom the configuration names
+        #[arg(long, value_name = "ADDR")]
+        forwarder1: Option<String>,
+        /// Whom it asks when the first is silent; blank for whom the configuration names
+        #[arg(long, value_name = "ADDR")]
+        forwarder2: Option<String>,
+        /// How long it may remember an answer, 30 to 3600
+        #[arg(long, value_name = "SECONDS")]
+        max_cache_ttl: Option<String>,
     },
 }

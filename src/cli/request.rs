@@ -1,7 +1,11 @@
 //! From a command to a request of the API: which path, which fields.
 
-use super::args::{AccessCommand, AccountCommand, AccountFields, Command, ServerCommand, ServerFields, Switch};
-use super::network::{FirewallCommand, FirewallFields, ForwardCommand, RuleCommand};
+use super::args::{
+    AccessCommand, AccountCommand, AccountFields, Command, ConfigCommand, Month, ServerCommand, ServerFields, Switch,
+    SystemCommand,
+};
+use super::ikev2;
+use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +24,14 @@ impl Call {
         Self { method: "GET", path: path.into(), form: Vec::new() }
     }
 
-    fn delete(path: String) -> Self {
+    /// A request that takes something away.
+    pub(super) fn delete(path: String) -> Self {
         Self { method: "DELETE", path, form: Vec::new() }
+    }
+
+    /// A request that changes something.
+    pub(super) fn put(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        Self::with_form("PUT", path, form)
     }
 
     fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
@@ -34,8 +44,10 @@ impl Call {
 pub(super) const SERVERS: &str = "/api/v1/wireguard";
 
 const ACCOUNTS: &str = "/api/v1/account";
+const CONFIG: &str = "/api/v1/system/config";
 const ACCESS: &str = "/local/v1/access";
 const FIREWALL: &str = "/api/v1/firewall/conf";
+const DNS: &str = "/api/v1/dns";
 const RULES: &str = "/api/v1/firewall/rules/filter";
 
 /// The request that a command stands for; `serve` and `completions` stand for none.
@@ -45,9 +57,14 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Status => Some(Call::get("/local/v1/status")),
         Command::Server(command) => Some(server(command)),
         Command::Account(command) => Some(account(command)),
+        Command::System(command) => Some(system(command)),
         Command::Access(command) => Some(access(command)),
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
+        Command::Dns(command) => Some(dns(command)),
+        Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
+        Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
     }
 }
 
@@ -73,6 +90,7 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
         ("endpoint", fields.endpoint.clone()),
         ("allowed_ips", fields.allowed_ips.clone()),
         ("internal_traffic", fields.internal_traffic.map(flag)),
+        ("ikev2", fields.ikev2.map(flag)),
         ("dns_1", fields.dns1.clone()),
         ("dns_2", fields.dns2.clone()),
         ("ipv6", fields.ipv6.map(flag)),
@@ -112,6 +130,9 @@ fn account(command: &AccountCommand) -> Call {
         AccountCommand::Edit { name, fields } => Call::with_form("PUT", below(ACCOUNTS, name), account_form(fields)),
         AccountCommand::Remove { name } => Call::delete(below(ACCOUNTS, name)),
         AccountCommand::Connections { name } => Call::get(below(ACCOUNTS, name) + "/connections"),
+        AccountCommand::Traffic { name, month, day } => traffic(name, month.as_ref(), day.as_ref()),
+        AccountCommand::Ikev2Profile { name, format } => Call::get(below(ACCOUNTS, name) + format.path()),
+        AccountCommand::Link { name } => Call::get(below(ACCOUNTS, name) + "/otl"),
         AccountCommand::Config { name } => Call::get(below(ACCOUNTS, name) + "/config_text"),
         AccountCommand::Qr { name, png: None } => Call::get(below("/local/v1/account", name) + "/config_qr_text"),
         AccountCommand::Qr { name, png: Some(_) } => Call::get(below(ACCOUNTS, name) + "/config_qr"),
@@ -125,7 +146,39 @@ fn account_form(fields: &AccountFields) -> Vec<(&'static str, Option<String>)> {
         ("allowed_IPs_ipv6", fields.ipv6.clone()),
         ("b_download", fields.download.clone()),
         ("b_upload", fields.upload.clone()),
+        ("expires", fields.expires.clone()),
+        ("quota", fields.quota.clone()),
+        ("quota_period", fields.quota_period.clone()),
+        ("quota_action", fields.quota_action.clone()),
+        ("quota_rate", fields.quota_rate.clone()),
     ]
+}
+
+/// A month that is left out is the present one, and only the appliance knows which that is: it takes `now` for it.
+fn traffic(name: &str, month: Option<&Month>, day: Option<&String>) -> Call {
+    let (year, month) = month.map_or(("now", "now"), |Month { year, month }| (year.as_str(), month.as_str()));
+    let kind = if day.is_some() { "/traffic_hourly" } else { "/traffic_statistics" };
+    let mut path = below(&below(&(below(ACCOUNTS, name) + kind), year), month);
+    if let Some(day) = day {
+        path = below(&path, day);
+    }
+    Call::get(path)
+}
+
+fn system(command: &SystemCommand) -> Call {
+    match command {
+        SystemCommand::Reload => Call::with_form("PUT", "/api/v1/system/reload", Vec::new()),
+        SystemCommand::Config(ConfigCommand::Show) => Call::get(CONFIG),
+        SystemCommand::Config(ConfigCommand::Default) => Call::with_form("PUT", below(CONFIG, "default"), Vec::new()),
+        SystemCommand::Config(ConfigCommand::Edit { traffic_frequency, traffic_history, handshake_uptime }) => {
+            let form = vec![
+                ("traffic_statistics_frequency", traffic_frequency.clone()),
+                ("traffic_statistics_history", traffic_history.clone()),
+                ("wireguard_handshake_uptime", handshake_uptime.clone()),
+            ];
+            Call::with_form("PUT", CONFIG, form)
+        }
+    }
 }
 
 fn access(command: &AccessCommand) -> Call {
@@ -192,8 +245,23 @@ fn forward(command: &ForwardCommand) -> Call {
     }
 }
 
+fn dns(command: &DnsCommand) -> Call {
+    match command {
+        DnsCommand::Show => Call::get(DNS),
+        DnsCommand::Edit { enabled, forwarder1, forwarder2, max_cache_ttl } => {
+            let form = vec![
+                ("enabled", enabled.map(flag)),
+                ("forwarders_1", forwarder1.clone()),
+                ("forwarders_2", forwarder2.clone()),
+                ("max_cache_ttl", max_cache_ttl.clone()),
+            ];
+            Call::with_form("PUT", DNS, form)
+        }
+    }
+}
+
 /// A path below another, with everything escaped that is not unreserved (RFC 3986, section 2.3).
-fn below(path: &str, name: &str) -> String {
+pub(super) fn below(path: &str, name: &str) -> String {
     let escape = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
         // a segment of dots alone would be taken for a step in the tree (section 5.2.4)
@@ -236,12 +304,27 @@ mod tests {
             ("culvert access list", "GET /local/v1/access"),
             ("culvert access remove a", "DELETE /local/v1/access/a"),
             ("culvert account connections a", "GET /api/v1/account/a/connections"),
+            ("culvert account traffic a", "GET /api/v1/account/a/traffic_statistics/now/now"),
+            ("culvert account traffic a --month 2026-01", "GET /api/v1/account/a/traffic_statistics/2026/01"),
+            ("culvert account traffic a --month 2026-01 --day 9", "GET /api/v1/account/a/traffic_hourly/2026/01/9"),
+            ("culvert system config show", "GET /api/v1/system/config"),
+            ("culvert system config edit --traffic-history 3", "PUT /api/v1/system/config"),
+            ("culvert system config default", "PUT /api/v1/system/config/default"),
+            ("culvert system reload", "PUT /api/v1/system/reload"),
+            ("culvert account ikev2-profile a", "GET /api/v1/account/a/ikev2_profile"),
+            ("culvert account ikev2-profile a --format powershell", "GET /api/v1/account/a/ikev2_powershell"),
+            ("culvert account ikev2-profile a --format mobileconfig", "GET /api/v1/account/a/ikev2_mobileconfig"),
+            ("culvert account link a", "GET /api/v1/account/a/otl"),
+            ("culvert link list", "GET /api/v1/otl/list"),
+            ("culvert link withdraw a", "DELETE /api/v1/account/a/otl"),
             ("culvert firewall show", "GET /api/v1/firewall/conf"),
             ("culvert firewall set --forward DROP", "PUT /api/v1/firewall/conf"),
             ("culvert firewall rules", "GET /api/v1/firewall/rules/filter"),
             ("culvert firewall rule add a DROP INPUT", "POST /api/v1/firewall/rules/filter/end"),
             ("culvert firewall rule add a DROP INPUT --top", "POST /api/v1/firewall/rules/filter/top"),
             ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
+            ("culvert dns show", "GET /api/v1/dns"),
+            ("culvert dns edit --enabled off", "PUT /api/v1/dns"),
             ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),
@@ -262,7 +345,8 @@ mod tests {
     #[test]
     fn sends_each_field_of_an_account_under_its_name_in_the_contract() {
         let line = "culvert account add a --server s --username u --public-key k --status disable --ip 10.0.0.9 \
-                    --ipv6 fd00::9 --download 1 --upload 2";
+                    --ipv6 fd00::9 --download 1 --upload 2 --expires never --quota 5G --quota-period week \
+                    --quota-action throttle --quota-rate 3";
         let (_, form) = called(line);
 
         let names: Vec<_> = form.iter().map(|(name, _)| *name).collect();
@@ -272,6 +356,11 @@ mod tests {
             "allowed_IPs_ipv6",
             "b_download",
             "b_upload",
+            "expires",
+            "quota",
+            "quota_period",
+            "quota_action",
+            "quota_rate",
             "name",
             "wg_name",
             "username",

@@ -4,8 +4,9 @@ use comfy_table::Table;
 use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use super::args::{AccessCommand, AccountCommand, Command, ServerCommand};
-use super::network::{FirewallCommand, ForwardCommand, RuleCommand};
+use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemCommand};
+use super::ikev2::Ikev2Command;
+use super::network::{FirewallCommand, ForwardCommand, LinkCommand, RuleCommand};
 use super::shown;
 
 /// A column: its heading and the field that it shows.
@@ -24,6 +25,10 @@ const ACCOUNTS: &[Column] = &[
     ("SERVER", "wg_name"),
     ("ADDRESS", "allowed_IPs"),
     ("STATUS", "status"),
+    ("STATE", "state"),
+    ("EXPIRES", "expires"),
+    ("QUOTA", "quota"),
+    ("USED", "quota_used"),
     ("DOWN MBIT/S", "b_download"),
     ("UP MBIT/S", "b_upload"),
     ("USERNAME", "username"),
@@ -52,10 +57,16 @@ const CONNECTIONS: &[Column] = &[
     ("BYTES UP", "bytes_up"),
     ("BYTES DOWN", "bytes_down"),
 ];
+const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
+const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
+const CLIENTS: &[Column] =
+    &[("NAME", "name"), ("SERVER", "wg_name"), ("ADDRESS", "allowed_IPs"), ("FROM", "endpoint"), ("SINCE", "uptime")];
+/// Without the key: who sees it may use the link up.
+const LINKS: &[Column] = &[("ACCOUNT", "account"), ("MADE", "created_data"), ("ENDS", "lifetime")];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
-const SECRET: [&str; 2] = ["private_key", "password"];
+const SECRET: [&str; 4] = ["private_key", "password", "ca_key", "server_key"];
 
 /// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
 pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
@@ -66,15 +77,25 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Server(ServerCommand::List) => rows(&mut table, SERVERS, answer),
         Command::Account(AccountCommand::List) => rows(&mut table, ACCOUNTS, answer),
         Command::Access(AccessCommand::List) => rows(&mut table, ACCESS, answer),
+        Command::Account(AccountCommand::Traffic { day: None, .. }) => rows(&mut table, DAYS, answer),
+        Command::Account(AccountCommand::Traffic { day: Some(_), .. }) => rows(&mut table, HOURS, answer),
+        Command::System(SystemCommand::Reload) => return "Everything runs as it ought to\n".to_owned(),
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Link(LinkCommand::List) => rows(&mut table, LINKS, answer.get("olts").unwrap_or(&Value::Null)),
+        Command::Link(LinkCommand::Withdraw { account }) => {
+            return format!("Withdrew the one-time links to `{account}`\n");
+        }
         Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
+        Command::Dns(_) => resolver(&mut table, answer),
+        Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
+        Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),
         Command::Server(ServerCommand::Remove { name }) | Command::Account(AccountCommand::Remove { name }) => {
             return format!("Removed `{name}`\n");
@@ -84,6 +105,8 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Completions { .. }
         | Command::Server(_)
         | Command::Account(_)
+        | Command::System(SystemCommand::Config(_))
+        | Command::Ikev2(_)
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
@@ -111,6 +134,26 @@ fn fields(table: &mut Table, answer: &Value) {
         let hidden = SECRET.contains(&field.as_str()) && value.as_str().is_some_and(|text| !text.is_empty());
         let value = if hidden { "(hidden; --json shows it)".to_owned() } else { shown(value) };
         table.add_row([field.clone(), value]);
+    }
+}
+
+/// What `dns` shows: its settings, then what became of the questions at each server.
+fn resolver(table: &mut Table, answer: &Value) {
+    let counts = |part: &Value| match part {
+        Value::Object(counts) => {
+            counts.iter().map(|(name, count)| format!("{} {name}", shown(count))).collect::<Vec<_>>().join(", ")
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => shown(part),
+    };
+    for (field, value) in answer.as_object().into_iter().flatten() {
+        match value.as_object().filter(|_| field == "questions") {
+            Some(servers) => {
+                for (server, part) in servers {
+                    table.add_row([format!("questions at {server}"), counts(part)]);
+                }
+            }
+            None => drop(table.add_row([field.clone(), counts(value)])),
+        }
     }
 }
 
@@ -175,6 +218,15 @@ mod tests {
     }
 
     #[test]
+    fn lists_links_without_their_keys() {
+        let link = json!({"account": "a", "created_data": "2026-01-02", "key": "SECRET", "lifetime": "2026-01-12"});
+
+        let lines = rendered("culvert link list", &json!({"olts": {"SECRET": link}}));
+
+        assert_eq!(lines[1..], ["a 2026-01-02 2026-01-12"]);
+    }
+
+    #[test]
     fn hides_secrets_of_a_thing_shown() {
         let answer = json!({"name": "a", "private_key": "SECRET", "password": "SECRET", "keep_alive": 25});
 
@@ -182,6 +234,25 @@ mod tests {
 
         assert!(!lines.join("\n").contains("SECRET"));
         assert_eq!((lines[0].as_str(), lines[3].as_str()), ("name a", "keep_alive 25"));
+    }
+
+    #[test]
+    fn shows_the_questions_of_each_server_in_a_line() {
+        let answer = json!({
+            "acl": ["10.0.0.0/24", "10.0.1.0/24"], "cache": {"bytes": 200, "entries": 1}, "enabled": true,
+            "questions": {"a": {"all": 3, "cached": 2}, "b": {"all": 0, "cached": 0}},
+        });
+
+        let lines = rendered("culvert dns show", &answer);
+
+        let expected = [
+            "acl 10.0.0.0/24, 10.0.1.0/24",
+            "cache 200 bytes, 1 entries",
+            "enabled yes",
+            "questions at a 3 all, 2 cached",
+            "questions at b 0 all, 0 cached",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 12] = [
+pub const KEYS: [Key; 19] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -56,15 +56,47 @@ pub const KEYS: [Key; 12] = [
     text("log_format", "text", "text or json"),
     text("external_ip", "the host's own", "the address by which clients reach this host, where a server names none"),
     text("endpoint", "external_ip", "the host name or address to write into client files, where a server names none"),
-    Key { name: "limits.accounts", kind: Kind::Number, default: "100000", meaning: "how many accounts may exist" },
+    text("nat_ports", "16384-51819", "ports of external_ip that clients' packets leave by, on tun"),
+    text(
+        "nat_filtering",
+        "address-dependent",
+        "who may answer at a mapped port (RFC 4787): endpoint-independent, address-dependent or address-and-port-dependent",
+    ),
+    number(
+        "nat_ports_per_account",
+        "2000, on sockets a share of all",
+        "how many ports one account has at a time (RFC 6888)",
+    ),
+    text("time_zone", "the host's own, else UTC", "the zone whose days and hours count for traffic, quotas and ends"),
+    Key {
+        name: "limits.accounts",
+        kind: Kind::Number,
+        default: "0",
+        meaning: "how many accounts may exist, 0 for no limit",
+    },
     list("reach.allow", "none", "private prefixes that clients may reach through this host"),
+    list(
+        "dns.forwarders",
+        "1.1.1.1, 9.9.9.9",
+        "whom the resolver asks where the API names nobody; `tls://` is over TLS",
+    ),
+    list("dns.blocklists", "none", "files or URLs with names that are not answered, of one server with `NAME=` before"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
+    text(
+        "api.url",
+        "endpoint or external_ip, and the port",
+        "the URL by which people reach the API, for one-time links",
+    ),
     text("api.certificate", "self-signed", "a PEM file with the API's certificate chain"),
     text("api.key", "self-signed", "a PEM file with that certificate's private key"),
 ];
 
 const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
     Key { name, kind: Kind::Text, default, meaning }
+}
+
+const fn number(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key { name, kind: Kind::Number, default, meaning }
 }
 
 const fn list(name: &'static str, default: &'static str, meaning: &'static str) -> Key {

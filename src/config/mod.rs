@@ -11,7 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
+use crate::domain::dns::{BlocklistSource, Forwarder};
+use crate::domain::nat::NatSettings;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -31,12 +34,22 @@ pub struct Config {
     pub external_ip: Option<IpAddr>,
     /// The host name or address for client files.
     pub endpoint: Option<String>,
+    /// How clients' packets are translated.
+    pub nat: NatSettings,
+    /// The zone whose days and hours count; the host's own where nobody names one.
+    pub time_zone: Option<TimeZone>,
     /// How many accounts may exist, where the operator caps them.
     pub accounts_cap: Option<u32>,
     /// Private prefixes that clients may reach through this host.
     pub reach_allow: Vec<IpNet>,
+    /// Whom the resolver asks where the API names nobody, two at most.
+    pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The URL by which people reach the API, without a `/` at its end.
+    pub public_url: Option<String>,
     /// The operator's own certificate for the API.
     pub certificate: Option<CertificateFiles>,
     /// Variables that look like ours and are none: worth a warning, no reason to stop (an orchestrator sets some).

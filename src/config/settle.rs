@@ -2,13 +2,18 @@
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
+
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
+use crate::domain::nat::{self, Filtering, NatSettings};
 
 /// Checks what was written and puts defaults where nothing was.
 pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
     let one = |name, expected| Field { raw, name, expected };
+    let unchosen = NatSettings::default();
     Ok(Config {
         listen: one("listen", "an address and a port, as in 0.0.0.0:8098 or [::]:8098").parsed()?,
         data: one("data", "a folder").text(path)?.unwrap_or_else(|| DATA.to_owned()).into(),
@@ -19,10 +24,31 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         log_format: one("log_format", "text or json").text(log_format)?.unwrap_or(LogFormat::Text),
         external_ip: one("external_ip", "an IP address").text(field::external_ip)?,
         endpoint: one("endpoint", "a host name or an IP address, without a port").text(field::endpoint)?,
-        accounts_cap: one("limits.accounts", "a number from 1 to 4294967295").text(positive)?,
+        nat: NatSettings {
+            ports: one("nat_ports", "a range of at least 1024 ports, none of them below 1024, as in 16384-51819")
+                .text(nat::ports)?
+                .unwrap_or(unchosen.ports),
+            filtering: one("nat_filtering", "endpoint-independent, address-dependent or address-and-port-dependent")
+                .text(Filtering::parse)?
+                .unwrap_or(unchosen.filtering),
+            ports_per_account: one("nat_ports_per_account", "a number from 1 to 4294967295").parsed()?,
+        },
+        time_zone: one("time_zone", "the name of a time zone, as in Europe/Warsaw or UTC").text(time_zone)?,
+        accounts_cap: one("limits.accounts", "a number from 0 to 4294967295").parsed()?.filter(|cap| *cap > 0),
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
+        public_url: one(
+            "api.url",
+            "an https URL without a query, as in https://vpn.example.org or https://a.example/vpn",
+        )
+        .text(public_url)?,
+        forwarders: forwarders(raw)?,
+        blocklists: one(
+            "dns.blocklists",
+            "files or URLs, as in /etc/culvert/ads.hosts or Default_1=https://lists.example/ads",
+        )
+        .list(BlocklistSource::parse)?,
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -102,8 +128,37 @@ fn log(text: &str) -> Option<String> {
     text.split(',').all(fits).then(|| text.to_owned())
 }
 
-fn positive(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|number| *number > 0)
+fn time_zone(text: &str) -> Option<TimeZone> {
+    TimeZone::get(text).ok()
+}
+
+/// A host, then perhaps a port, then perhaps a path of unreserved letters (RFC 3986, section 3.3); what it begins with is
+/// secret, so it is https.
+fn public_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://")?.trim_end_matches('/');
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let bracketed = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[bracketed..].find(':') {
+        Some(at) => (&authority[..bracketed + at], Some(&authority[bracketed + at + 1..])),
+        None => (authority, None),
+    };
+    field::endpoint(host)?;
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
+        return None;
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().all(plain).then(|| format!("https://{rest}"))
+}
+
+/// Two at most: the first is asked, the other where it is silent.
+fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
+    let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
+    let field = Field { raw, name: "dns.forwarders", expected };
+    let forwarders = field.list(Forwarder::parse)?;
+    match (raw.get(field.name), forwarders.len()) {
+        (Some(written), 3..) => Err(field.refuse(written, &written.texts.join(", "))),
+        _ => Ok(forwarders),
+    }
 }
 
 /// Both files or none.
@@ -125,6 +180,7 @@ fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
 mod tests {
     use super::*;
     use crate::config::keys::KEYS;
+    use std::num::NonZeroU32;
     use std::path::Path;
 
     fn file(text: &str) -> Result<Config, String> {
@@ -141,7 +197,9 @@ mod tests {
             (None, Some("./culvert-data"), UplinkChoice::Auto)
         );
         assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
-        assert_eq!((config.accounts_cap, config.certificate), (None, None));
+        assert_eq!((config.accounts_cap, &config.certificate), (None, &None));
+        assert_eq!(file("limits.accounts = 0").unwrap(), config);
+        assert_eq!((config.nat.ports.clone(), config.nat.filtering), (16_384..=51_819, Filtering::AddressDependent));
     }
 
     #[test]
@@ -155,10 +213,17 @@ mod tests {
             log_format = "json"
             external_ip = "192.0.2.7"
             endpoint = "vpn.example.org"
+            nat_ports = "20000-29999"
+            nat_filtering = "endpoint-independent"
+            nat_ports_per_account = 500
+            time_zone = "Europe/Warsaw"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
+            dns.forwarders = ["tls://192.0.2.53#dns.example"]
+            dns.blocklists = ["Default_1=/srv/ads"]
             [api]
             trusted_proxies = ["10.0.0.2"]
+            url = "https://[2001:db8::1]:8443/vpn/"
             certificate = "chain.pem"
             key = "key.pem"
             "#,
@@ -169,8 +234,14 @@ mod tests {
         assert_eq!((config.uplink, config.log_format), (UplinkChoice::Sockets, LogFormat::Json));
         assert_eq!((config.external_ip, config.accounts_cap), (Some("192.0.2.7".parse().unwrap()), Some(20)));
         assert_eq!(config.endpoint.as_deref(), Some("vpn.example.org"));
+        assert_eq!((config.nat.ports, config.nat.filtering), (20_000..=29_999, Filtering::EndpointIndependent));
+        assert_eq!(config.nat.ports_per_account.map(NonZeroU32::get), Some(500));
+        assert_eq!(config.time_zone, TimeZone::get("Europe/Warsaw").ok());
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
+        assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
+        assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
+        assert_eq!(config.public_url.as_deref(), Some("https://[2001:db8::1]:8443/vpn"));
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
     }
 
@@ -190,11 +261,29 @@ mod tests {
             ("external_ip", "\"0.0.0.0\"", "0.0.0.0"),
             ("endpoint", "\"-a.example\"", "-a.example"),
             ("endpoint", "\"192.0.2.300\"", "192.0.2.300"),
-            ("limits.accounts", "0", "0"),
+            ("nat_ports", "\"\"", ""),
+            ("nat_ports", "\"51819-16384\"", "51819-16384"),
+            ("nat_ports", "\"1023-51819\"", "1023-51819"),
+            ("nat_ports", "\"1024-2046\"", "1024-2046"),
+            ("nat_ports", "\"60000-65536\"", "60000-65536"),
+            ("nat_filtering", "\"symmetric\"", "symmetric"),
+            ("nat_ports_per_account", "0", "0"),
+            ("nat_ports_per_account", "4294967296", "4294967296"),
+            ("time_zone", "\"Mars/Olympus\"", "Mars/Olympus"),
+            ("time_zone", "\"../localtime\"", "../localtime"),
             ("limits.accounts", "-1", "-1"),
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),
             ("api.trusted_proxies", "[\"proxy\"]", "proxy"),
+            ("api.url", "\"http://vpn.example.org\"", "http://vpn.example.org"),
+            ("api.url", "\"vpn.example.org\"", "vpn.example.org"),
+            ("api.url", "\"https://a@vpn.example.org\"", "https://a@vpn.example.org"),
+            ("api.url", "\"https://vpn.example.org:x\"", "https://vpn.example.org:x"),
+            ("api.url", "\"https://vpn.example.org/?a\"", "https://vpn.example.org/?a"),
+            ("api.url", "\"https:///a\"", "https:///a"),
+            ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
+            ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
+            ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),
         ];
         for (key, value, shown) in cases {
             let sentence = file(&format!("\n{key} = {value}")).unwrap_err();

@@ -79,6 +79,11 @@ impl Caller {
     pub fn local() -> Self {
         Self { label: "local".into(), address: None }
     }
+
+    /// The appliance itself, when it is time.
+    pub fn schedule() -> Self {
+        Self { label: "schedule".into(), address: None }
+    }
 }
 
 impl fmt::Display for Caller {

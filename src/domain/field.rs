@@ -32,6 +32,17 @@ pub(super) fn flag(name: &'static str, text: &str) -> Result<bool, Refusal> {
     }
 }
 
+/// [`flag`], where the field says something.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub(super) fn amend_flag(name: &'static str, field: Option<&String>, settled: &mut bool) -> Result<(), Refusal> {
+    if let Some(text) = given(field) {
+        *settled = flag(name, text)?;
+    }
+    Ok(())
+}
+
 /// Reads a decimal number: digits and nothing else.
 pub(super) fn number(text: &str) -> Option<u32> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }

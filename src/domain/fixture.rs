@@ -25,7 +25,7 @@ pub(crate) fn add_server(intended: &mut Intended, draft: &ServerDraft) -> Arc<Se
 pub(crate) fn account_seed(number: usize) -> AccountSeed {
     let mut private_key = [0x40; 32];
     private_key[8..16].copy_from_slice(&number.to_le_bytes());
-    AccountSeed { private_key, password: [7; 40] }
+    AccountSeed { private_key, id: number as u64, password: [7; 40] }
 }
 
 /// Settles `draft` among `intended`, and puts the account in.

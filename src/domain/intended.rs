@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::dns::DnsSettings;
 use super::firewall::Firewall;
+use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
+use super::system::SystemConfig;
 
 /// Counts commits; grows by one with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +29,12 @@ pub struct Intended {
     pub servers: BTreeMap<ServerName, IntendedServer>,
     /// The firewall, which is one for all servers.
     pub firewall: Arc<Firewall>,
+    /// The resolver, which is one for all servers.
+    pub dns: DnsSettings,
+    /// What is set of the appliance as a whole.
+    pub system: SystemConfig,
+    /// IKEv2, which is one for all servers.
+    pub ikev2: Ikev2,
 }
 
 /// A server that ought to run, and its accounts.

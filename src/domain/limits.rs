@@ -5,12 +5,18 @@ use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::rate::Mbps;
+
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
 /// The lowest port on which a server may listen; automatic choice begins one above it.
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
 /// External ports that clients' packets may leave by: below every server's listen port.
 pub const NAT_PORTS: RangeInclusive<u16> = 16_384..=51_819;
+/// The fewest external ports that the operator may leave to clients: so many that each of the most workers has some.
+pub const NAT_PORTS_MIN: u16 = 1_024;
+/// The lowest port that needs no privilege; no client's packet leaves by one below (RFC 4787, REQ-3 (a)).
+pub const PORT_UNPRIVILEGED: u16 = 1_024;
 /// The highest bandwidth that can be set, in Mbit/s; 0 means unlimited.
 pub const RATE_MAX: u16 = 10_000;
 /// The largest tunnel MTU that the contract takes, in bytes.
@@ -27,16 +33,52 @@ pub const PASSWORD_LENGTH: usize = 10;
 pub const PASSWORD_MAX: usize = 256;
 /// DNS servers of a new server's clients.
 pub const DNS_DEFAULT: [Ipv4Addr; 2] = [Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(9, 9, 9, 9)];
-/// How many accounts may exist where the operator names no cap.
-pub const ACCOUNTS_MAX: u32 = 100_000;
+/// Whom the resolver asks where neither the API nor the configuration names anybody.
+pub const DNS_FORWARDERS: [Ipv4Addr; 2] = DNS_DEFAULT;
+/// How long the resolver may remember an answer, in seconds.
+pub const DNS_CACHE_TTL: RangeInclusive<u16> = 30..=3_600;
+/// How long it remembers one at most where nobody says so, in seconds.
+pub const DNS_CACHE_TTL_DEFAULT: u16 = 3_600;
+/// Answers that the resolver remembers at most.
+pub const DNS_CACHE_ENTRIES: usize = 65_536;
+/// Memory that they take at most, in bytes.
+pub const DNS_CACHE_BYTES: usize = 16 << 20;
+/// How many accounts may exist where the operator names no cap: as many as clients of the API can count.
+pub const ACCOUNTS_UNLIMITED: u32 = 2_147_483_647;
 /// The port of the API and the panel.
 pub const API_PORT: u16 = 8_098;
-/// Seconds since the last handshake within which a peer counts as online.
-pub const HANDSHAKE_UPTIME: u64 = 180;
+/// How slow an account is whose quota is used up, where nobody has set that.
+pub const QUOTA_RATE_DEFAULT: Mbps = Mbps::new(1).unwrap();
+/// Years for which traffic may be asked.
+pub const YEARS: RangeInclusive<i16> = 1970..=9998;
+/// How many days of traffic figures are kept by the hour, besides today.
+pub const HOURLY_DAYS: i64 = 62;
+/// As many months as a history may have that is counted: more than there are.
+pub const MONTHS_COUNTED: u32 = 12 * 9_000;
+/// Seconds since the last handshake within which a peer counts as online: what can be set.
+pub const HANDSHAKE_UPTIME: RangeInclusive<u32> = 1..=300;
+/// That span where nobody has set it: what WireGuard gives a session (its white paper, section 6.1).
+pub const HANDSHAKE_UPTIME_DEFAULT: u32 = 180;
+/// How often traffic figures are put on disk, in minutes: what can be set.
+pub const TRAFFIC_FREQUENCY: RangeInclusive<u32> = 1..=1_440;
+/// That span where nobody has set it, in minutes.
+pub const TRAFFIC_FREQUENCY_DEFAULT: u32 = 5;
+/// How many whole months of traffic figures are kept besides the present one: what can be set.
+pub const TRAFFIC_HISTORY: RangeInclusive<u32> = 0..=2_147_483_647;
+/// That number where nobody has set it.
+pub const TRAFFIC_HISTORY_DEFAULT: u32 = 2;
 /// Bytes of an access hash; clients see twice as many hex digits.
 pub const ACCESS_HASH_BYTES: usize = 40;
 /// The longest label of an access hash, in bytes.
 pub const LABEL_LENGTH: usize = 128;
+/// How many backups are kept where nothing else is set.
+pub const BACKUPS_DEFAULT: u32 = 10;
+/// The port of FTP (RFC 959).
+pub const FTP_PORT: u16 = 21;
+/// The longest text of a setting that has no bound of its own, in bytes.
+pub const TEXT_LENGTH: usize = 1_024;
+/// The largest archive that is looked into, and the most that it may hold unpacked, in bytes.
+pub const ARCHIVE_BYTES: u64 = 1 << 30;
 
 /// The largest body of a form, in bytes.
 pub const FORM_BYTES: usize = 64 * 1024;
@@ -102,3 +144,55 @@ pub const LAST_LOGIN_GRAIN: i64 = 60;
 pub const FILTER_RULES_MAX: usize = 16_384;
 /// The most port forwards of a server.
 pub const PORT_FORWARDS_MAX: usize = 1_024;
+/// The bits of an RSA key of a certificate.
+pub const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
+/// The largest certificate that is taken, in bytes of DER: it goes to clients whole, in an IKE message.
+pub const CERTIFICATE_BYTES: usize = 8_192;
+/// The longest text of a certificate's subject, in characters (RFC 5280, appendix A.1).
+pub const SUBJECT_TEXT: usize = 64;
+/// How long a certificate authority that is made here is valid, in years.
+pub const AUTHORITY_YEARS: i16 = 10;
+/// How long a server certificate is valid, in days: below the bound of 825 that Apple sets.
+pub const SERVER_CERTIFICATE_DAYS: i32 = 824;
+/// The longest string of proposals, in bytes.
+pub const PROPOSALS_LENGTH: usize = 1_024;
+/// The most proposals of a string.
+pub const PROPOSALS_MAX: usize = 32;
+/// The levels of a subsystem's log.
+pub const DEBUG_LEVELS: RangeInclusive<i8> = -1..=4;
+/// The highest number that the advanced settings take.
+pub const IKE_NUMBER_MAX: u32 = 2_147_483_647;
+/// Seconds of silence after which a client of IKEv2 is asked.
+pub const DPD_DELAY: u32 = 300;
+/// Seconds that an unanswered request of IKEv2 is repeated at most.
+pub const DPD_TIMEOUT: u32 = 150;
+/// Seconds without a packet after which a tunnel of IKEv2 ends.
+pub const IKE_INACTIVITY: u32 = 86_400;
+/// Seconds that an IKE SA lives.
+pub const IKE_LIFETIME: u32 = 86_400;
+/// How often rekeying is tried.
+pub const KEYING_TRIES: u32 = 5;
+/// Seconds that a CHILD SA lives.
+pub const CHILD_LIFETIME: u32 = 3_600;
+/// The longest life of a CHILD SA, in seconds.
+pub const CHILD_LIFETIME_MAX: u32 = 86_400;
+/// Seconds before its end at which an SA is rekeyed.
+pub const REKEY_MARGIN: u32 = 600;
+/// By how many percent of [`REKEY_MARGIN`] rekeying begins earlier at random.
+pub const REKEY_FUZZ: u32 = 100;
+/// Bytes of a one-time link's key; its address ends with twice as many hex digits.
+pub const LINK_KEY_BYTES: usize = 40;
+/// How many days a one-time link is open where nobody says so.
+pub const LINK_LIFETIME_DEFAULT: u16 = 10;
+/// The most days that a one-time link may be open.
+pub const LINK_LIFETIME_MAX: u16 = 365;
+/// The most open one-time links of an account: who makes them in a loop makes no more until some are used or end.
+pub const LINKS_OF_ACCOUNT: usize = 16;
+/// The most open one-time links of all accounts together: one for each of as many accounts as there may be.
+pub const LINKS_MAX: usize = 100_000;
+/// The longest piece of HTML or CSS of the page of a one-time link, in bytes: escaped it still fits into a form.
+pub const LINK_HTML_LENGTH: usize = 16 * 1024;
+/// The longest title and the longest label of that page, in bytes.
+pub const LINK_LABEL_LENGTH: usize = 128;
+/// The longest address to which a button of that page leads, in bytes.
+pub const LINK_URL_LENGTH: usize = 1_024;

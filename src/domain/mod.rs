@@ -5,19 +5,29 @@
 
 pub mod access;
 pub mod account;
+pub mod backup;
 pub mod client_config;
+pub mod dns;
 pub mod field;
 pub mod figures;
 pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod hex;
+pub mod ikev2;
 pub mod intended;
 pub mod key;
 pub mod limits;
 pub mod name;
+pub mod nat;
+pub mod one_time_link;
 pub mod password;
 pub mod pool;
 pub mod port_forward;
 pub mod rate;
 pub mod refusal;
+pub mod restriction;
 pub mod server;
+pub mod system;
+pub mod traffic;
+mod words;

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 const ALPHABET: &[u8; 56] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 
 /// A password that shows nothing in `Debug` and is wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 pub struct Password(String);
 
 impl Password {
@@ -23,6 +23,11 @@ impl Password {
         // 2^32 is so much more than 56 that the remainder favours no character by more than one in 76 million
         let pick = |bytes: &[u8; 4]| char::from(ALPHABET[u32::from_le_bytes(*bytes) as usize % ALPHABET.len()]);
         Self(random.as_chunks().0.iter().map(pick).collect())
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The text. The caller is about to show a secret.

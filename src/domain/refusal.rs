@@ -17,6 +17,16 @@ pub enum Refusal {
     #[error("PUQVPNCP status not OK")]
     StatusNotOk,
 
+    /// How often traffic is put on disk is no number of minutes that can be.
+    #[error("Incorrect value Traffic Statistics Frequency (should be 1 to 2147483647)")]
+    TrafficFrequencyMalformed,
+    /// How long traffic is kept is no number of months that can be.
+    #[error("Incorrect value Traffic Statistics History (should be 0 to 2147483647)")]
+    TrafficHistoryMalformed,
+    /// How long a peer counts as online is no number of seconds that can be.
+    #[error("Incorrect value Wireguard Handshake Uptime (should be 1 to 300)")]
+    HandshakeUptimeMalformed,
+
     /// No server has this name.
     #[error("Wireguard server not found")]
     ServerNotFound,
@@ -66,6 +76,12 @@ pub enum Refusal {
     /// The operator's cap on accounts is reached.
     #[error("VPN account limit exceeded")]
     AccountLimitExceeded,
+    /// A year of traffic that is none.
+    #[error("Wrong year setting")]
+    YearMalformed,
+    /// A month of traffic that is none.
+    #[error("Wrong month setting")]
+    MonthMalformed,
     /// Another account has this username.
     #[error("The username is already in use")]
     UsernameTaken,
@@ -141,6 +157,120 @@ pub enum Refusal {
     #[error("Incorrect dst_port parameter")]
     ForwardPathPort,
 
+    /// The resolver's first forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder1 parameters")]
+    Forwarder1Malformed,
+    /// The resolver's second forwarder is no address that can be asked.
+    #[error("Incorrect data in Forwarder2 parameters")]
+    Forwarder2Malformed,
+
+    /// A minute of the hourly backup that no clock shows.
+    #[error("In every hour schedule, the minute parameter must be between 0 and 59")]
+    HourlyMinute,
+    /// An hour of the daily backup that no clock shows.
+    #[error("In the daily schedule, the hour parameter must be between 0 and 23")]
+    DailyHour,
+    /// A minute of the daily backup that no clock shows.
+    #[error("In a daily schedule, the minute parameter must be between 0 and 59")]
+    DailyMinute,
+    /// No backup would be kept.
+    #[error("Number backups parameter must be greater than 0")]
+    BackupsTooFew,
+    /// Copies go to an FTP server that is not named.
+    #[error("FTP server must be filled")]
+    FtpServerMissing,
+    /// Copies go to an FTP server with no user.
+    #[error("FTP user must be filled")]
+    FtpUserMissing,
+    /// Copies go to an FTP server with no password.
+    #[error("FTP password must be filled")]
+    FtpPasswordMissing,
+    /// A backup could not be made.
+    #[error("Error backup creation: {0}")]
+    BackupFailed(String),
+    /// A backup was made and its copy did not arrive.
+    #[error("FTP upload error: {0}")]
+    FtpUploadFailed(String),
+    /// Beyond the contract: as before, at the S3 store.
+    #[error("S3 upload error: {0}")]
+    S3UploadFailed(String),
+    /// No backup has this name.
+    #[error("There is no backup with this name")]
+    BackupNotFound,
+    /// A backup's file, or its list of files, cannot be read.
+    #[error("Error backup reader: {0}")]
+    BackupUnreadable(String),
+    /// A backup whose list of files is empty or missing.
+    #[error("Empty list of files in file with file list")]
+    BackupListEmpty,
+    /// A backup that holds nothing.
+    #[error("Empty archive")]
+    BackupEmpty,
+    /// A backup with more or fewer files than its list names.
+    #[error("The number of files in the archive does not match the list of files in the file")]
+    BackupCountMismatch,
+    /// A backup with other files than its list names.
+    #[error("Mismatch between files in archive and list of files")]
+    BackupListMismatch,
+    /// The state as it is could not be replaced.
+    #[error("Unable to delete old configuration: {0}")]
+    RestoreCommit(String),
+    /// A backup that is no archive.
+    #[error("Failed to open archive, ERROR: {0}")]
+    BackupNoArchive(String),
+    /// The folder for what is kept before a restore cannot be made.
+    #[error("Failed to create folder: {0}")]
+    RestoreFolder(String),
+    /// What is to be kept before a restore cannot be written.
+    #[error("Failed to create file: {0}")]
+    RestoreFile(String),
+    /// A file of a backup that is damaged, or holds what cannot be.
+    #[error("Failed to unzip file: {0}")]
+    BackupDamaged(String),
+
+    /// There is a certificate authority already.
+    #[error("The root certificate is already in the system")]
+    RootPresent,
+    /// There is no certificate authority, says the generation of a server's certificate.
+    #[error("The root certificate is not present in the system")]
+    RootAbsent,
+    /// There is no certificate authority, says everything else.
+    #[error("The ROOT certificate is not present in the system")]
+    RootMissing,
+    /// There is no server certificate.
+    #[error("The SERVER certificate is not present in the system")]
+    ServerCertificateMissing,
+    /// An import without a certificate.
+    #[error("CaCert must be filled")]
+    CaCertMissing,
+    /// An import without a key.
+    #[error("CaKey must be filled")]
+    CaKeyMissing,
+    /// A text that holds no certificate.
+    #[error("Certificate not found")]
+    CertificateNotFound,
+    /// A certificate that can be no authority, or a key that is not its own.
+    #[error("Certificate failed")]
+    CertificateFailed,
+    /// A certificate for nobody.
+    #[error("Common Name must be filled")]
+    CommonNameMissing,
+    /// A certificate for no organization.
+    #[error("Organization must be filled")]
+    OrganizationMissing,
+    /// A server certificate without a domain.
+    #[error("Server Domain must be filled")]
+    ServerDomainMissing,
+    /// A server certificate without an address.
+    #[error("Server IP must be filled")]
+    ServerIpMissing,
+    /// Advanced settings without proposals for tunnels.
+    #[error("Esp must be filled")]
+    EspMissing,
+    /// Advanced settings without proposals for IKE.
+    #[error("Ike must be filled")]
+    IkeMissing,
+
     /// Beyond the contract: as many firewall rules as there may be.
     #[error("Firewall rule limit exceeded")]
     RulesExceeded,
@@ -158,6 +288,18 @@ pub enum Refusal {
         /// What would have been accepted.
         rule: &'static str,
     },
+    /// Beyond the contract: a day of traffic that is none.
+    #[error("Wrong day setting")]
+    DayMalformed,
+    /// Beyond the contract: a field that a form does not have.
+    #[error("Unknown field {field}")]
+    FieldUnknown {
+        /// The field's name as it came, or the beginning of it.
+        field: String,
+    },
+    /// Beyond the contract: as many open one-time links as an account, or the appliance, may have.
+    #[error("One-time link limit exceeded")]
+    LinksExceeded,
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

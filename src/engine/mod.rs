@@ -4,6 +4,7 @@
 //! and says what is to be done (`poll_*`). The same input gives the same output, to the byte.
 
 pub mod dataplane;
+pub mod dns;
 pub mod esp;
 pub mod flows;
 pub mod fragments;

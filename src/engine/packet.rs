@@ -22,11 +22,17 @@ pub struct Offload {
     pub segment: u16,
     /// Whether the transport's checksum covers the pseudo header alone and is to be completed where the packet leaves.
     pub partial_checksum: bool,
+    /// Whether it was put together from fragments, so that it may be cut into some again: its sender knows that it is
+    /// larger than a link carries.
+    pub gathered: bool,
 }
 
 impl Offload {
     /// A packet that stands for itself, with its checksum complete.
-    pub const NONE: Self = Self { segment: 0, partial_checksum: false };
+    pub const NONE: Self = Self { segment: 0, partial_checksum: false, gathered: false };
+
+    /// A packet that was put together from fragments.
+    pub const GATHERED: Self = Self { gathered: true, ..Self::NONE };
 
     /// Whether the packet stands for many.
     pub const fn is_super(self) -> bool {

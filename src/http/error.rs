@@ -11,6 +11,9 @@ use super::envelope;
 use crate::domain::refusal::{self, Refusal};
 use crate::services;
 
+/// The header that names a fault's number in the log.
+pub(super) const NUMBER: &str = "x-fault";
+
 /// Why a handler has no value to return.
 #[derive(Debug)]
 pub struct Problem(services::Error);
@@ -53,7 +56,7 @@ pub(super) fn panicked(payload: &(dyn Any + Send)) -> Response {
 
 fn answer(number: u64) -> Response {
     let mut response = envelope::failure(StatusCode::INTERNAL_SERVER_ERROR, refusal::FAULT);
-    response.headers_mut().insert("x-fault", number.into());
+    response.headers_mut().insert(NUMBER, number.into());
     response
 }
 

@@ -38,6 +38,19 @@ impl Fields {
         Some(text[surplus..].replace(' ', "+"))
     }
 
+    /// A PEM text's value: nothing is trimmed but line ends, for a blank may be a `+` at either end of a line.
+    pub(super) fn pem(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
+    }
+
+    /// Refuses a field that is none of `known`: for forms of our own, where a misspelt field is better told than lost.
+    pub(super) fn refuse_others(&self, known: &[&str]) -> Result<(), Refusal> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(Refusal::FieldUnknown { field: name.chars().take(limits::NAME_LENGTH).collect() }),
+            None => Ok(()),
+        }
+    }
+
     fn insert(&mut self, name: String, value: String) -> Result<(), Refusal> {
         if self.0.len() >= limits::FORM_FIELDS && !self.0.contains_key(&name) {
             return Err(Refusal::BodyMalformed);
@@ -158,6 +171,15 @@ mod tests {
     #[test]
     fn lets_the_last_of_two_count() {
         assert_eq!(form("a=1&a=2").unwrap().text("a").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn names_a_field_that_nobody_knows_or_its_beginning() {
+        let fields = form(&format!("a=1&{}=2", "x".repeat(1_000))).unwrap();
+
+        let field = "x".repeat(limits::NAME_LENGTH);
+        assert_eq!(fields.refuse_others(&["a", "b"]), Err(Refusal::FieldUnknown { field }));
+        assert_eq!(form("a=1").unwrap().refuse_others(&["a", "b"]), Ok(()));
     }
 
     #[test]

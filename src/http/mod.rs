@@ -13,6 +13,7 @@ mod envelope;
 mod error;
 mod form;
 mod landing;
+mod link_page;
 mod local_socket;
 mod places;
 pub mod routes;
@@ -36,19 +37,24 @@ pub use local_socket::FILE_NAME as LOCAL_SOCKET;
 
 use crate::domain::refusal::Refusal;
 use crate::services::{Caller, Services};
+use address::Proxies;
 use caller::Gate;
 use error::Problem;
+use link_page::Guard;
 use routes::{Admission, Route};
 
 /// What the world reaches: every row but the operator's, each behind its admission.
 ///
 /// A request without a [`Remote`] among its extensions comes from nowhere and is not authorized.
 pub fn router(services: Services, proxies: Vec<IpNet>) -> Router {
+    let guard = Guard::new(services.clone(), Proxies::new(proxies.clone()));
     let gate = Gate::new(services.access.clone(), proxies);
     let open = rows(|route| route.admission == Admission::Anyone);
+    let links = rows(|route| route.admission == Admission::Link);
+    let links = links.route_layer(middleware::from_fn_with_state(guard, link_page::limit));
     let keyed = rows(|route| route.admission == Admission::Key);
     let keyed = keyed.route_layer(middleware::from_fn_with_state(gate, caller::authorize));
-    finish(open.merge(keyed), services)
+    finish(open.merge(links).merge(keyed), services)
 }
 
 /// What the operator reaches on the machine itself: every row, with no hash to show.

@@ -6,17 +6,19 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, firewall, port_forwards, servers, system};
-use super::landing;
+use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
+use super::{landing, link_page};
 use crate::services::Services;
 
-use Admission::{Anyone, Key, Operator};
+use Admission::{Anyone, Key, Link, Operator};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Whoever reaches the port.
     Anyone,
+    /// Whoever reaches the port; wrong keys of one-time links are limited.
+    Link,
     /// Who shows a valid access hash; and the operator.
     Key,
     /// The operator alone, over the local socket.
@@ -38,14 +40,24 @@ pub struct Route {
 }
 
 /// Every endpoint.
-#[rustfmt::skip]
 pub fn table() -> Vec<Route> {
+    [tunnels(), beside(), operators()].concat()
+}
+
+/// The appliance, its servers and their accounts.
+#[rustfmt::skip]
+fn tunnels() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("link_page", Link, "/otl/{key}", link_page::ask),
+        post("link_page_open", Link, "/otl/{key}", link_page::open),
 
         get("system_status", Key, "/api/v1/system/status", system::status),
         get("system_info", Key, "/api/v1/system/info", system::info),
         put("system_reload", Key, "/api/v1/system/reload", system::reload),
+        get("system_config", Key, "/api/v1/system/config", system::config),
+        put("system_config_edit", Key, "/api/v1/system/config", system::edit_config),
+        put("system_config_default", Key, "/api/v1/system/config/default", system::reset_config),
 
         get("wireguard_info", Key, "/api/v1/wireguard/info", system::wireguard_versions),
         get("wireguard_list", Key, "/api/v1/wireguard", servers::list),
@@ -76,6 +88,27 @@ pub fn table() -> Vec<Route> {
         get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
         get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
         get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
+        get("account_otl", Key, "/api/v1/account/{name}/otl", links::add),
+        delete("account_otl_withdraw", Key, "/api/v1/account/{name}/otl", links::withdraw),
+
+        get("account_traffic_statistics", Key, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
+        get("account_traffic_hourly", Key, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
+
+        get("license", Key, "/api/v1/license", system::license),
+    ]
+}
+
+/// What stands beside them.
+#[rustfmt::skip]
+fn beside() -> Vec<Route> {
+    vec![
+        get("otl_config", Key, "/api/v1/otl/config", links::page),
+        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
+        get("otl_list", Key, "/api/v1/otl/list", links::list),
+        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
+        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
+        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
+        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
 
         get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
         get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),
@@ -87,6 +120,39 @@ pub fn table() -> Vec<Route> {
         get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
 
+        get("dns", Key, "/api/v1/dns", dns::show),
+        put("dns_edit", Key, "/api/v1/dns", dns::edit),
+
+        get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
+        get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),
+        put("ikev2_import_ca", Key, "/api/v1/ikev2/import_ca_rsa", ikev2::import_ca),
+        put("ikev2_generate_ca", Key, "/api/v1/ikev2/generate_ca_rsa", ikev2::generate_ca),
+        delete("ikev2_delete_ca", Key, "/api/v1/ikev2/delete_ca_rsa", ikev2::delete_ca),
+        put("ikev2_generate_server", Key, "/api/v1/ikev2/generate_server_rsa", ikev2::generate_server),
+        delete("ikev2_delete_server", Key, "/api/v1/ikev2/delete_server_rsa", ikev2::delete_server),
+        put("ikev2_enable", Key, "/api/v1/ikev2", ikev2::enable),
+        get("ikev2_advanced", Key, "/api/v1/ikev2/advanced_settings", ikev2::advanced),
+        put("ikev2_advanced_edit", Key, "/api/v1/ikev2/advanced_settings", ikev2::edit_advanced),
+        put("ikev2_advanced_default", Key, "/api/v1/ikev2/advanced_settings/default", ikev2::default_advanced),
+        get("ikev2_online", Key, "/api/v1/ikev2/online", ikev2::online),
+        delete("ikev2_drop", Key, "/api/v1/ikev2/online/{name}", ikev2::disconnect),
+        get("account_ikev2_profile", Key, "/api/v1/account/{name}/ikev2_profile", ikev2::sswan),
+        get("account_ikev2_mobileconfig", Key, "/api/v1/account/{name}/ikev2_mobileconfig", ikev2::mobileconfig),
+        get("account_ikev2_powershell", Key, "/api/v1/account/{name}/ikev2_powershell", ikev2::powershell),
+
+        get("backups", Key, "/api/v1/backups", backups::list).also("/api/v1/system/backups"),
+        post("backup_create", Key, "/api/v1/backups", backups::create),
+        put("backup_restore", Key, "/api/v1/backups/restore", backups::restore),
+        get("backups_config", Key, "/api/v1/backups/config", backups::settings),
+        put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
+        get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+    ]
+}
+
+/// What the operator alone may ask, on this host.
+#[rustfmt::skip]
+fn operators() -> Vec<Route> {
+    vec![
         get("local_status", Operator, "/local/v1/status", system::appliance),
         get("local_access_list", Operator, "/local/v1/access", access::list),
         post("local_access_add", Operator, "/local/v1/access", access::add),

@@ -5,6 +5,7 @@
 pub mod fields;
 mod log;
 mod readiness;
+pub mod upload;
 
 pub use log::{Format, UnknownFilter, start};
 pub use readiness::{ready, stopping};

@@ -94,7 +94,7 @@ fn place(
     let Some(packets) = desk.packets.as_deref_mut() else { return };
     if Ip::new(&packet[..]).is_ok_and(|ip| ip.transport().fragment) {
         if let Some(mut whole) = packets.gather(packet) {
-            place(&mut whole, Offload::NONE, rooms, desk, (handing, last));
+            place(&mut whole, Offload::GATHERED, rooms, desk, (handing, last));
         }
         return;
     }

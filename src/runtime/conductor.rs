@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
+use super::dns;
 use super::kernel::Kernel;
 use super::os::clock;
 use super::os::door::Door;
@@ -19,8 +20,10 @@ use super::reconcile::{self, Step};
 use super::room::Opening;
 use super::worker::{Command, Deed, Fault, Order, Worker};
 use super::{Faults, Status};
+use crate::domain::dns::Forwarder;
 use crate::domain::intended::{Intended, IntendedServer, Revision};
 use crate::domain::name::ServerName;
+use crate::domain::restriction::Restrictions;
 use crate::domain::server::Server;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::shape::ServerLimit;
@@ -29,6 +32,9 @@ use crate::observe::fields;
 /// How long until a server that could not be brought up is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
+/// How many accounts are told before it is said again how far that is.
+const SAID_EVERY: usize = 64;
+
 /// How often the kernel's part is looked at, so that what somebody changed there is mended.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -36,21 +42,45 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 pub(super) struct Conductor {
     workers: Arc<[Worker]>,
     running: Intended,
+    /// Whom the resolver asks where the API names nobody.
+    forwarders: Arc<[Forwarder]>,
+    /// What the workers were told of the resolver.
+    resolver: Option<dns::Settings>,
     /// The slot of each server that was told to the workers.
     slots: BTreeMap<ServerName, usize>,
     /// How each server's packets leave, as the workers know it.
     exits: BTreeMap<ServerName, Exit>,
     /// The kernel's part of an uplink for whole packets.
     kernel: Option<Kernel>,
-    live: watch::Sender<Revision>,
-    doing: watch::Sender<Status>,
-    faults: Faults,
+    said: Said,
+}
+
+/// What the conductor says.
+pub(super) struct Said {
+    /// What is live.
+    pub(super) live: watch::Sender<Revision>,
+    /// Who is held back.
+    pub(super) in_force: watch::Sender<Arc<Restrictions>>,
+    /// What it is doing.
+    pub(super) doing: watch::Sender<Status>,
+    /// What does not run.
+    pub(super) faults: Faults,
+}
+
+/// What the conductor follows.
+pub(super) struct Wishes {
+    /// What ought to run.
+    pub(super) intended: watch::Receiver<Arc<Intended>>,
+    /// Who is held back for the moment.
+    pub(super) restrictions: watch::Receiver<Arc<Restrictions>>,
+    /// Wishes to tell everything anew, and who waits until that is done.
+    pub(super) looks: mpsc::Receiver<oneshot::Sender<()>>,
 }
 
 /// Runs until the store closes.
-pub(super) fn start(conductor: Conductor, intended: watch::Receiver<Arc<Intended>>, looks: mpsc::Receiver<()>) {
+pub(super) fn start(conductor: Conductor, wishes: Wishes) {
     #[expect(clippy::disallowed_methods, reason = "it ends with the store, or with the last handle of the runtime")]
-    tokio::spawn(conductor.run(intended, looks));
+    tokio::spawn(conductor.run(wishes));
 }
 
 /// A server that cannot run, or not as it ought to.
@@ -67,38 +97,54 @@ impl Conductor {
     /// Knows the workers, and that nothing runs.
     pub(super) fn new(
         workers: Arc<[Worker]>,
+        forwarders: Arc<[Forwarder]>,
         kernel: Option<Kernel>,
-        live: watch::Sender<Revision>,
-        doing: watch::Sender<Status>,
-        faults: Faults,
+        said: Said,
     ) -> Self {
         let (running, slots, exits) = (Intended::default(), BTreeMap::new(), BTreeMap::new());
-        Self { workers, running, slots, exits, kernel, live, doing, faults }
+        Self { workers, running, forwarders, resolver: None, slots, exits, kernel, said }
     }
 
-    async fn run(mut self, mut intended: watch::Receiver<Arc<Intended>>, mut looks: mpsc::Receiver<()>) {
+    async fn run(mut self, Wishes { mut intended, mut restrictions, mut looks }: Wishes) {
+        let mut anew: Option<oneshot::Sender<()>> = None;
         loop {
             let wanted = Arc::clone(&intended.borrow_and_update());
-            self.conform(&wanted).await;
-            let broken = !self.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+            let held = Arc::clone(&restrictions.borrow_and_update());
+            let wanted = if held.is_empty() { wanted } else { Arc::new(wanted.under(&held)) };
+            self.conform(&wanted, anew.is_some()).await;
+            self.said.in_force.send_replace(held);
+            if let Some(caller) = anew.take() {
+                // a caller that has gone away wanted no answer
+                let _ = caller.send(());
+            }
+            let broken = !self.said.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
             tokio::select! {
                 changed = intended.changed() => if changed.is_err() { return },
-                look = looks.recv() => if look.is_none() { return },
+                changed = restrictions.changed() => if changed.is_err() { return },
+                look = looks.recv() => match look {
+                    Some(caller) => anew = Some(caller),
+                    None => return,
+                },
                 () = tokio::time::sleep(TRY_AGAIN), if broken => {}
                 () = tokio::time::sleep(LOOK_AGAIN), if self.kernel.is_some() => {}
             }
         }
     }
 
-    /// Makes `wanted` so, as far as it can be, and says so.
-    async fn conform(&mut self, wanted: &Intended) {
+    /// Makes `wanted` so, as far as it can be, and says so. With `anew`, what runs is told again what it is to be: that
+    /// ends nothing that need not end, and mends whatever is not as it was told.
+    async fn conform(&mut self, wanted: &Intended, anew: bool) {
         let steps = reconcile::steps(&self.running, wanted);
-        if !steps.is_empty() {
-            self.doing.send_replace(Status::Loading(format!("{} changes", steps.len())));
-        }
+        let steps = if anew { reconcile::steps_anew(&self.running, wanted, steps) } else { steps };
         let mut orders = self.no_orders();
         let mut broken = Vec::new();
-        for step in steps {
+        let all = steps.len();
+        for (done, step) in steps.into_iter().enumerate() {
+            if done % SAID_EVERY == 0 || step.is_of_a_server() {
+                self.said
+                    .doing
+                    .send_replace(Status::Loading(format!("Wireguard {step}, {} of {all} changes", done + 1)));
+            }
             if self.takes_a_port(&step) {
                 // one that was given up is free only when every worker has let go of it
                 broken.extend(self.carry_out(std::mem::replace(&mut orders, self.no_orders())).await);
@@ -108,15 +154,16 @@ impl Conductor {
             }
         }
         broken.extend(self.carry_out(orders).await);
-        self.settle_firewall(wanted).await;
+        self.settle_firewall(wanted, anew).await;
+        self.settle_resolver(wanted, anew).await;
         self.settle_doors(wanted).await;
         broken.extend(self.settle_kernel(wanted, &broken).await);
         // one that is deleted while it cannot run must not keep its slot
         self.slots.retain(|name, _| wanted.servers.contains_key(name));
         let before = std::mem::replace(&mut self.running, wanted.clone());
         self.note_faults(broken, &before);
-        self.live.send_replace(wanted.revision);
-        self.doing.send_replace(Status::Ready);
+        self.said.live.send_replace(wanted.revision);
+        self.said.doing.send_replace(Status::Ready);
     }
 
     fn no_orders(&self) -> Vec<Vec<Order>> {
@@ -208,8 +255,9 @@ impl Conductor {
     }
 
     /// Tells every worker the firewall, if it is another.
-    async fn settle_firewall(&self, wanted: &Intended) {
-        if Arc::ptr_eq(&self.running.firewall, &wanted.firewall) || self.running.firewall == wanted.firewall {
+    async fn settle_firewall(&self, wanted: &Intended, anew: bool) {
+        let is_same = Arc::ptr_eq(&self.running.firewall, &wanted.firewall) || self.running.firewall == wanted.firewall;
+        if is_same && !anew {
             return;
         }
         let told = self.workers.iter().map(|worker| {
@@ -221,6 +269,24 @@ impl Conductor {
             // a worker that has ended judges nothing
             let _ = answer.await;
         }
+    }
+
+    /// Tells every worker how to resolve, if that is otherwise than before, or `anew`.
+    async fn settle_resolver(&mut self, wanted: &Intended, anew: bool) {
+        let settings = dns::settings(wanted, &self.forwarders);
+        if self.resolver.as_ref() == Some(&settings) && !anew {
+            return;
+        }
+        let told = self.workers.iter().map(|worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::Dns { settings: settings.clone(), answer });
+            answered
+        });
+        for answer in told.collect::<Vec<_>>() {
+            // a worker that has ended resolves nothing
+            let _ = answer.await;
+        }
+        self.resolver = Some(settings);
     }
 
     /// Tells every worker what the others forward, so that a client reaches a neighbour by the external address.
@@ -314,7 +380,7 @@ impl Conductor {
     /// Corrects the picture where it is not as it ought to be, so that the next look tries again: a server that could not
     /// be brought up is not there, one that could not be changed is as it was before.
     fn note_faults(&mut self, broken: Vec<Broken>, running_before: &Intended) {
-        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut faults = self.said.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
         for Broken { server, why, goes_on } in broken {
             if !before.contains(&server) {

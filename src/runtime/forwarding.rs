@@ -1,13 +1,15 @@
 //! A room's port forwards on the uplink that ends flows itself: kept as they ought to be, whoever comes and goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::os::door::{outward_address, outward_address_of};
 use super::uplink::{Door, Forward, Forwarding, SocketsUplink};
-use crate::domain::port_forward::{OuterPort, PortForward};
+use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::engine::dataplane::Dataplane;
+use crate::engine::wire::protocol;
 
 /// How long until a port that could not be opened is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
@@ -22,6 +24,8 @@ pub(super) struct Forwards {
     again: Option<Instant>,
     /// Whether the uplink has been told of any.
     told: bool,
+    /// Everything that leads to a client now, as clients know it.
+    shown: BTreeSet<(Transport, SocketAddr)>,
 }
 
 impl Forwards {
@@ -48,8 +52,19 @@ impl Forwards {
         }
         let faults = uplink.set_forwards(&self.forwarding(plane), now);
         self.told = true;
+        self.shown = uplink.doors().iter().chain(&self.others).map(|door| (door.protocol, door.shown)).collect();
         self.again = (!faults.is_empty()).then(|| now + TRY_AGAIN);
         faults
+    }
+
+    /// Whether an address and port of this host lead to a client.
+    pub(super) fn leads_in(&self, protocol: u8, to: SocketAddr) -> bool {
+        let transport = match protocol {
+            protocol::TCP => Transport::Tcp,
+            protocol::UDP => Transport::Udp,
+            _ => return false,
+        };
+        self.shown.contains(&(transport, to))
     }
 
     fn forwarding(&self, plane: &Dataplane) -> Forwarding {

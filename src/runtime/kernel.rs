@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::{IpNet, Ipv6Net};
@@ -31,12 +32,14 @@ pub(super) struct Kernel {
     /// The address by which the host itself reaches the internet over IPv6.
     way_out_v6: Option<IpAddr>,
     way_out: Option<IpAddr>,
+    /// The ports of shared addresses that the NAT maps to.
+    ports: RangeInclusive<u16>,
 }
 
 impl Kernel {
     /// Looks at the host for the first time.
-    pub(super) fn new(steering: Arc<Mutex<Steering>>) -> Self {
-        let mut kernel = Self { steering, own: Vec::new(), way_out_v6: None, way_out: None };
+    pub(super) fn new(steering: Arc<Mutex<Steering>>, ports: RangeInclusive<u16>) -> Self {
+        let mut kernel = Self { steering, own: Vec::new(), way_out_v6: None, way_out: None, ports };
         kernel.look_at_host();
         kernel
     }
@@ -113,16 +116,16 @@ impl Kernel {
             uplink: Some(Device { name: UPLINK.into(), mtu: UPLINK_MTU, addresses: Vec::new() }),
             forwarding: firewall.settings.ip_forward,
             externals: table.externals.iter().map(reached).collect::<BTreeMap<_, _>>(),
-            ports: limits::NAT_PORTS,
-            forwards: forwarded(&table),
+            forwards: forwarded(&table, &self.ports),
+            ports: self.ports.clone(),
             servers: servers.iter().map(device).collect(),
         }
     }
 }
 
 /// The forwarded ports beside those of the NAT, which are steered anyway.
-fn forwarded(table: &Table) -> BTreeSet<Forwarded> {
-    let beside = table.doors.keys().filter(|(_, to)| !limits::NAT_PORTS.contains(&to.port()));
+fn forwarded(table: &Table, mapped: &RangeInclusive<u16>) -> BTreeSet<Forwarded> {
+    let beside = table.doors.keys().filter(|(_, to)| !mapped.contains(&to.port()));
     let mut ports: Vec<(IpAddr, u8, u16)> = beside.map(|(protocol, to)| (to.ip(), *protocol, to.port())).collect();
     ports.sort_unstable();
     let mut all: Vec<Forwarded> = Vec::new();

@@ -5,12 +5,17 @@ use std::time::Instant;
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::dns::{Dns, Service};
+use super::forwarding::Forwards;
 use super::os::door::{Door, Sent};
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::uplink::SocketsUplink;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink};
 use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
+use crate::engine::flows::reach::HostAddresses as _;
+use crate::engine::offload::split::split;
 use crate::engine::outbox::Outbox;
 use crate::engine::packet::{Offload, Owner};
 
@@ -94,7 +99,11 @@ pub(super) struct Exits<'a> {
     /// Absent for packets on their way down, which come from it.
     pub(super) link: Option<&'a mut Link>,
     pub(super) packets: Option<&'a mut PacketUplink>,
+    pub(super) forwards: &'a Forwards,
+    pub(super) host: &'a mut Host,
     pub(super) outgoing: &'a mut Outgoing,
+    /// Port 53 of the server's own address; absent for packets on their way down.
+    pub(super) resolver: Option<(&'a mut Dns, &'a mut Service)>,
     pub(super) slot: usize,
     pub(super) now: Instant,
 }
@@ -112,14 +121,36 @@ impl Beyond for Exits<'_> {
         self.outgoing.hand(worker, self.slot, parcel)
     }
 
-    fn host(&mut self, packet: &mut [u8], offload: Offload) {
-        if let Some(Link::Packets(device)) = &mut self.link {
-            packets::write(&device.queue, packet, offload);
+    fn host(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) {
+        match &mut self.link {
+            Some(Link::Flows(uplink)) => uplink.handle_packet_to_host(owner, packet, self.now),
+            Some(Link::Packets(device)) => {
+                packets::write(&device.queue, packet, offload);
+            }
+            None => {}
         }
     }
 
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], offload: Offload) -> bool {
+        let Some((dns, service)) = &mut self.resolver else { return false };
+        if !dns.is_enabled() {
+            return false;
+        }
+        // what is no whole datagram or segment asks nothing
+        let _ = split(packet, offload, 1, |packet, _| service.handle_packet(dns, owner, packet, self.now));
+        true
+    }
+
     fn standing(&mut self, protocol: u8, to: std::net::SocketAddr) -> Standing {
-        self.packets.as_mut().map_or(Standing::Outside, |packets| packets.standing(protocol, to))
+        if let Some(packets) = &mut self.packets {
+            return packets.standing(protocol, to);
+        }
+        if self.forwards.leads_in(protocol, to) {
+            return Standing::Inside;
+        }
+        // what else is closed to clients, loopback above all, the uplink of flows knows itself
+        let is_hosts = !to.ip().is_loopback() && self.host.at(self.now).contains(to.ip());
+        if is_hosts { Standing::Host } else { Standing::Outside }
     }
 
     fn make_room(&mut self, outbox: &mut Outbox) {

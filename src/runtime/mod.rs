@@ -5,7 +5,9 @@
 
 mod arrivals;
 mod conductor;
+mod dns;
 mod forwarding;
+pub mod ikev2;
 mod kernel;
 mod link;
 pub mod os;
@@ -27,14 +29,19 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
+use self::ikev2::Ikev2Sessions;
 use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
 use self::worker::{Command, Worker};
+use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::name::{AccountName, ServerName};
+use crate::domain::nat::NatSettings;
+use crate::domain::restriction::Restrictions;
+use crate::domain::traffic::Passed;
 use crate::engine::flows::reach::Reach;
 
 /// How long a change may take to become live before its caller is told that it is not.
@@ -51,12 +58,25 @@ const STOP_BOUND: Duration = Duration::from_millis(1_500);
 pub struct Settings {
     /// Which uplink to take.
     pub uplink: UplinkWish,
+    /// Whom the resolver asks where the API names nobody.
+    pub forwarders: Vec<Forwarder>,
+    /// Lists of names that the resolver does not answer.
+    pub blocklists: Vec<BlocklistSource>,
     /// Prefixes that peers may reach though they are closed by default.
     pub reach_allow: Vec<IpNet>,
+    /// How clients' packets are translated.
+    pub nat: NatSettings,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
     /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
     pub folder: PathBuf,
+}
+
+/// What the operator lets clients do, beside what the store holds.
+#[derive(Debug, Clone, Default)]
+struct Policy {
+    reach: Reach,
+    nat: NatSettings,
 }
 
 /// Which uplink the operator asks for.
@@ -117,7 +137,11 @@ pub struct Runtime {
     faults: Faults,
     workers: Arc<[Worker]>,
     steering: Option<Arc<Mutex<Steering>>>,
-    again: mpsc::Sender<()>,
+    forwarders: Arc<[Forwarder]>,
+    again: mpsc::Sender<oneshot::Sender<()>>,
+    restrictions: watch::Sender<Arc<Restrictions>>,
+    in_force: watch::Receiver<Arc<Restrictions>>,
+    ikev2: Ikev2Sessions,
 }
 
 impl Runtime {
@@ -128,25 +152,41 @@ impl Runtime {
     pub fn start(settings: &Settings, intended: watch::Receiver<Arc<Intended>>) -> Result<Self, StartError> {
         let (uplink, steering, queues) = choose(settings)?;
         let count = u8::try_from(count_workers(settings)).unwrap_or(1);
-        let reach = Reach::new(settings.reach_allow.clone());
-        let descriptors = Descriptors::new(os::descriptors::raise_limit());
-        let workers: Arc<[Worker]> = Worker::start_all(count, &reach, &descriptors, queues)?.into();
+        let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
+        let limit = os::descriptors::raise_limit();
+        let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &errands)?.into();
+        dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
         let (again, looks) = mpsc::channel(1);
+        let (restrictions, held) = watch::channel(Arc::default());
+        let (held_now, in_force) = watch::channel(Arc::default());
         let faults = Faults::default();
+        let forwarders: Arc<[Forwarder]> = settings.forwarders.clone().into();
         conductor::start(
             conductor::Conductor::new(
                 Arc::clone(&workers),
-                steering.clone().map(Kernel::new),
-                live,
-                doing,
-                Arc::clone(&faults),
+                Arc::clone(&forwarders),
+                steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
+                conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
             ),
-            intended,
-            looks,
+            conductor::Wishes { intended, restrictions: held, looks },
         );
-        Ok(Self { uplink: Arc::new(uplink), settled, status, faults, workers, steering, again })
+        let (uplink, ikev2) = (Arc::new(uplink), Ikev2Sessions::default());
+        Ok(Self {
+            uplink,
+            settled,
+            status,
+            faults,
+            workers,
+            steering,
+            forwarders,
+            again,
+            restrictions,
+            in_force,
+            ikev2,
+        })
     }
 
     /// A runtime that runs nothing and settles at once: for a command that finds no process running, and for tests of
@@ -155,8 +195,24 @@ impl Runtime {
         let (_, settled) = watch::channel(Revision(u64::MAX));
         let (_, status) = watch::channel(Status::Ready);
         let (again, _) = mpsc::channel(1);
+        let (restrictions, _) = watch::channel(Arc::default());
+        let (_, in_force) = watch::channel(Arc::default());
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
-        Self { uplink, settled, status, faults: Faults::default(), workers: Arc::new([]), steering: None, again }
+        let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
+        let forwarders = Arc::new([]);
+        Self {
+            uplink,
+            settled,
+            status,
+            faults,
+            workers,
+            steering: None,
+            forwarders,
+            again,
+            restrictions,
+            in_force,
+            ikev2,
+        }
     }
 
     /// Which way packets leave, and why.
@@ -188,10 +244,16 @@ impl Runtime {
         }
     }
 
-    /// Looks again at everything that ought to run, as if it had just changed.
-    pub fn reload(&self) {
-        // a full queue already holds the same wish
-        let _ = self.again.try_send(());
+    /// Tells everything that runs again what it is to be; returns when that is done, or after [`SETTLE_BOUND`]. No session
+    /// ends by it.
+    pub async fn reload(&self) {
+        let (answer, answered) = oneshot::channel();
+        let done = async {
+            if self.again.send(answer).await.is_ok() {
+                let _ = answered.await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE_BOUND, done).await;
     }
 
     /// The figures of every account that has spoken since the process began.
@@ -222,17 +284,62 @@ impl Runtime {
         self.workers.iter().map(ask).collect()
     }
 
+    /// Whom the resolver asks where the API names nobody.
+    pub fn configured_forwarders(&self) -> &[Forwarder] {
+        &self.forwarders
+    }
+
+    /// Who is connected by IKEv2.
+    pub fn ikev2(&self) -> &Ikev2Sessions {
+        &self.ikev2
+    }
+
     /// The host's own address towards the internet, by which clients are likely to reach it.
     pub fn outward_address(&self) -> Option<IpAddr> {
         os::door::outward_address()
     }
 
-    /// Ends every tunnel and thread; returns when they are gone, or after 1.5 s.
-    pub async fn stop(&self) {
-        for worker in self.workers.iter() {
-            worker.tell(Command::Stop);
+    /// What accounts have moved since this was last asked, each account as often as it was told. Whoever asks and does not
+    /// wait for the answer loses it.
+    pub async fn take_passed(&self) -> Vec<Passed> {
+        self.told(Command::Passed).await
+    }
+
+    /// Holds these accounts back from now on, and nobody else; returns when it is so.
+    ///
+    /// # Errors
+    /// [`Unsettled`] after [`SETTLE_BOUND`].
+    pub async fn restrict(&self, restrictions: Restrictions) -> Result<(), Unsettled> {
+        let wanted = Arc::new(restrictions);
+        self.restrictions.send_replace(Arc::clone(&wanted));
+        let mut in_force = self.in_force.clone();
+        let wait = in_force.wait_for(|present| Arc::ptr_eq(present, &wanted));
+        match tokio::time::timeout(SETTLE_BOUND, wait).await {
+            Ok(Ok(_) | Err(_)) => Ok(()),
+            Err(_) => Err(Unsettled),
         }
+    }
+
+    /// What every worker says to this, one after the other.
+    async fn told(&self, command: impl Fn(oneshot::Sender<Vec<Passed>>) -> Command) -> Vec<Passed> {
+        let ask = |worker: &Worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(command(answer));
+            answered
+        };
+        let mut all = Vec::new();
+        for answer in self.workers.iter().map(ask).collect::<Vec<_>>() {
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all
+    }
+
+    /// Ends every tunnel and thread; returns when they are gone, or after 1.5 s, with what accounts have moved until then
+    /// and nobody has asked for.
+    pub async fn stop(&self) -> Vec<Passed> {
+        let mut last = Vec::new();
         let ended = async {
+            last = self.told(Command::Stop).await;
             for worker in self.workers.iter() {
                 worker.ended().await;
             }
@@ -244,6 +351,7 @@ impl Runtime {
                 warn!("The network is not as it was before: {fault}");
             }
         }
+        last
     }
 }
 

@@ -152,7 +152,7 @@ fn head(server: usize, parcel: Parcel<'_>) -> ([u8; HEAD], &[u8]) {
         Parcel::FromHost { packet, offload } => (FROM_HOST, offload, packet),
     };
     head[0] = kind;
-    head[1] = u8::from(offload.partial_checksum);
+    head[1] = u8::from(offload.partial_checksum) | u8::from(offload.gathered) << 1;
     head[2..4].copy_from_slice(&u16::try_from(server).unwrap_or(u16::MAX).to_le_bytes());
     head[4..8].copy_from_slice(&u32::try_from(bytes.len()).unwrap_or(0).to_le_bytes());
     head[8..10].copy_from_slice(&offload.segment.to_le_bytes());
@@ -183,7 +183,11 @@ fn read_endpoint(head: &[u8; HEAD]) -> Endpoint {
 }
 
 fn parcel<'p>(head: &[u8; HEAD], bytes: &'p [u8]) -> (usize, Parcel<'p>) {
-    let offload = Offload { segment: u16::from_le_bytes([head[8], head[9]]), partial_checksum: head[1] == 1 };
+    let offload = Offload {
+        segment: u16::from_le_bytes([head[8], head[9]]),
+        partial_checksum: head[1] & 1 != 0,
+        gathered: head[1] & 2 != 0,
+    };
     let parcel = match head[0] {
         DATAGRAM => Parcel::Datagram { from: read_endpoint(head), bytes },
         CROSSING => Parcel::Crossing { packet: bytes, offload },
@@ -213,7 +217,7 @@ mod tests {
             Endpoint { remote: "198.51.100.7:5000".parse().unwrap(), local: Some("2001:db8::1".parse().unwrap()) };
         for round in 0..500_usize {
             let bytes: Vec<u8> = (0..round * 131 % 65_000).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            let offload = Offload { segment: 1_380, partial_checksum: round.is_multiple_of(2) };
+            let offload = Offload { segment: 1_380, partial_checksum: round % 2 == 0, gathered: round % 3 == 0 };
             let sent = [
                 Parcel::Datagram { from, bytes: &bytes },
                 Parcel::Crossing { packet: &bytes, offload },

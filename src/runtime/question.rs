@@ -5,8 +5,10 @@ use std::time::Instant;
 use tokio::sync::oneshot::{self, Sender};
 
 use super::Runtime;
+use super::dns::{self, Dns};
 use super::room::Room;
 use super::worker::Command;
+use crate::domain::dns::DnsFigures;
 use crate::domain::figures::{AccountTraffic, Connection, Counter, LaneFigures, ServerTraffic};
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::rate::Mbps;
@@ -26,11 +28,18 @@ pub(super) enum Question {
     Connections(AccountName, Sender<Vec<Connection>>),
     /// How often each firewall rule has decided, in the rules' order.
     Rules(Sender<Vec<Counter>>),
+    /// What the resolver knows and has done.
+    Dns(Sender<DnsFigures>),
 }
 
 impl Question {
     /// Answers from what the rooms of one worker know. That nobody waits for the answer any more loses nothing.
-    pub(super) fn answer<'a>(self, rooms: impl Iterator<Item = &'a Room>, now: Instant) {
+    pub(super) fn answer<'a>(self, rooms: impl Iterator<Item = &'a Room>, dns: &Dns, now: Instant) {
+        if let Self::Dns(answer) = self {
+            let servers = rooms.map(|room| (room.slot(), room.plane().server().as_ref()));
+            let _ = answer.send(dns::figures(dns, servers));
+            return;
+        }
         let mut planes = rooms.map(Room::plane);
         match self {
             Self::Server(name, answer) => {
@@ -45,6 +54,7 @@ impl Question {
                 let found = planes.find_map(|plane| Some((plane, plane.owner(&name)?)));
                 let _ = answer.send(found.map(|(plane, owner)| connections(plane, owner, now)).unwrap_or_default());
             }
+            Self::Dns(_) => {}
             Self::Rules(answer) => {
                 let mut all = Vec::new();
                 for plane in planes {
@@ -151,6 +161,15 @@ impl Runtime {
             for (rule, of_part) in all.iter_mut().zip(part) {
                 *rule += of_part;
             }
+        }
+        all
+    }
+
+    /// What the resolver knows and has done.
+    pub async fn dns_figures(&self) -> DnsFigures {
+        let mut all = DnsFigures::default();
+        for part in self.parts(Question::Dns).await {
+            all += part;
         }
         all
     }

@@ -4,7 +4,8 @@
 //! restart and an edit are the same. Two states share every part that did not change, and a shared part is skipped by
 //! comparing pointers: one edit among 10,000 accounts costs 10,000 comparisons of addresses and one step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::account::Account;
@@ -40,6 +41,37 @@ impl Step {
             Self::Stop(name) | Self::Remove(name, _) | Self::Forward(name, _) => name,
         }
     }
+
+    /// Whether it is about the server itself, not about what it has.
+    pub const fn is_of_a_server(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Stop(_) | Self::Change(_))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(wanted) => write!(f, "start {}", wanted.server.name),
+            Self::Stop(name) => write!(f, "stop {name}"),
+            Self::Change(server) => write!(f, "change {}", server.name),
+            Self::Set(account) => write!(f, "set {}", account.name),
+            Self::Remove(server, account) => write!(f, "remove {account} of {server}"),
+            Self::Forward(server, forwards) => write!(f, "forward {} ports of {server}", forwards.len()),
+        }
+    }
+}
+
+/// `steps`, and for every server that goes on and is in none of them the steps that tell it again what it is.
+pub fn steps_anew(running: &Intended, wanted: &Intended, mut steps: Vec<Step>) -> Vec<Step> {
+    let begins = |step: &&Step| matches!(step, Step::Start(_) | Step::Stop(_));
+    let touched: BTreeSet<ServerName> = steps.iter().filter(begins).map(|step| step.server().clone()).collect();
+    let goes_on = |name: &ServerName| running.servers.contains_key(name) && !touched.contains(name);
+    for (name, server) in wanted.servers.iter().filter(|(name, _)| goes_on(name)) {
+        steps.push(Step::Change(Arc::clone(&server.server)));
+        steps.extend(server.accounts.values().map(|account| Step::Set(Arc::clone(account))));
+        steps.push(Step::Forward(name.clone(), Arc::clone(&server.forwards)));
+    }
+    steps
 }
 
 /// The steps from `running` to `wanted`. Ports that become free come first, so that another server may take them.
@@ -125,7 +157,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::domain::account::Password;
+    use crate::domain::account::{AccountId, Allowance, Password};
     use crate::domain::key::PrivateKey;
     use crate::domain::name::{InterfaceName, Username};
     use crate::domain::rate::Mbps;
@@ -175,6 +207,8 @@ mod tests {
             b_download: Mbps::UNLIMITED,
             b_upload: Mbps::UNLIMITED,
             mark: 100,
+            id: AccountId::default(),
+            allowance: Allowance::default(),
         }
     }
 
@@ -189,15 +223,7 @@ mod tests {
     }
 
     fn sentences(steps: &[Step]) -> Vec<String> {
-        let sentence = |step: &Step| match step {
-            Step::Start(wanted) => format!("start {}", wanted.server.name),
-            Step::Stop(name) => format!("stop {name}"),
-            Step::Change(server) => format!("change {}", server.name),
-            Step::Set(account) => format!("set {}", account.name),
-            Step::Remove(server, account) => format!("remove {account} of {server}"),
-            Step::Forward(server, forwards) => format!("forward {} ports of {server}", forwards.len()),
-        };
-        steps.iter().map(sentence).collect()
+        steps.iter().map(Step::to_string).collect()
     }
 
     #[test]
@@ -213,6 +239,16 @@ mod tests {
         let before = state(&[(server("a", 1), &[account("x", true), account("y", true), account("z", true)])]);
         let after = state(&[(server("a", 1), &[account("x", true), account("y", false), account("z", true)])]);
         assert_eq!(sentences(&steps(&before, &after)), ["set y"]);
+    }
+
+    #[test]
+    fn tells_a_server_that_goes_on_again_what_it_is() {
+        let before = state(&[(server("a", 1), &[account("x", true)]), (server("b", 2), &[])]);
+        let after = state(&[(server("a", 1), &[account("x", true)]), (server("c", 3), &[])]);
+
+        let anew = steps_anew(&before, &after, steps(&before, &after));
+
+        assert_eq!(sentences(&anew), ["stop b", "start c", "change a", "set x", "forward 0 ports of a"]);
     }
 
     #[test]

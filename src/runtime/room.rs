@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
+use super::Policy;
+use super::dns::{Dns, Service};
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -15,6 +18,7 @@ use super::os::entropy;
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
+use super::uplink::host::Host;
 use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
 use crate::domain::account::Account;
@@ -25,16 +29,17 @@ use crate::domain::limits;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
+use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
-use crate::engine::packet::Offload;
+use crate::engine::packet::{Offload, Owner};
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
@@ -78,6 +83,10 @@ pub(super) struct Desk<'a> {
     pub(super) ports: &'a mut Ports,
     /// The uplink for whole packets, where that is the one.
     pub(super) packets: Option<&'a mut PacketUplink>,
+    /// The host's own addresses.
+    pub(super) host: &'a mut Host,
+    /// The resolver of this worker.
+    pub(super) dns: &'a mut Dns,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -111,7 +120,9 @@ pub(super) struct Room {
     plane: Dataplane,
     link: Link,
     forwards: Forwards,
-    reach: Reach,
+    /// Port 53 of the server's own addresses.
+    service: Service,
+    policy: Policy,
     share: Share,
 }
 
@@ -123,7 +134,7 @@ impl Room {
     pub(super) fn open(
         opening: Opening,
         place: Place,
-        reach: Reach,
+        policy: Policy,
         descriptors: &Descriptors,
         desk: &mut Desk<'_>,
     ) -> io::Result<Self> {
@@ -136,13 +147,16 @@ impl Room {
         } else {
             let registry = place.registry.try_clone()?;
             let tokens = place.token(1).0..place.token(Place::TOKENS - 1).0;
-            let settings = flow_settings(&server, &reach, share.limits());
+            let settings = flow_settings(&server, &policy, share.limits());
             Link::Flows(Box::new(SocketsUplink::new(registry, tokens, settings, desk.now)))
         };
+        let service = Service::new(place.slot, &server);
+        desk.dns.serve(place.slot, &server);
         let mut machine = Dataplane::new(server, place.seat, || u32::from_ne_bytes(entropy::bytes()), desk.now);
         machine.share_limit(limit, desk.now);
-        let mut opened =
-            Self { place, door, door_ready: true, plane: machine, link, forwards: Forwards::default(), reach, share };
+        machine.set_nat(&policy.nat);
+        let (forwards, door_ready) = (Forwards::default(), true);
+        let mut opened = Self { place, door, door_ready, plane: machine, link, forwards, service, policy, share };
         opened.apply(Change::Exit(exit), desk);
         opened.apply(Change::Firewall(firewall), desk);
         for account in wanted.accounts.values() {
@@ -162,6 +176,8 @@ impl Room {
             self.door = door;
             self.door_ready = true;
         }
+        self.service.apply(&server, desk.now);
+        desk.dns.serve(self.place.slot, &server);
         self.apply(Change::Server(server), desk);
         self.settle_uplink(desk.now);
         self.settle_forwards(desk.now);
@@ -215,6 +231,16 @@ impl Room {
         }
     }
 
+    /// Ends what uses an external port that is forwarded from now on.
+    pub(super) fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.plane.close_external(protocol, external, ports, now);
+    }
+
+    /// Leaves those names unanswered that the worker's lists have.
+    pub(super) fn take_lists(&mut self, desk: &mut Desk<'_>) {
+        desk.dns.serve(self.place.slot, self.plane.server());
+    }
+
     /// Judges by this firewall from now on.
     pub(super) fn set_firewall(&mut self, firewall: Arc<Firewall>, desk: &mut Desk<'_>) {
         self.apply(Change::Firewall(firewall), desk);
@@ -225,16 +251,22 @@ impl Room {
         self.apply(Change::Exit(exit), desk);
     }
 
+    /// Has every flow judged again, for what external addresses and ports are to clients has changed.
+    pub(super) fn judge_anew(&mut self) {
+        self.plane.judge_anew();
+    }
+
     fn apply(&mut self, change: Change, desk: &mut Desk<'_>) {
         if let Some(cut) = self.with_around(desk, |plane, around, now| plane.apply(change, around, now)) {
             self.link.drop_owner(cut);
+            self.service.drop_owner(cut);
         }
         flush(&self.door, desk.outbox);
     }
 
     /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
     fn settle_uplink(&mut self, now: Instant) {
-        let settings = flow_settings(self.plane.server(), &self.reach, self.share.limits());
+        let settings = flow_settings(self.plane.server(), &self.policy, self.share.limits());
         if let Link::Flows(uplink) = &mut self.link {
             uplink.apply(settings, now);
         }
@@ -275,10 +307,11 @@ impl Room {
 
     /// Takes one batch from the port up the road; whether there was one.
     fn take_in(&mut self, desk: &mut Desk<'_>) -> bool {
-        let Self { door, plane, link, place, .. } = self;
-        let (inbox, now) = (&mut *desk.inbox, desk.now);
-        let packets = desk.packets.as_deref_mut();
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (inbox, now, slot) = (&mut *desk.inbox, desk.now, place.slot);
+        let (packets, resolver) = (desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
+        let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -303,17 +336,19 @@ impl Room {
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
     fn bring_down(&mut self, desk: &mut Desk<'_>) {
-        let Self { door, plane, link, place, .. } = self;
-        let now = desk.now;
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (now, slot) = (desk.now, place.slot);
+        let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
+        let (forwards, host) = (&*forwards, &mut *desk.host);
+        let mut down = |owner: Owner, packet: &mut [u8]| {
+            let (link, packets, resolver) = (None, None, None);
+            let mut exits = Exits { door, link, packets, forwards, host, outgoing, resolver, slot, now };
+            let mut around = Around { outbox, ports, beyond: &mut exits };
+            plane.handle_down(owner, packet, &mut around, now);
+        };
+        service.turn(desk.dns, now, &mut down);
         match link {
-            Link::Flows(uplink) => {
-                let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
-                uplink.turn(now, &mut |owner, packet| {
-                    let mut exits = Exits { door, link: None, packets: None, outgoing, slot: place.slot, now };
-                    let mut around = Around { outbox, ports, beyond: &mut exits };
-                    plane.handle_down(owner, packet, &mut around, now);
-                });
-            }
+            Link::Flows(uplink) => uplink.turn(now, &mut down),
             Link::Packets(_) => self.bring_down_the_hosts(desk),
         }
     }
@@ -338,21 +373,39 @@ impl Room {
         desk: &mut Desk<'_>,
         call: impl FnOnce(&mut Dataplane, &mut Around<'_>, Instant) -> T,
     ) -> T {
-        let Self { door, plane, link, place, .. } = self;
-        let (now, packets) = (desk.now, desk.packets.as_deref_mut());
-        let mut exits = Exits { door, link: Some(link), packets, outgoing: desk.outgoing, slot: place.slot, now };
+        let Self { door, plane, link, place, forwards, service, .. } = self;
+        let (now, slot, packets) = (desk.now, place.slot, desk.packets.as_deref_mut());
+        let (outgoing, host, resolver) = (&mut *desk.outgoing, &mut *desk.host, Some((&mut *desk.dns, service)));
+        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 
     /// When something is due without a socket being ready.
-    pub(super) fn poll_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.plane.poll_deadline(), self.link.poll_deadline(), self.forwards.poll_deadline()];
+    pub(super) fn poll_deadline(&self, now: Instant) -> Option<Instant> {
+        let Self { plane, link, forwards, service, .. } = self;
+        let deadlines =
+            [plane.poll_deadline(), link.poll_deadline(), forwards.poll_deadline(), service.poll_deadline(now)];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Gives an answer of the resolver to a client who has waited for it.
+    pub(super) fn give(&mut self, asker: Asker, message: &[u8]) {
+        self.service.give(asker, message);
+    }
+
+    /// The server's slot.
+    pub(super) fn slot(&self) -> usize {
+        self.place.slot
     }
 
     /// The machine, for those who read its figures.
     pub(super) fn plane(&self) -> &Dataplane {
         &self.plane
+    }
+
+    /// What its accounts have moved since this was last asked.
+    pub(super) fn take_passed(&mut self) -> Vec<Passed> {
+        self.plane.take_passed()
     }
 
     /// The figures of one account, or of all that have spoken.
@@ -365,12 +418,14 @@ impl Room {
 }
 
 /// What a server's settings mean for flows.
-fn flow_settings(server: &Server, reach: &Reach, limits: Limits) -> uplink::Settings {
+fn flow_settings(server: &Server, policy: &Policy, limits: Limits) -> uplink::Settings {
     uplink::Settings {
         mtu: if server.mtu == 0 { limits::MTU_DEFAULT } else { server.mtu },
         address: Some(server.address.addr()),
         address_v6: server.ipv6.then(|| server.address_ipv6.addr()),
-        limits,
-        reach: reach.clone(),
+        limits: limits.with_ports(policy.nat.ports_per_account),
+        buffer_max: usize::MAX,
+        reach: policy.reach.clone(),
+        filtering: policy.nat.filtering,
     }
 }

@@ -12,9 +12,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token, Waker};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
+use super::dns::{self, Dns, Errand, Lists};
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -24,18 +25,19 @@ use super::question::Question;
 use super::room::{Desk, Opening, Place, Room};
 use super::share::Descriptors;
 use super::uplink::Door;
+use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink, Table};
-use super::{arrivals, os};
+use super::{Policy, arrivals, os};
 use crate::domain::account::Account;
 use crate::domain::figures::AccountFigures;
 use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
-use crate::engine::flows::reach::Reach;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
 
@@ -81,6 +83,15 @@ pub(super) enum Command {
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
+    /// Resolves by these settings from now on, and says when it does.
+    Dns {
+        /// The settings.
+        settings: dns::Settings,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Leaves these names unanswered from now on.
+    Lists(Arc<Lists>),
     /// Tells the ways to forwarded ports.
     Doors(oneshot::Sender<Vec<Door>>),
     /// What all workers forward.
@@ -91,8 +102,10 @@ pub(super) enum Command {
     InUse(Arc<InUse>),
     /// Answers.
     Ask(Question),
-    /// Ends the thread with all its tunnels.
-    Stop,
+    /// Tells what accounts have moved since this was last asked.
+    Passed(oneshot::Sender<Vec<Passed>>),
+    /// Ends the thread with all its tunnels, and tells what accounts have moved until then.
+    Stop(oneshot::Sender<Vec<Passed>>),
 }
 
 /// What one worker has to do about a server; all workers call it by the same slot.
@@ -149,9 +162,10 @@ impl Worker {
     /// The operating system's, where it gives no thread or no event queue.
     pub(super) fn start_all(
         count: u8,
-        reach: &Reach,
+        policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
+        errands: &mpsc::Sender<Errand>,
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -165,12 +179,13 @@ impl Worker {
                     queue,
                     (poll.registry(), [UPLINK, UPLINK_ERRORS]),
                     seat,
-                    reach.clone(),
+                    policy,
                     clock::now(),
                 )?),
                 None => None,
             };
-            Self::start(seat, (poll, waker), ends, packets, (reach.clone(), descriptors.clone()))
+            let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
+            Self::start(seat, (poll, waker), ends, (packets, dns), (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -179,8 +194,8 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        uplink: Option<PacketUplink>,
-        (reach, descriptors): (Reach, Descriptors),
+        (uplink, dns): (Option<PacketUplink>, Dns),
+        (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
         let (living, alive) = watch::channel(());
@@ -189,15 +204,18 @@ impl Worker {
             poll,
             told,
             rooms: Vec::new(),
-            reach,
             descriptors,
             inbox: Inbox::default(),
             outbox: Outbox::new(OUTBOX),
-            ports: Ports::new(packets::slice(seat), entropy::bytes(), clock::now()),
+            ports: Ports::new(packets::slice(seat, &policy.nat.ports), entropy::bytes(), clock::now()),
+            policy,
             packets: uplink,
+            dns,
+            host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
             incoming,
+            left: Vec::new(),
             _living: living,
         };
         std::thread::Builder::new().name(format!("worker-{}", seat.worker)).spawn(move || turns.run())?;
@@ -224,15 +242,19 @@ struct Turns {
     poll: Poll,
     told: Receiver<Command>,
     rooms: Vec<Option<Room>>,
-    reach: Reach,
+    policy: Policy,
     descriptors: Descriptors,
     inbox: Inbox,
     outbox: Outbox,
     ports: Ports,
     packets: Option<PacketUplink>,
+    dns: Dns,
+    host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
     incoming: Incoming,
+    /// What clients of servers that were closed have moved and nobody was told.
+    left: Vec<Passed>,
     /// Closes when the thread ends, however it ends.
     _living: watch::Sender<()>,
 }
@@ -271,15 +293,21 @@ impl Turns {
 
     /// How long nothing will be due; `None` is for ever.
     fn wait(&self, now: Instant) -> Option<Duration> {
-        let deadline = self.rooms.iter().flatten().filter_map(Room::poll_deadline).min()?;
+        let rooms = self.rooms.iter().flatten().filter_map(|room| room.poll_deadline(now));
+        let deadline = rooms.chain(self.dns.poll_deadline()).min()?;
         Some(deadline.saturating_duration_since(now))
     }
 
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, outgoing, incoming, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, .. } = self;
+        dns.turn(now, |asker, message| {
+            if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
+                room.give(asker, message);
+            }
+        });
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
@@ -289,6 +317,7 @@ impl Turns {
             left_over |= room.turn(&mut desk);
         }
         left_over |= arrivals::turn_back(rooms, &mut desk);
+        left_over |= desk.dns.send();
         outgoing.wake();
         left_over
     }
@@ -310,14 +339,24 @@ impl Turns {
                     self.for_each_room(now, |room, desk| room.set_firewall(Arc::clone(&firewall), desk));
                     let _ = answer.send(Vec::new());
                 }
+                Command::Dns { settings, answer } => {
+                    self.dns.apply(settings, now);
+                    let _ = answer.send(Vec::new());
+                }
+                Command::Lists(lists) => {
+                    self.dns.set_lists(lists);
+                    self.for_each_room(now, Room::take_lists);
+                }
                 Command::Doors(answer) => {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
-                Command::Table(table) => self.set_table(&table),
-                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), now),
+                Command::Table(table) => self.set_table(&table, now),
+                Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
-                Command::Stop => {
+                Command::Passed(answer) => self.tell_passed(answer),
+                Command::Stop(answer) => {
+                    self.tell_passed(answer);
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     debug!("The kernel did not take {lost} packets");
                     return false;
@@ -327,23 +366,40 @@ impl Turns {
         true
     }
 
+    /// Tells what accounts have moved. Where nobody waits for it any more, it is told next time.
+    fn tell_passed(&mut self, answer: oneshot::Sender<Vec<Passed>>) {
+        let mut passed = std::mem::take(&mut self.left);
+        passed.extend(self.rooms.iter_mut().flatten().flat_map(Room::take_passed));
+        if let Err(untold) = answer.send(passed) {
+            self.left = untold;
+        }
+    }
+
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
     }
 
-    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own.
-    fn set_table(&mut self, table: &Arc<Table>) {
+    /// From now on what comes from outside is whose this table says; a forwarded port is nobody's own, and whoever had it
+    /// until now begins anew.
+    fn set_table(&mut self, table: &Arc<Table>, now: Instant) {
         let Some(packets) = &mut self.packets else { return };
         let before = packets.apply(Arc::clone(table));
+        if before != *table {
+            self.rooms.iter_mut().flatten().for_each(Room::judge_anew);
+        }
         for (protocol, to) in before.doors.keys().filter(|door| !table.doors.contains_key(door)) {
             self.ports.unreserve(Some(to.ip()), *protocol, to.port());
         }
         for (protocol, to) in table.doors.keys().filter(|door| !before.doors.contains_key(door)) {
-            self.ports.reserve(Some(to.ip()), *protocol, to.port());
+            for (_, holder) in self.ports.reserve(Some(to.ip()), *protocol, to.port()) {
+                if let Some(Some(room)) = self.rooms.get_mut(usize::from(holder)) {
+                    room.close_external(*protocol, *to, &mut self.ports, now);
+                }
+            }
         }
     }
 
@@ -365,13 +421,15 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
-                rooms.get_mut(slot).into_iter().for_each(|room| *room = None);
+                let closed = rooms.get_mut(slot).and_then(Option::take);
+                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
+                desk.dns.leave(slot);
                 Ok(())
             }
             (Deed::Change(server, door), Some(room)) => room.change(server, door, &mut desk),
@@ -400,13 +458,14 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), outgoing, now };
-        let room = Room::open(opening, place, self.reach.clone(), &self.descriptors, &mut desk)?;
+        let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
-        self.rooms[slot] = Some(room);
+        let before = self.rooms[slot].replace(room);
+        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
         Ok(())
     }
 }

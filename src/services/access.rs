@@ -9,6 +9,7 @@ use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::access::AccessEntry;
+use crate::domain::hex::hex;
 use crate::domain::limits::{ACCESS_HASH_BYTES, LABEL_LENGTH, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
 use crate::observe::fields;
@@ -135,11 +136,6 @@ fn digest_of(hash: &str) -> ([u8; 32], Choice) {
         }
     }
     (Sha256::digest(secret).into(), Choice::from(u8::from(well_formed)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tracing::info;
 
 use super::servers::endpoint_shown;
-use super::{Caller, Error, Ground, qr};
+use super::{Caller, Error, Ground, Traffic, qr};
 use crate::domain::account::{Account, AccountDraft, AccountSeed};
 use crate::domain::client_config;
 use crate::domain::figures::{AccountDump, AccountFigures, AccountTraffic, Connection};
@@ -20,6 +20,7 @@ use crate::store::Change;
 #[derive(Debug, Clone)]
 pub struct Accounts {
     ground: Ground,
+    traffic: Traffic,
 }
 
 /// What an account's client has done, with what is needed to print it.
@@ -37,7 +38,7 @@ pub struct AccountReport {
 
 impl Accounts {
     pub(super) fn new(ground: Ground) -> Self {
-        Self { ground }
+        Self { traffic: Traffic::new(ground.clone()), ground }
     }
 
     /// Every account, by server and then by name.
@@ -57,13 +58,15 @@ impl Accounts {
     ///
     /// # Errors
     /// The refusals of [`AccountDraft`].
-    pub async fn add(&self, by: &Caller, draft: AccountDraft) -> Result<Arc<Account>, Error> {
+    pub async fn add(&self, by: &Caller, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
+        draft.zone = Some(self.ground.settings.time_zone.clone());
         let (cap, seed) = (self.ground.accounts_cap(), seed());
         let rule = move |change: &mut Change| {
             let account = draft.settle(change.intended(), cap, &seed)?;
             change.put_account(account)
         };
         let account = self.ground.write(rule).await?;
+        self.traffic.enforce().await;
         info!(
             { fields::CALLER } = %by,
             { fields::ACCOUNT } = %account.name,
@@ -77,7 +80,8 @@ impl Accounts {
     ///
     /// # Errors
     /// `AccountNotFound` and the refusals of [`AccountDraft`].
-    pub async fn edit(&self, by: &Caller, name: &str, draft: AccountDraft) -> Result<Arc<Account>, Error> {
+    pub async fn edit(&self, by: &Caller, name: &str, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
+        draft.zone = Some(self.ground.settings.time_zone.clone());
         let name = name.to_owned();
         let rule = move |change: &mut Change| {
             let current = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.clone();
@@ -85,6 +89,7 @@ impl Accounts {
             if *current == account { Ok(current) } else { change.put_account(account) }
         };
         let account = self.ground.write(rule).await?;
+        self.traffic.enforce().await;
         info!(
             { fields::CALLER } = %by,
             { fields::ACCOUNT } = %account.name,
@@ -100,7 +105,13 @@ impl Accounts {
     /// `AccountNotFound`.
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let removed = name.to_owned();
-        self.ground.write(move |change| change.remove_account(&removed)).await?;
+        let rule = move |change: &mut Change| {
+            let account = change.intended().account(&removed).ok_or(Refusal::AccountNotFound)?.clone();
+            change.remove_account(&removed)?;
+            Ok(account)
+        };
+        let account = self.ground.write(rule).await?;
+        self.traffic.forget(&account).await;
         info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "Deleted account `{name}`");
         Ok(())
     }
@@ -174,7 +185,7 @@ impl Accounts {
 
 /// Randomness for a new account.
 pub(super) fn seed() -> AccountSeed {
-    AccountSeed { private_key: entropy::bytes(), password: entropy::bytes() }
+    AccountSeed { private_key: entropy::bytes(), id: u64::from_ne_bytes(entropy::bytes()), password: entropy::bytes() }
 }
 
 fn dump_of(account: &Account, server: &Server, figures: Option<&AccountFigures>, at: Timestamp) -> AccountDump {

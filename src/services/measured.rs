@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::tests::over_with_cap;
 use super::*;
-use crate::domain::account::{Account, AccountDraft};
+use crate::domain::account::{Account, AccountDraft, AccountId};
 use crate::domain::fixture::account_seed;
 use crate::domain::key::PublicKey;
 use crate::domain::name::{AccountName, Username};
 use crate::domain::server::ServerDraft;
+use crate::domain::traffic::{Bytes, Passed};
 use crate::runtime::os::clock;
 
 const ACCOUNTS: u32 = 10_000;
@@ -35,6 +36,7 @@ async fn fill(dir: &Path) {
                 address_ipv6: first.address_ipv6.map(|base| (base.to_bits() + u128::from(number)).into()),
                 public_key: PublicKey::from_bytes(key),
                 mark: first.mark + number,
+                id: AccountId(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
                 ..first.clone()
             })?;
         }
@@ -87,4 +89,42 @@ async fn ten_thousand_accounts_open_within_a_second_and_one_is_edited_within_50_
 
     assert!(opened < Duration::from_secs(1), "{opened:?}");
     assert!(edits[25] < Duration::from_millis(50), "{edits:?}");
+}
+
+#[tokio::test]
+#[ignore = "it measures"]
+async fn ten_thousand_accounts_are_metered_each_second_and_put_on_disk_in_one_transaction() {
+    let dir = tempfile::TempDir::new().unwrap();
+    fill(dir.path()).await;
+    let services = over_with_cap(Store::open(dir.path()).unwrap(), ACCOUNTS);
+    let all: Vec<Passed> = {
+        let (mut accounts, mut number) = (Vec::new(), 0);
+        for account in services.accounts.list() {
+            number += 1;
+            let bytes = Bytes { down: 1_000_000 + number, up: 100_000 + number };
+            accounts.push(Passed { account: account.id, bytes });
+        }
+        accounts
+    };
+    let (mut taken, mut written) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        let began = clock::now();
+        services.traffic.take_in(all.clone()).await;
+        taken.push(clock::now() - began);
+        let began = clock::now();
+        services.traffic.close(Vec::new()).await;
+        written.push(clock::now() - began);
+    }
+    let few = all[..100].to_vec();
+    services.traffic.take_in(few).await;
+    let began = clock::now();
+    services.traffic.close(Vec::new()).await;
+    let of_few = clock::now() - began;
+    taken.sort_unstable();
+    written.sort_unstable();
+    let size = std::fs::metadata(dir.path().join("traffic.redb")).unwrap().len();
+    println!("taken in: median {:?}; on disk: first or slowest {:?}, median {:?}", taken[10], written[19], written[10]);
+    println!("100 of them on disk: {of_few:?}; file {size} bytes");
+
+    assert!(written[10] < Duration::from_secs(1), "{written:?}");
 }

@@ -2,30 +2,47 @@
 
 pub mod access;
 pub mod accounts;
+pub mod backups;
+pub mod dns;
 pub mod firewall;
 pub mod first_start;
+pub mod ikev2;
+pub mod links;
 #[cfg(test)]
 mod measured;
+mod meter;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
 pub mod system;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
+#[cfg(test)]
+mod traffic_tests;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tracing::warn;
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::backups::Backups;
+pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::ikev2::Ikev2;
+pub use self::links::Links;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
+use self::traffic::Metering;
+pub use self::traffic::Traffic;
 pub use crate::domain::access::{Caller, Way};
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
@@ -55,14 +72,21 @@ impl From<WriteError> for Error {
 /// What the operator decided that the use cases depend on.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many accounts may exist; [`crate::domain::limits::ACCOUNTS_MAX`] where he names no cap.
+    /// How many accounts may exist, where he caps them.
     pub accounts_cap: Option<u32>,
+    /// The zone whose days and hours count.
+    pub time_zone: TimeZone,
     /// The external address of a server that names none; the host's own outward address where this is absent.
     pub external_ip: Option<IpAddr>,
     /// What the clients of a new server connect to, where that is not its external address.
     pub endpoint: Option<String>,
+    /// The data folder.
+    pub data: PathBuf,
     /// The port of the API and the panel.
     pub api_port: u16,
+    /// The URL by which people reach the API's port, without a `/` at its end; made of the endpoint, or of the external
+    /// address, and the port where this is absent.
+    pub public_url: Option<String>,
     /// This program's version.
     pub version: String,
 }
@@ -78,23 +102,39 @@ pub struct Services {
     pub forwards: PortForwards,
     /// The firewall.
     pub firewall: Firewall,
+    /// The resolver.
+    pub dns: Dns,
+    /// Backups.
+    pub backups: Backups,
+    /// IKEv2.
+    pub ikev2: Ikev2,
+    /// One-time links.
+    pub links: Links,
     /// Who may call.
     pub access: Access,
     /// The appliance and its host.
     pub system: System,
+    /// Traffic, and what follows from it.
+    pub traffic: Traffic,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings }));
+        let metering = Metering::default();
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
+            dns: Dns::new(ground.clone()),
+            backups: Backups::new(ground.clone()),
+            ikev2: Ikev2::new(ground.clone()),
+            links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
-            system: System::new(ground),
+            system: System::new(ground.clone()),
+            traffic: Traffic::new(ground),
         }
     }
 }
@@ -108,6 +148,7 @@ struct GroundParts {
     store: Store,
     runtime: Runtime,
     settings: Settings,
+    metering: Metering,
 }
 
 impl std::ops::Deref for Ground {
@@ -135,7 +176,22 @@ impl GroundParts {
 
     /// How many accounts may exist.
     fn accounts_cap(&self) -> u32 {
-        self.settings.accounts_cap.unwrap_or(crate::domain::limits::ACCOUNTS_MAX)
+        self.settings.accounts_cap.unwrap_or(limits::ACCOUNTS_UNLIMITED)
+    }
+
+    /// The URL by which people reach the API's port, without a `/` at its end.
+    fn public_url(&self) -> String {
+        let HostFacts { external_ip, endpoint } = self.host_facts();
+        let made = || {
+            let host = endpoint.unwrap_or_else(|| external_ip.to_string());
+            let host = if host.contains(':') { format!("[{host}]") } else { host };
+            // the port that a browser takes by itself (RFC 9110, section 4.2.2)
+            if self.settings.api_port == 443 {
+                return format!("https://{host}");
+            }
+            format!("https://{host}:{}", self.settings.api_port)
+        };
+        self.settings.public_url.clone().unwrap_or_else(made)
     }
 
     /// What a new server takes from its host.

@@ -11,7 +11,6 @@ use super::{Caller, Error, Ground};
 use crate::domain::account::{Account, rate_or};
 use crate::domain::figures::{AccountFigures, OnlinePeer, ServerDump, ServerTraffic};
 use crate::domain::intended::IntendedServer;
-use crate::domain::limits;
 use crate::domain::pool;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::{Server, ServerDraft, ServerSeed};
@@ -167,10 +166,11 @@ impl Servers {
         let mut figures = self.ground.runtime.figures().await;
         figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
         let (intended, at) = (self.ground.store.intended(), clock::timestamp());
-        let zone = TimeZone::system();
+        let (zone, within) =
+            (self.ground.settings.time_zone.clone(), u64::from(intended.system.wireguard_handshake_uptime));
         let peer = |figures: AccountFigures| {
             let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?.clone();
-            online_peer(account, &figures, at, &zone)
+            online_peer(account, &figures, within, at, &zone)
         };
         figures.into_iter().filter_map(peer).collect()
     }
@@ -195,9 +195,15 @@ impl Servers {
     }
 }
 
-/// An account as `wireguard_online` prints it, unless its last handshake is too long ago.
-fn online_peer(account: Arc<Account>, figures: &AccountFigures, at: Timestamp, zone: &TimeZone) -> Option<OnlinePeer> {
-    let age = figures.handshake_age.filter(|age| age.as_secs() <= limits::HANDSHAKE_UPTIME)?;
+/// An account as `wireguard_online` prints it, unless its last handshake is more than `within` seconds ago.
+fn online_peer(
+    account: Arc<Account>,
+    figures: &AccountFigures,
+    within: u64,
+    at: Timestamp,
+    zone: &TimeZone,
+) -> Option<OnlinePeer> {
+    let age = figures.handshake_age.filter(|age| age.as_secs() <= within)?;
     let handshake = at.checked_sub(age).unwrap_or(at).to_zoned_datetime(zone.clone());
     Some(OnlinePeer {
         account,
@@ -238,7 +244,7 @@ mod tests {
     fn shown(age: Option<u64>) -> Option<OnlinePeer> {
         let at = "2022-12-12T12:05:01Z".parse().unwrap();
         let zone = TimeZone::fixed(jiff::tz::offset(1));
-        online_peer(house().account("peer_1").unwrap().clone(), &figures(age), at, &zone)
+        online_peer(house().account("peer_1").unwrap().clone(), &figures(age), 180, at, &zone)
     }
 
     #[test]

@@ -1,15 +1,23 @@
 //! The appliance and its host.
 
+use jiff::Timestamp;
 use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::refusal::Refusal;
+use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::observe::fields;
 use crate::runtime::Status;
+use crate::runtime::os::clock;
 use crate::runtime::os::host::{self, Host};
+use crate::store::Change;
 
 /// The date that stands where the contract has a licence's end: none is needed.
 const NO_LICENCE_ENDS: &str = "2999-12-31T23:59:59+00:00";
+/// What stands for a licence's key.
+const NO_LICENCE_KEY: &str = "none needed";
+/// The library that seals and opens WireGuard's datagrams, and its version.
+const NOISE: &str = "boringtun 0.7.1";
 /// What stands for a package that is not needed.
 const NO_PACKAGE: &str = "(none)";
 
@@ -30,12 +38,27 @@ pub struct SystemStatus {
     pub count_wireguard: u32,
     /// A date far ahead: no licence is needed.
     pub license: String,
-    /// Always true.
+    /// Whether there are no more accounts than there may be.
     pub license_valid: bool,
     /// `OK`, or `Loading (what it does)`.
     pub status: String,
     /// This program's version.
     pub version: String,
+}
+
+/// The contract's `license`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct License {
+    /// How many accounts there may be.
+    pub accounts: u32,
+    /// A date far ahead.
+    pub expiration_date: String,
+    /// What stands where the contract has a key.
+    pub key: String,
+    /// Now, for that is when it was checked.
+    pub last_check: String,
+    /// Whether there are no more accounts than there may be.
+    pub valid: bool,
 }
 
 /// The contract's `system_info`; every value is text there.
@@ -109,7 +132,7 @@ impl System {
             count_accounts_available: self.ground.accounts_cap(),
             count_wireguard: count(intended.servers.len()),
             license: NO_LICENCE_ENDS.into(),
-            license_valid: true,
+            license_valid: self.license().valid,
             status: match self.ground.runtime.status() {
                 Status::Ready => "OK".into(),
                 Status::Loading(what) => format!("Loading ({what})"),
@@ -118,28 +141,94 @@ impl System {
         }
     }
 
-    /// What the host is.
-    pub fn info(&self) -> SystemInfo {
-        shown(host::look())
+    /// The operator's own cap on accounts, in the contract's clothes.
+    pub fn license(&self) -> License {
+        let accounts = self.ground.accounts_cap();
+        License {
+            accounts,
+            expiration_date: NO_LICENCE_ENDS.into(),
+            key: NO_LICENCE_KEY.into(),
+            last_check: self.local_time(clock::timestamp()),
+            valid: self.ground.store.intended().count_accounts() <= accounts as usize,
+        }
     }
 
-    /// Looks again at everything that ought to run.
+    /// A time as people of the appliance's zone read it (RFC 3339, to the second).
+    pub fn local_time(&self, at: Timestamp) -> String {
+        at.to_zoned_datetime(self.ground.settings.time_zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
+    /// What the host is.
+    pub fn info(&self) -> SystemInfo {
+        let mut info = shown(host::look());
+        if let Some(name) = self.ground.settings.time_zone.iana_name() {
+            info.timezone = name.into();
+        }
+        info
+    }
+
+    /// Has everything that runs told again what it is to be, by the store; returns when that is done. No session ends by it.
     ///
     /// # Errors
     /// `StatusNotOk` while it is still loading.
-    pub fn reload(&self, by: &Caller) -> Result<(), Error> {
+    pub async fn reload(&self, by: &Caller) -> Result<(), Error> {
         if self.ground.runtime.status() != Status::Ready {
             return Err(Refusal::StatusNotOk.into());
         }
-        self.ground.runtime.reload();
-        info!({ fields::CALLER } = %by, "Looking again at everything that ought to run");
+        self.ground.runtime.reload().await;
+        info!({ fields::CALLER } = %by, "Told everything that runs again what it is to be");
         Ok(())
+    }
+
+    /// What is set of the appliance as a whole.
+    pub fn config(&self) -> SystemConfig {
+        self.ground.store.intended().system
+    }
+
+    /// Edits what the draft names of that.
+    ///
+    /// # Errors
+    /// The refusals of [`SystemConfigDraft`].
+    pub async fn edit_config(&self, by: &Caller, draft: SystemConfigDraft) -> Result<SystemConfig, Error> {
+        self.set_config(by, move |current| draft.amend(current)).await
+    }
+
+    /// Sets all of that as it was before anybody edited it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] if it cannot be stored.
+    pub async fn reset_config(&self, by: &Caller) -> Result<SystemConfig, Error> {
+        self.set_config(by, |_| Ok(SystemConfig::default())).await
+    }
+
+    async fn set_config(
+        &self,
+        by: &Caller,
+        rule: impl FnOnce(&SystemConfig) -> Result<SystemConfig, Refusal> + Send + 'static,
+    ) -> Result<SystemConfig, Error> {
+        let rule = move |change: &mut Change| {
+            let current = change.intended().system;
+            let config = rule(&current)?;
+            if config != current {
+                change.put_system(config);
+            }
+            Ok(config)
+        };
+        let config = self.ground.write(rule).await?;
+        info!(
+            { fields::CALLER } = %by,
+            "Set the system: traffic on disk every {} minutes, kept for {} months; online within {} s of a handshake",
+            config.traffic_statistics_frequency,
+            config.traffic_statistics_history,
+            config.wireguard_handshake_uptime
+        );
+        Ok(config)
     }
 
     /// What speaks WireGuard here.
     pub fn wireguard_versions(&self) -> WireguardVersions {
         WireguardVersions {
-            wireguard: format!("{} (Culvert, in userspace)", self.ground.settings.version),
+            wireguard: format!("{} (Culvert, in userspace, over {NOISE})", self.ground.settings.version),
             wireguard_dkms: NO_PACKAGE.into(),
             wireguard_tools: NO_PACKAGE.into(),
         }
@@ -184,6 +273,14 @@ fn shown(host: Host) -> SystemInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_the_library_in_the_version_that_is_built_in() {
+        let (name, version) = NOISE.split_once(' ').unwrap();
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+
+        assert!(include_str!("../../Cargo.lock").contains(&locked), "{locked}");
+    }
 
     #[test]
     fn prints_memory_in_mebibytes_and_percent() {

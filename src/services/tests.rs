@@ -24,11 +24,23 @@ fn over(store: Store) -> Services {
 
 /// Services over `store` that take up to `cap` accounts.
 pub(super) fn over_with_cap(store: Store, cap: u32) -> Services {
+    over_with(store, cap, TimeZone::UTC)
+}
+
+/// Services over `store` whose days are those of this zone.
+pub(super) fn over_in_zone(store: Store, zone: TimeZone) -> Services {
+    over_with(store, 3, zone)
+}
+
+fn over_with(store: Store, cap: u32, time_zone: TimeZone) -> Services {
     let settings = Settings {
         accounts_cap: Some(cap),
+        time_zone,
         external_ip: Some(IpAddr::from([77, 87, 125, 200])),
         endpoint: None,
+        data: std::env::temp_dir(),
         api_port: limits::API_PORT,
+        public_url: None,
         version: "0.1.0".into(),
     };
     Services::new(store, Runtime::detached(), settings)
@@ -230,7 +242,7 @@ async fn draws_the_client_file_as_a_code() {
 #[tokio::test]
 async fn reads_and_reloads_the_system() {
     let (_dir, services) = services();
-    services.system.reload(&Caller::local()).unwrap();
+    services.system.reload(&Caller::local()).await.unwrap();
     assert!(!services.system.info().cpu_model.is_empty());
     assert!(services.system.wireguard_versions().wireguard.starts_with("0.1.0"));
     let condition = services.system.condition();

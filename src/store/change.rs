@@ -2,136 +2,19 @@
 
 use std::sync::Arc;
 
+use super::state::{State, Step};
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::backup::BackupSettings;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
+use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
-
-/// Everything that lasts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct State {
-    /// What ought to run.
-    pub(super) intended: Intended,
-    /// Who may call.
-    pub(super) access: AccessBook,
-    /// The place of each firewall rule in the file, in their order: negative before the rule that keeps the API
-    /// reachable, which is in no file and has place 0. A new rule at either end moves no other.
-    pub(super) places: Arc<Vec<i64>>,
-}
-
-/// One record that is written or taken away.
-#[derive(Debug, Clone)]
-pub(super) enum Step {
-    Server(Arc<Server>),
-    NoServer(ServerName),
-    Account(Arc<Account>),
-    NoAccount(AccountName),
-    Firewall(FirewallSettings),
-    Rule(i64, FilterRule),
-    NoRule(RuleName),
-    Forward(ServerName, PortForward),
-    NoForward(ServerName, OuterPort),
-    Access(AccessEntry),
-    NoAccess(String),
-    PanelUser(PanelUser),
-    NoPanelUser(String),
-}
-
-impl State {
-    /// Puts the rule among the others that keeps the API at this port reachable.
-    pub(super) fn keep_open(&mut self, api_port: u16) {
-        self.place(0, FilterRule::system(api_port));
-    }
-
-    /// Puts a rule into its place.
-    pub(super) fn place(&mut self, place: i64, rule: FilterRule) {
-        let at = self.places.partition_point(|other| *other < place);
-        Arc::make_mut(&mut self.places).insert(at, place);
-        Arc::make_mut(&mut self.intended.firewall).rules.insert(at, rule);
-    }
-
-    /// Takes the rule of this name from its place.
-    fn displace(&mut self, name: &RuleName) -> Option<(i64, FilterRule)> {
-        let at = self.intended.firewall.rules.iter().position(|rule| rule.name == *name)?;
-        let place = Arc::make_mut(&mut self.places).remove(at);
-        Some((place, Arc::make_mut(&mut self.intended.firewall).rules.remove(at)))
-    }
-
-    /// A place beyond all that are taken.
-    fn place_at(&self, end: End) -> i64 {
-        match end {
-            End::Top => self.places.first().map_or(0, |first| *first.min(&0)) - 1,
-            End::Bottom => self.places.last().map_or(0, |last| *last.max(&0)) + 1,
-        }
-    }
-
-    /// Takes a step, and returns the one that undoes it.
-    fn take(&mut self, step: Step) -> Step {
-        let AccessBook { entries, users } = &mut self.access;
-        match step {
-            Step::Server(server) => {
-                let name = server.name.clone();
-                self.intended.insert_server(server).map_or(Step::NoServer(name), Step::Server)
-            }
-            Step::NoServer(name) => match self.intended.servers.remove(&name) {
-                Some(removed) => Step::Server(removed.server),
-                None => Step::NoServer(name),
-            },
-            Step::Account(account) => {
-                let name = account.name.clone();
-                self.intended.insert_account(account).ok().flatten().map_or(Step::NoAccount(name), Step::Account)
-            }
-            Step::NoAccount(name) => {
-                self.intended.remove_account(name.as_str()).map_or(Step::NoAccount(name), Step::Account)
-            }
-            Step::Firewall(settings) => {
-                let firewall = Arc::make_mut(&mut self.intended.firewall);
-                Step::Firewall(std::mem::replace(&mut firewall.settings, settings))
-            }
-            Step::Rule(place, rule) => {
-                let name = rule.name.clone();
-                self.place(place, rule);
-                Step::NoRule(name)
-            }
-            Step::NoRule(name) => match self.displace(&name) {
-                Some((place, rule)) => Step::Rule(place, rule),
-                None => Step::NoRule(name),
-            },
-            Step::Forward(server, forward) => {
-                let outer = forward.outer;
-                match self.intended.insert_forward(&server, forward) {
-                    Some(before) => Step::Forward(server, before),
-                    None => Step::NoForward(server, outer),
-                }
-            }
-            Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
-                Some(removed) => Step::Forward(server, removed),
-                None => Step::NoForward(server, outer),
-            },
-            Step::Access(entry) => {
-                let label = entry.label.clone();
-                entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
-            }
-            Step::NoAccess(label) => entries.remove(&label).map_or(Step::NoAccess(label), Step::Access),
-            Step::PanelUser(user) => {
-                let name = user.name.clone();
-                users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
-            }
-            Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
-        }
-    }
-}
-
-impl Step {
-    /// Whether it changes what ought to run.
-    fn is_intended(&self) -> bool {
-        !matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_))
-    }
-}
+use crate::domain::system::SystemConfig;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
 #[derive(Debug)]
@@ -154,6 +37,11 @@ impl Change {
     /// Who may call, with what this change has done so far.
     pub fn access(&self) -> &AccessBook {
         &self.state.access
+    }
+
+    /// The one-time links, with what this change has done so far.
+    pub fn links(&self) -> &LinkBook {
+        &self.state.links
     }
 
     /// Stores a server; one of its name is replaced and keeps its accounts.
@@ -190,7 +78,7 @@ impl Change {
         Ok(account)
     }
 
-    /// Removes an account, and the port forwards that lead to it.
+    /// Removes an account, the port forwards that lead to it, and its one-time links.
     ///
     /// # Errors
     /// [`Refusal::AccountNotFound`].
@@ -202,6 +90,7 @@ impl Change {
         for outer in forwarded {
             self.step(Step::NoForward(account.server.clone(), outer));
         }
+        self.remove_links(self.state.links.of_account(&account.name));
         self.step(Step::NoAccount(account.name.clone()));
         Ok(())
     }
@@ -209,6 +98,11 @@ impl Change {
     /// Stores the firewall's settings.
     pub fn put_firewall(&mut self, settings: FirewallSettings) {
         self.step(Step::Firewall(settings));
+    }
+
+    /// Stores the resolver's settings.
+    pub fn put_dns(&mut self, settings: DnsSettings) {
+        self.step(Step::Dns(settings));
     }
 
     /// Stores a new firewall rule before or after all others.
@@ -267,6 +161,84 @@ impl Change {
         Ok(())
     }
 
+    /// Stores what is set of the appliance as a whole.
+    pub fn put_system(&mut self, config: SystemConfig) {
+        self.step(Step::System(config));
+    }
+
+    /// Turns IKEv2 on or off.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`], [`Refusal::ServerCertificateMissing`] where it is to be on without them.
+    pub fn enable_ikev2(&mut self, on: bool) -> Result<(), Refusal> {
+        if on {
+            self.state.intended.ikev2.server()?;
+        }
+        if self.state.intended.ikev2.enabled != on {
+            self.step(Step::Ikev2(on));
+        }
+        Ok(())
+    }
+
+    /// Stores the advanced settings of IKEv2.
+    pub fn put_ikev2_settings(&mut self, settings: Ikev2Settings) {
+        if *self.state.intended.ikev2.settings != settings {
+            self.step(Step::Ikev2Settings(Arc::new(settings)));
+        }
+    }
+
+    /// Stores the certificate authority.
+    ///
+    /// # Errors
+    /// [`Refusal::RootPresent`] where there is one.
+    pub fn put_authority(&mut self, credential: Credential) -> Result<(), Refusal> {
+        if self.state.intended.ikev2.authority.is_some() {
+            return Err(Refusal::RootPresent);
+        }
+        self.step(Step::Authority(Some(Arc::new(credential))));
+        Ok(())
+    }
+
+    /// Removes the certificate authority and what it has signed; IKEv2 goes off with it.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`].
+    pub fn remove_authority(&mut self) -> Result<(), Refusal> {
+        self.state.intended.ikev2.authority()?;
+        if self.state.intended.ikev2.server.is_some() {
+            self.remove_server_certificate()?;
+        }
+        self.step(Step::Authority(None));
+        Ok(())
+    }
+
+    /// Stores the server's certificate in the place of the present one. It must have been signed by `authority`.
+    ///
+    /// # Errors
+    /// [`Refusal::RootAbsent`] where that is not the authority any more.
+    pub fn put_server_certificate(
+        &mut self,
+        authority: &Credential,
+        credential: ServerCredential,
+    ) -> Result<(), Refusal> {
+        if self.state.intended.ikev2.authority.as_deref() != Some(authority) {
+            return Err(Refusal::RootAbsent);
+        }
+        self.step(Step::ServerCertificate(Some(Arc::new(credential))));
+        Ok(())
+    }
+
+    /// Removes the server's certificate; IKEv2 goes off with it.
+    ///
+    /// # Errors
+    /// [`Refusal::RootMissing`], [`Refusal::ServerCertificateMissing`].
+    pub fn remove_server_certificate(&mut self) -> Result<(), Refusal> {
+        self.state.intended.ikev2.server()?;
+        self.enable_ikev2(false)?;
+        self.step(Step::ServerCertificate(None));
+        Ok(())
+    }
+
     /// Stores an access hash; one of its label is replaced.
     pub fn put_access(&mut self, entry: AccessEntry) {
         self.step(Step::Access(entry));
@@ -287,6 +259,35 @@ impl Change {
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
         self.step(Step::PanelUser(user));
+    }
+
+    /// When and where backups are made, with what this change has done so far.
+    pub fn backups(&self) -> &BackupSettings {
+        &self.state.backups
+    }
+
+    /// Stores when and where backups are made.
+    pub fn put_backups(&mut self, settings: BackupSettings) {
+        self.step(Step::Backups(Arc::new(settings)));
+    }
+
+    /// Stores a one-time link.
+    pub fn put_link(&mut self, link: OneTimeLink) {
+        self.step(Step::Link(Arc::new(link)));
+    }
+
+    /// Removes one-time links. What is not there is left out.
+    pub fn remove_links(&mut self, digests: Vec<LinkDigest>) {
+        for digest in digests {
+            if self.state.links.links.contains_key(&digest) {
+                self.step(Step::NoLink(digest));
+            }
+        }
+    }
+
+    /// Stores what the page of one-time links shows.
+    pub fn put_link_settings(&mut self, settings: LinkSettings) {
+        self.step(Step::LinkSettings(Arc::new(settings)));
     }
 
     fn step(&mut self, step: Step) {
@@ -327,6 +328,10 @@ impl Change {
 mod tests {
     use super::*;
     use crate::domain::fixture::{account_of, account_seed, house};
+    use crate::domain::ikev2::{Ikev2, fixture};
+    use crate::domain::limits;
+    use crate::domain::name::{AccountName, RuleName};
+    use crate::domain::one_time_link::{LinkKey, LinkPage};
     use crate::domain::port_forward::Transport;
 
     fn shown(change: &Change) -> String {
@@ -353,6 +358,42 @@ mod tests {
         PortForward { outer, to_peer: AccountName::parse(to_peer).unwrap(), to_port: 80 }
     }
 
+    fn link(number: u8, account: &str) -> OneTimeLink {
+        let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
+        let account = AccountName::parse(account).unwrap();
+        OneTimeLink { key, account, created: jiff::Timestamp::UNIX_EPOCH, expires: jiff::Timestamp::MAX }
+    }
+
+    fn authority() -> Credential {
+        let at = "2026-11-24T12:00:00Z".parse().unwrap();
+        Credential::import(fixture::CA, fixture::RSA_KEY, at).unwrap()
+    }
+
+    fn server_certificate(authority: &Credential) -> ServerCredential {
+        let credential = authority.clone();
+        ServerCredential { credential, domain: "vpn.example".into(), ip: [192, 0, 2, 1].into(), ipv6: None }
+    }
+
+    #[test]
+    fn has_ikev2_on_only_with_both_certificates() {
+        let (mut change, root) = (change(), authority());
+        assert_eq!(change.enable_ikev2(true), Err(Refusal::RootMissing));
+        assert_eq!(change.enable_ikev2(false), Ok(()));
+        assert_eq!(change.put_server_certificate(&root, server_certificate(&root)), Err(Refusal::RootAbsent));
+        change.put_authority(root.clone()).unwrap();
+        assert_eq!(change.put_authority(root.clone()), Err(Refusal::RootPresent));
+        assert_eq!(change.enable_ikev2(true), Err(Refusal::ServerCertificateMissing));
+        assert_eq!(change.remove_server_certificate(), Err(Refusal::ServerCertificateMissing));
+        change.put_server_certificate(&root, server_certificate(&root)).unwrap();
+        change.enable_ikev2(true).unwrap();
+
+        change.remove_authority().unwrap();
+
+        assert_eq!(change.intended().ikev2, Ikev2::default());
+        assert_eq!(change.remove_authority(), Err(Refusal::RootMissing));
+        assert_eq!(change.remove_server_certificate(), Err(Refusal::RootMissing));
+    }
+
     #[test]
     fn undoes_every_kind_of_step() {
         let mut change = change();
@@ -362,6 +403,7 @@ mod tests {
         let mark = change.mark();
 
         change.put_firewall(FirewallSettings { ip_forward: false, ..FirewallSettings::default() });
+        change.put_system(SystemConfig { wireguard_handshake_uptime: 7, ..SystemConfig::default() });
         for (name, end) in [("top", End::Top), ("bottom", End::Bottom), ("above", End::Top)] {
             change.add_rule(rule(name), end).unwrap();
         }
@@ -370,6 +412,18 @@ mod tests {
         change.put_forward("Default_1", forward(81, "peer_1")).unwrap();
         change.put_forward("Default_1", PortForward { to_port: 7, ..forward(80, "peer_1") }).unwrap();
         change.remove_forward("Default_1", forward(81, "peer_1").outer).unwrap();
+
+        let root = authority();
+        change.put_authority(root.clone()).unwrap();
+        change.put_server_certificate(&root, server_certificate(&root)).unwrap();
+        change.enable_ikev2(true).unwrap();
+        change.put_ikev2_settings(Ikev2Settings { rekey: true, ..Ikev2Settings::default() });
+        change.remove_authority().unwrap();
+        let page = LinkPage { lifetime: 3, ..LinkPage::default() };
+        change.put_link_settings(LinkSettings { page: page.into(), ..LinkSettings::default() });
+        change.put_link(link(1, "peer_1"));
+        change.put_link(link(2, "peer_1"));
+        change.remove_links(vec![link(1, "peer_1").key.digest(), link(9, "peer_1").key.digest()]);
 
         let account = account_of("Default_2").settle(change.intended(), 9, &account_seed(7)).unwrap();
         change.put_account(account.clone()).unwrap();
@@ -421,6 +475,19 @@ mod tests {
         assert_eq!(left, ["81_tcp"]);
         assert_eq!(change.remove_forward("Default_1", forward(80, "x").outer), Err(Refusal::ForwardNotFound));
         assert_eq!(change.remove_forward("nobody", forward(80, "x").outer), Err(Refusal::ServerNotFound));
+    }
+
+    #[test]
+    fn takes_links_away_with_their_account_alone() {
+        let mut change = change();
+        for (number, account) in [(1, "peer_1"), (2, "peer_2"), (3, "peer_1")] {
+            change.put_link(link(number, account));
+        }
+
+        change.remove_account("peer_1").unwrap();
+
+        let left: Vec<_> = change.links().links.values().map(|link| link.account.as_str()).collect();
+        assert_eq!(left, ["peer_2"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use redb::StorageBackend;
 
-use super::change::State;
+use super::state::State;
 use super::tests::{add_account, add_server, shown};
 use super::*;
 
@@ -125,7 +125,7 @@ fn store_on(disk: &Handle) -> Store {
         let state = tables::load(&database).map_err(|error| failed(format!("{error:?}")))?;
         Ok((database, state))
     };
-    Store::start(Box::new(opener)).unwrap()
+    Store::start(Box::new(opener), Ledger::in_memory()).unwrap()
 }
 
 /// Random enough, and the same in every run (Marsaglia, "Xorshift RNGs", 2003).

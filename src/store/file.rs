@@ -9,7 +9,7 @@ use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Builder, Database, StorageBackend};
 
 use super::Error;
-use super::change::State;
+use super::state::State;
 use super::tables::{self, FORMAT, Unreadable};
 
 /// The file's name in the data folder.
@@ -50,7 +50,7 @@ fn make_folder(dir: &Path) -> Result<(), Error> {
 }
 
 /// Opens and locks a file, never through a symbolic link; `None` where there is none and none is to be made.
-fn open_file(path: &Path, make: bool) -> Result<Option<File>, Error> {
+pub(super) fn open_file(path: &Path, make: bool) -> Result<Option<File>, Error> {
     let irregular = || Error::Unusable { path: shown(path), why: "it is not a regular file".into() };
     // asked before, for opening a pipe may wait for ever, and after, for the name may have changed hands in between
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
@@ -130,7 +130,7 @@ fn make(dir: &Path, path: &Path) -> Result<(Database, State), Error> {
 }
 
 /// Turns what the database said into what the operator reads.
-fn refuse(unreadable: Unreadable, path: &Path) -> Error {
+pub(super) fn refuse(unreadable: Unreadable, path: &Path) -> Error {
     use redb::Error as Said;
     let path_shown = shown(path);
     let error = match unreadable {

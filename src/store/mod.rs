@@ -1,11 +1,19 @@
 //! What lasts. The only room that knows the database.
 
+mod archive;
+mod backups_record;
+mod carried;
 mod change;
 #[cfg(test)]
 mod disasters;
+mod dns_record;
 mod file;
+mod ikev2;
+pub mod ledger;
+mod link_records;
 mod record;
 mod records;
+mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -17,11 +25,15 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
+pub use self::ledger::Ledger;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
+use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
@@ -91,10 +103,13 @@ pub struct Store {
 struct Shared {
     intended: watch::Receiver<Arc<Intended>>,
     access: watch::Receiver<Arc<AccessBook>>,
+    backups: watch::Receiver<Arc<BackupSettings>>,
+    links: watch::Receiver<Arc<LinkBook>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
     thread: Option<JoinHandle<()>>,
+    ledger: Ledger,
 }
 
 impl Store {
@@ -118,28 +133,46 @@ impl Store {
     /// Every [`Error`] but `Write` and `Closed`; nothing was touched then.
     pub fn open_at(dir: &Path, api_port: u16) -> Result<Self, Error> {
         let dir = dir.to_owned();
-        Self::start(Box::new(move || {
+        let ledger = Ledger::of(&dir);
+        let opener = Box::new(move || {
             let (database, mut state) = file::open(&dir)?;
             state.keep_open(api_port);
             Ok((database, state))
-        }))
+        });
+        Self::start(opener, ledger)
     }
 
     /// Opens the file by `opener` and starts the thread that owns it.
-    fn start(mut opener: Opener) -> Result<Self, Error> {
+    fn start(mut opener: Opener, ledger: Ledger) -> Result<Self, Error> {
         let no_thread = |error: std::io::Error| Error::Write { why: error.to_string() };
         let (database, state) = opener()?;
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
+        let (links, links_seen) = watch::channel(Arc::new(state.links));
+        let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, places: state.places, fault: fault.clone() };
+        let published = Published { intended, access, backups, links, places: state.places, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&timer));
         let thread = Some(thread.map_err(no_thread)?);
-        let shared = Shared { intended: intended_seen, access: access_seen, fault, orders: Some(orders), thread };
+        let shared = Shared {
+            intended: intended_seen,
+            access: access_seen,
+            backups: backups_seen,
+            links: links_seen,
+            fault,
+            orders: Some(orders),
+            thread,
+            ledger,
+        };
         Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Traffic figures.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
     }
 
     /// What ought to run, as of the last commit.
@@ -155,6 +188,55 @@ impl Store {
     /// Who may call, as of the last commit. Costs no disk.
     pub fn access(&self) -> Arc<AccessBook> {
         self.shared.access.borrow().clone()
+    }
+
+    /// When and where backups are made, as of the last commit; a new value after each commit that changed it.
+    pub fn backups(&self) -> watch::Receiver<Arc<BackupSettings>> {
+        self.shared.backups.clone()
+    }
+
+    /// Everything as of now, to be packed while others write; with the traffic figures that are on disk, if asked.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where a file cannot be read, [`Error::Closed`].
+    pub async fn snapshot(&self, statistics: bool) -> Result<Snapshot, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Snapshot(caller)).await?;
+        let transaction = answer.await.map_err(|_| Error::Closed)??;
+        let statistics = if statistics { Some(self.shared.ledger.dump().await?) } else { None };
+        Ok(Snapshot { transaction, statistics })
+    }
+
+    /// Replaces everything by what an archive has, in one step. The revision is that of the new state, which is published
+    /// when this returns. Traffic figures stay.
+    ///
+    /// # Errors
+    /// [`Error::Write`], and everything is as before; [`Error::Closed`].
+    pub async fn restore(&self, archive: &Archive) -> Result<Revision, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Restore(Arc::clone(&archive.tables), caller)).await?;
+        answer.await.map_err(|_| Error::Closed)?
+    }
+
+    /// Replaces the traffic figures by those of an archive that has some.
+    ///
+    /// # Errors
+    /// [`Error::Write`], and the figures are as before.
+    pub async fn restore_statistics(&self, archive: Archive) -> Result<(), Error> {
+        match archive.statistics {
+            statistics if statistics.is_empty() => Ok(()),
+            statistics => self.shared.ledger.replace(statistics).await,
+        }
+    }
+
+    async fn order(&self, order: Order) -> Result<(), Error> {
+        let orders = self.shared.orders.as_ref().ok_or(Error::Closed)?;
+        orders.send(order).await.map_err(|_| Error::Closed)
+    }
+
+    /// The one-time links, as of the last commit. Costs no disk.
+    pub fn links(&self) -> Arc<LinkBook> {
+        self.shared.links.borrow().clone()
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of
@@ -195,6 +277,7 @@ impl Store {
     /// # Errors
     /// [`Error::Write`] if the file could not be closed in order; it will be repaired when it is next opened.
     pub async fn close(&self) -> Result<(), Error> {
+        self.shared.ledger.close().await;
         let (caller, answer) = oneshot::channel();
         let Some(orders) = &self.shared.orders else { return Ok(()) };
         if orders.send(Order::Close(caller)).await.is_err() {

@@ -1,5 +1,6 @@
 //! The records of each noun as they lie in the file. A record is never changed: it gets a successor.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -8,13 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
 use crate::domain::access::{AccessEntry, PanelUser};
-use crate::domain::account::{Account, Password};
+use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
+use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
 use crate::domain::key::{PrivateKey, PublicKey};
 use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, Username};
 use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
+use crate::domain::traffic::Bytes;
 
 /// A first version has no predecessor from which it could come.
 macro_rules! first_version {
@@ -32,7 +36,9 @@ macro_rules! first_version {
     )*};
 }
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1);
+pub(super) use first_version;
+
+first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -162,6 +168,78 @@ pub(super) struct AccountV1 {
     mark: u32,
 }
 
+/// An account, with what it is known by and what it may.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccountV2 {
+    first: AccountV1,
+    id: AccountId,
+    /// Seconds since 1970.
+    expires: Option<i64>,
+    quota: u64,
+    quota_period: QuotaPeriod,
+    quota_action: QuotaAction,
+    quota_rate: Mbps,
+}
+
+impl Record for AccountV2 {
+    const VERSION: u8 = 2;
+    type Previous = AccountV1;
+}
+
+impl From<AccountV1> for AccountV2 {
+    fn from(first: AccountV1) -> Self {
+        // a key is as random as a number that is drawn, and the same whenever this record is read
+        let some = first.public_key.as_bytes().iter().take(8);
+        let id = AccountId(some.fold(0, |id, byte| id << 8 | u64::from(*byte)));
+        Self::new(first, id, Allowance::default())
+    }
+}
+
+impl AccountV2 {
+    fn new(first: AccountV1, id: AccountId, allowance: Allowance) -> Self {
+        let Allowance { expires, quota, period, action, rate } = allowance;
+        let expires = expires.map(Timestamp::as_second);
+        Self { first, id, expires, quota, quota_period: period, quota_action: action, quota_rate: rate }
+    }
+}
+
+impl From<&Account> for AccountV2 {
+    fn from(account: &Account) -> Self {
+        Self::new(account.into(), account.id, account.allowance)
+    }
+}
+
+impl TryFrom<AccountV2> for Account {
+    type Error = jiff::Error;
+
+    fn try_from(record: AccountV2) -> Result<Self, jiff::Error> {
+        let AccountV2 { first, id, expires, quota, quota_period, quota_action, quota_rate } = record;
+        let allowance = Allowance {
+            expires: expires.map(Timestamp::from_second).transpose()?,
+            quota,
+            period: quota_period,
+            action: quota_action,
+            rate: quota_rate,
+        };
+        Ok(Self {
+            name: first.name,
+            server: first.server,
+            enabled: first.enabled,
+            username: first.username,
+            password: first.password,
+            address: first.address,
+            address_ipv6: first.address_ipv6,
+            private_key: first.private_key,
+            public_key: first.public_key,
+            b_download: first.b_download,
+            b_upload: first.b_upload,
+            mark: first.mark,
+            id,
+            allowance,
+        })
+    }
+}
+
 impl From<&Account> for AccountV1 {
     fn from(account: &Account) -> Self {
         Self {
@@ -177,25 +255,6 @@ impl From<&Account> for AccountV1 {
             b_download: account.b_download,
             b_upload: account.b_upload,
             mark: account.mark,
-        }
-    }
-}
-
-impl From<AccountV1> for Account {
-    fn from(record: AccountV1) -> Self {
-        Self {
-            name: record.name,
-            server: record.server,
-            enabled: record.enabled,
-            username: record.username,
-            password: record.password,
-            address: record.address,
-            address_ipv6: record.address_ipv6,
-            private_key: record.private_key,
-            public_key: record.public_key,
-            b_download: record.b_download,
-            b_upload: record.b_upload,
-            mark: record.mark,
         }
     }
 }
@@ -367,6 +426,45 @@ impl From<PortForwardV1> for (ServerName, PortForward) {
     }
 }
 
+/// What an account has moved on a day: hour, down and up.
+#[derive(Serialize, Deserialize)]
+pub(super) struct HoursV1(Vec<(u8, u64, u64)>);
+
+impl From<&BTreeMap<u8, Bytes>> for HoursV1 {
+    fn from(hours: &BTreeMap<u8, Bytes>) -> Self {
+        Self(hours.iter().map(|(hour, bytes)| (*hour, bytes.down, bytes.up)).collect())
+    }
+}
+
+impl From<HoursV1> for BTreeMap<u8, Bytes> {
+    fn from(record: HoursV1) -> Self {
+        record.0.into_iter().map(|(hour, down, up)| (hour, Bytes { down, up })).collect()
+    }
+}
+
+/// What is set of the appliance as a whole.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SystemV1 {
+    traffic_statistics_frequency: u32,
+    traffic_statistics_history: u32,
+    wireguard_handshake_uptime: u32,
+}
+
+impl From<&SystemConfig> for SystemV1 {
+    fn from(config: &SystemConfig) -> Self {
+        let SystemConfig { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime } =
+            *config;
+        Self { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime }
+    }
+}
+
+impl From<SystemV1> for SystemConfig {
+    fn from(record: SystemV1) -> Self {
+        let SystemV1 { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime } = record;
+        Self { traffic_statistics_frequency, traffic_statistics_history, wireguard_handshake_uptime }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::record::{decode, encode};
@@ -381,8 +479,8 @@ mod tests {
         assert_eq!(&Server::from(decode::<ServerV2>(&bytes).unwrap()), server);
 
         let account = house.account("peer_1").unwrap().as_ref();
-        let bytes = encode(&AccountV1::from(account)).unwrap();
-        assert_eq!(&Account::from(decode::<AccountV1>(&bytes).unwrap()), account);
+        let bytes = encode(&AccountV2::from(account)).unwrap();
+        assert_eq!(&Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
     }
 
     #[test]
@@ -429,6 +527,28 @@ mod tests {
         let bytes = encode(&FirewallV1::from(&settings)).unwrap();
         assert_eq!(bytes, b"\x01\x01\x01\0\0\x01");
         assert_eq!(FirewallSettings::from(decode::<FirewallV1>(&bytes).unwrap()), settings);
+    }
+
+    #[test]
+    fn brings_back_what_an_account_may_and_gives_one_of_version_1_an_identity_that_stays() {
+        let house = house();
+        let allowance = Allowance {
+            expires: Some(Timestamp::from_second(1_800_000_000).unwrap()),
+            quota: 5_000_000_000,
+            period: QuotaPeriod::Week,
+            action: QuotaAction::Throttle,
+            rate: Mbps::new(3).unwrap(),
+        };
+        let account = Account { allowance, ..house.account("peer_1").unwrap().as_ref().clone() };
+
+        let bytes = encode(&AccountV2::from(&account)).unwrap();
+        let older = encode(&AccountV1::from(&account)).unwrap();
+
+        assert_eq!(Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
+        let read = || Account::try_from(decode::<AccountV2>(&older).unwrap()).unwrap();
+        assert_eq!(read().allowance, Allowance::default());
+        assert_eq!(read().id, read().id);
+        assert_ne!(read().id, AccountId::default());
     }
 
     /// What version 1 looks like on disk: a release has written it, so this text never changes.

@@ -1,19 +1,29 @@
 //! Every table of the file, how all of them are read, and how steps are written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::change::{State, Step};
+use super::backups_record::BackupsV1;
+use super::dns_record::DnsV1;
+use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
+use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV1, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2};
+use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
+use super::state::{State, Step};
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::backup::BackupSettings;
+use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
+use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
+use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::system::SystemConfig;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -25,8 +35,43 @@ const PANEL_USERS: Records = TableDefinition::new("panel_users");
 const FIREWALL: Records = TableDefinition::new("firewall");
 const FILTER_RULES: Records = TableDefinition::new("filter_rules");
 const PORT_FORWARDS: Records = TableDefinition::new("port_forwards");
+/// By the digests of their keys.
+const ONE_TIME_LINKS: Records = TableDefinition::new("one_time_links");
+/// One record, at [`SETTINGS_KEY`].
+const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
+/// One record, at [`SETTINGS_KEY`].
+const DNS: Records = TableDefinition::new("dns");
+/// One record, at [`SETTINGS_KEY`].
+const BACKUPS: Records = TableDefinition::new("backups");
+/// One record, at [`SETTINGS_KEY`].
+const SYSTEM: Records = TableDefinition::new("system");
+/// One record, at [`SETTINGS_KEY`].
+const IKEV2: Records = TableDefinition::new("ikev2");
+/// One record, at [`SETTINGS_KEY`].
+const IKEV2_SETTINGS: Records = TableDefinition::new("ikev2_settings");
+/// At most one record, at [`SETTINGS_KEY`].
+const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
+/// At most one record, at [`SETTINGS_KEY`].
+const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 /// Every table of records.
-const ALL: [Records; 7] = [SERVERS, ACCOUNTS, ACCESS, PANEL_USERS, FIREWALL, FILTER_RULES, PORT_FORWARDS];
+const ALL: [Records; 16] = [
+    SERVERS,
+    ACCOUNTS,
+    ACCESS,
+    PANEL_USERS,
+    FIREWALL,
+    FILTER_RULES,
+    PORT_FORWARDS,
+    ONE_TIME_LINKS,
+    LINK_SETTINGS,
+    DNS,
+    BACKUPS,
+    SYSTEM,
+    IKEV2,
+    IKEV2_SETTINGS,
+    IKEV2_AUTHORITY,
+    IKEV2_SERVER,
+];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
 
@@ -79,6 +124,60 @@ pub(super) fn commit(database: &Database, steps: &[Step], revision: Revision) ->
     transaction.commit().map_err(boxed)
 }
 
+/// The rows of a table as they lie in the file: keys and records.
+pub(super) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Every table with its rows, as of one moment.
+pub(super) fn dump(transaction: &ReadTransaction) -> Result<BTreeMap<String, Rows>, Box<redb::Error>> {
+    use redb::TableHandle as _;
+    let mut tables = BTreeMap::new();
+    for table in ALL {
+        let mut rows = Rows::new();
+        match transaction.open_table(table) {
+            Ok(open) => {
+                for row in open.iter().map_err(boxed)? {
+                    let (key, record) = row.map_err(boxed)?;
+                    rows.push((key.value().as_bytes().to_vec(), record.value().to_vec()));
+                }
+            }
+            // an older file lacks it
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(boxed(error)),
+        }
+        tables.insert(table.name().to_owned(), rows);
+    }
+    Ok(tables)
+}
+
+/// Puts other rows into every table, durably, and in one step: all of them or none. A table that is not named becomes
+/// empty.
+pub(super) fn replace(
+    database: &Database,
+    tables: &BTreeMap<String, Rows>,
+    revision: Revision,
+) -> Result<(), Box<redb::Error>> {
+    use redb::TableHandle as _;
+    let unknown = |what: &str| boxed(redb::StorageError::Corrupted(what.to_owned()));
+    if let Some(stranger) = tables.keys().find(|name| ALL.iter().all(|table| table.name() != name.as_str())) {
+        return Err(unknown(&format!("there is no table `{stranger}`")));
+    }
+    let transaction = begin(database)?;
+    for table in ALL {
+        transaction.delete_table(table).map_err(boxed)?;
+        let mut open = transaction.open_table(table).map_err(boxed)?;
+        for (key, record) in tables.get(table.name()).into_iter().flatten() {
+            let key = std::str::from_utf8(key).map_err(|_| unknown("a key is no text"))?;
+            open.insert(key, record.as_slice()).map_err(boxed)?;
+        }
+    }
+    {
+        let mut counters = transaction.open_table(COUNTERS).map_err(boxed)?;
+        counters.insert(REVISION_KEY, revision.0).map_err(boxed)?;
+        counters.insert(FORMAT_KEY, FORMAT).map_err(boxed)?;
+    }
+    transaction.commit().map_err(boxed)
+}
+
 /// Two phases: the slot that the file names is then always whole, whatever a crash did to the other.
 fn begin(database: &Database) -> Result<WriteTransaction, Box<redb::Error>> {
     let mut transaction = database.begin_write().map_err(boxed)?;
@@ -90,9 +189,10 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
     match step {
         Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
-        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV1::from(account.as_ref())),
+        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
         Step::Forward(server, forward) => {
@@ -100,10 +200,31 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
             put(transaction, PORT_FORWARDS, &forward_key(server, forward.outer), &record)
         }
         Step::NoForward(server, outer) => take(transaction, PORT_FORWARDS, &forward_key(server, *outer)),
+        Step::System(config) => put(transaction, SYSTEM, SETTINGS_KEY, &SystemV1::from(config)),
+        Step::Ikev2(on) => put(transaction, IKEV2, SETTINGS_KEY, &Ikev2SwitchV1::from(*on)),
+        Step::Ikev2Settings(settings) => {
+            put(transaction, IKEV2_SETTINGS, SETTINGS_KEY, &Ikev2SettingsV1::from(settings.as_ref()))
+        }
+        Step::Authority(None) => take(transaction, IKEV2_AUTHORITY, SETTINGS_KEY),
+        Step::Authority(Some(credential)) => {
+            put(transaction, IKEV2_AUTHORITY, SETTINGS_KEY, &CredentialV1::from(credential.as_ref()))
+        }
+        Step::ServerCertificate(None) => take(transaction, IKEV2_SERVER, SETTINGS_KEY),
+        Step::ServerCertificate(Some(credential)) => {
+            put(transaction, IKEV2_SERVER, SETTINGS_KEY, &ServerCredentialV1::from(credential.as_ref()))
+        }
         Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
         Step::NoAccess(label) => take(transaction, ACCESS, label),
         Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
         Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Step::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
+        Step::Link(link) => {
+            put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
+        }
+        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
+        Step::LinkSettings(settings) => {
+            put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
+        }
     }
 }
 
@@ -146,7 +267,21 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     state.intended.revision = Revision(counter(REVISION_KEY)?.unwrap_or(0));
     load_tunnels(&transaction, &mut state)?;
     load_firewall(&transaction, &mut state)?;
+    each(&transaction, SYSTEM, |record: SystemV1| {
+        state.intended.system = SystemConfig::from(record);
+        Ok(())
+    })?;
+    load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, DNS, |record: DnsV1| {
+        state.intended.dns = DnsSettings::from(record);
+        Ok(())
+    })?;
+    each(&transaction, BACKUPS, |record: BackupsV1| {
+        state.backups = Arc::new(BackupSettings::from(record));
+        Ok(())
+    })?;
+    load_links(&transaction, &mut state)?;
     Ok(state)
 }
 
@@ -155,8 +290,8 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
-    each(transaction, ACCOUNTS, |record: AccountV1| {
-        let mut account = Account::from(record);
+    each(transaction, ACCOUNTS, |record: AccountV2| {
+        let mut account = Account::try_from(record).map_err(|_| "its end is no time")?;
         let server = state.intended.server(account.server.as_str()).ok_or("its server is missing")?;
         // one name in memory for all accounts of a server
         account.server = server.server.name.clone();
@@ -191,6 +326,26 @@ fn load_firewall(transaction: &ReadTransaction, state: &mut State) -> Result<(),
     })
 }
 
+fn load_ikev2(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    let ikev2 = &mut state.intended.ikev2;
+    each(transaction, IKEV2, |record: Ikev2SwitchV1| {
+        ikev2.enabled = record.into();
+        Ok(())
+    })?;
+    each(transaction, IKEV2_SETTINGS, |record: Ikev2SettingsV1| {
+        ikev2.settings = Arc::new(Ikev2Settings::try_from(record)?);
+        Ok(())
+    })?;
+    each(transaction, IKEV2_AUTHORITY, |record: CredentialV1| {
+        ikev2.authority = Some(Arc::new(Credential::from(record)));
+        Ok(())
+    })?;
+    each(transaction, IKEV2_SERVER, |record: ServerCredentialV1| {
+        ikev2.server = Some(Arc::new(ServerCredential::from(record)));
+        Ok(())
+    })
+}
+
 fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
     each(transaction, ACCESS, |record: AccessV1| {
         let entry = AccessEntry::try_from(record).map_err(|_| "its time is none")?;
@@ -200,6 +355,20 @@ fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), U
     each(transaction, PANEL_USERS, |record: PanelUserV1| {
         let user = PanelUser::try_from(record).map_err(|_| "its time is none")?;
         state.access.users.insert(user.name.clone(), user);
+        Ok(())
+    })
+}
+
+/// A link whose account is missing shows nothing: a program that knows no links may have removed it.
+fn load_links(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
+    each(transaction, LINK_SETTINGS, |record: LinkSettingsV1| {
+        state.links.settings = Arc::new(LinkSettings::from(record));
+        Ok(())
+    })?;
+    let links = Arc::make_mut(&mut state.links.links);
+    each(transaction, ONE_TIME_LINKS, |record: OneTimeLinkV1| {
+        let link = OneTimeLink::try_from(record).map_err(|_| "its key or a time is none")?;
+        links.insert(link.key.digest(), Arc::new(link));
         Ok(())
     })
 }

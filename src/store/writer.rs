@@ -3,13 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redb::Database;
+use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::change::{Change, State};
+use super::archive::Tables;
+use super::change::Change;
+use super::state::State;
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
+use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// How many closures may wait before their callers wait to let them wait.
@@ -24,6 +28,10 @@ pub(super) type Opener = Box<dyn FnMut() -> Result<(Database, State), Error> + S
 pub(super) enum Order {
     /// A closure that waits.
     Write(Box<dyn Job>),
+    /// Everything as of now.
+    Snapshot(oneshot::Sender<Result<ReadTransaction, Error>>),
+    /// Everything is to be what an archive has.
+    Restore(Arc<Tables>, oneshot::Sender<Result<Revision, Error>>),
     /// End; whoever waits on this hears how the file was closed.
     Close(oneshot::Sender<Result<(), Error>>),
 }
@@ -83,6 +91,8 @@ where
 pub(super) struct Published {
     pub(super) intended: watch::Sender<Arc<Intended>>,
     pub(super) access: watch::Sender<Arc<AccessBook>>,
+    pub(super) backups: watch::Sender<Arc<BackupSettings>>,
+    pub(super) links: watch::Sender<Arc<LinkBook>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
     pub(super) fault: Arc<Mutex<Option<String>>>,
@@ -93,7 +103,9 @@ impl Published {
         State {
             intended: self.intended.borrow().as_ref().clone(),
             access: self.access.borrow().as_ref().clone(),
+            links: self.links.borrow().as_ref().clone(),
             places: self.places.clone(),
+            backups: self.backups.borrow().clone(),
         }
     }
 
@@ -150,6 +162,15 @@ impl Writer {
         while let Some(order) = next {
             match order {
                 Order::Write(job) => jobs.push(job),
+                // what was asked for before comes before
+                Order::Snapshot(caller) => {
+                    self.commit(std::mem::take(&mut jobs));
+                    let _ = caller.send(self.snapshot());
+                }
+                Order::Restore(tables, caller) => {
+                    self.commit(std::mem::take(&mut jobs));
+                    let _ = caller.send(self.restore(&tables));
+                }
                 Order::Close(caller) => {
                     closing = Some(caller);
                     break;
@@ -157,14 +178,15 @@ impl Writer {
             }
             next = if jobs.len() < QUEUE { self.orders.try_recv().ok() } else { None };
         }
-        if !jobs.is_empty() {
-            self.commit(jobs);
-        }
+        self.commit(jobs);
         closing
     }
 
     /// Runs the closures, commits what they did in one transaction, publishes it and answers.
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        if jobs.is_empty() {
+            return;
+        }
         let outcome = self.reopen().and_then(|()| {
             let mut change = Change::new(self.published.state());
             for job in &mut jobs {
@@ -197,6 +219,23 @@ impl Writer {
         Ok(revision)
     }
 
+    fn snapshot(&mut self) -> Result<ReadTransaction, Error> {
+        self.reopen()?;
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        database.begin_read().map_err(|error| Error::Write { why: error.to_string() })
+    }
+
+    /// Puts what the archive has into the file, and then reads the file as at a start.
+    fn restore(&mut self, tables: &Tables) -> Result<Revision, Error> {
+        self.reopen()?;
+        let revision = Revision(self.published.intended.borrow().revision.0 + 1);
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        let replaced = tables::replace(database, tables, revision);
+        self.close()?;
+        self.reopen()?;
+        replaced.map(|()| revision).map_err(|error| Error::Write { why: error.to_string() })
+    }
+
     /// Makes `state` what everybody sees.
     fn publish(&mut self, state: State) {
         self.published.places = state.places;
@@ -205,6 +244,12 @@ impl Writer {
         }
         if **self.published.access.borrow() != state.access {
             self.published.access.send_replace(Arc::new(state.access));
+        }
+        if *self.published.backups.borrow() != state.backups {
+            self.published.backups.send_replace(state.backups);
+        }
+        if !self.published.links.borrow().is_same(&state.links) {
+            self.published.links.send_replace(Arc::new(state.links));
         }
     }
 

@@ -48,6 +48,7 @@ async fn keeps_what_an_edit_does_not_name() {
     let after = world.put("/api/v1/account/peer_1", "status=disable&b_upload=5").await.success();
 
     before["status"] = json!("disable");
+    before["state"] = json!("disabled");
     before["b_upload"] = json!("5");
     assert_eq!(after, before);
     assert_eq!(world.get("/api/v1/account/peer_1").await.success(), after);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::World;
 
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 40] = [
     "name",
     "private_key",
     "public_key",
@@ -37,10 +37,22 @@ const FIELDS: [&str; 28] = [
     "password",
     "allowed_IPs",
     "allowed_IPs_ipv6",
+    "enabled",
+    "key_type",
+    "ca_cert",
+    "ca_key",
+    "ca_common_name",
+    "ca_organization",
+    "server_domain",
+    "server_ip",
+    "server_common_name",
+    "server_organization",
+    "ike",
+    "esp",
 ];
 
 /// Values of every kind, most of them where rules have their edges.
-const VALUES: [&str; 52] = [
+const VALUES: [&str; 55] = [
     "",
     " ",
     "0",
@@ -93,6 +105,9 @@ const VALUES: [&str; 52] = [
     "fd00::1/127",
     "::ffff:10.0.0.1/128",
     "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "aes256-sha256-modp2048!",
+    "aes256-aes256gcm16,",
+    "-----BEGIN CERTIFICATE-----MAA=-----END CERTIFICATE-----",
 ];
 
 /// A small generator (Knuth's MMIX constants): the same story in every run.

@@ -4,11 +4,19 @@
 
 mod access;
 mod accounts;
+mod backups;
+mod dns;
+mod firewall;
+mod ikev2;
 mod junk;
 mod listener;
+mod otl;
+mod port_forwards;
+mod read_outs;
 mod requests;
 mod secrets;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;
 mod system;
+mod traffic;

@@ -11,6 +11,10 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{HOME, World};
 
+const ROOT: &str = include_str!("../support/ikev2/rsa.crt");
+const ROOT_KEY: &str = include_str!("../support/ikev2/rsa.key");
+const OTHER_KEY: &str = include_str!("../support/ikev2/ec.key");
+
 /// Keeps every log line of the process.
 #[derive(Clone, Default)]
 struct Book(Arc<Mutex<Vec<u8>>>);
@@ -55,14 +59,34 @@ async fn stay_out_of_every_log_line() {
     for read in ["", "/config_text", "/config_qr", "/dump"] {
         world.get(&format!("/api/v1/account/kept{read}")).await.success();
     }
+    world.put("/api/v1/ikev2/import_ca_rsa", &format!("ca_cert={ROOT}&ca_key={OTHER_KEY}")).await.refusal();
+    world.put("/api/v1/ikev2/import_ca_rsa", &format!("ca_cert={ROOT}&ca_key={ROOT_KEY}")).await.success();
+    let asked =
+        "server_domain=a.example&server_ip=192.0.2.1&server_common_name=a&server_organization=b&key_type=rsa2048";
+    let made = world.put("/api/v1/ikev2/generate_server_rsa", asked).await.success();
+    world.put("/api/v1/ikev2", "enabled=1").await.success();
+    world.get("/api/v1/account/kept/ikev2_profile").await.success();
+    let made = made["server_key"].as_str().unwrap().to_owned();
     let wrong = World::request_from(HOME, Method::GET, "/api/v1/account");
     let wrong = wrong.header(header::COOKIE, format!("access_hash={guess}")).body(Body::empty()).unwrap();
     world.send(wrong).await.refusal();
     world.operate(Method::GET, "/local/v1/access", "").await.success();
 
+    let link = world.get("/api/v1/account/kept/otl").await.success();
+    let link = link.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    world.get("/api/v1/otl/list").await.success();
+    for (method, key) in [(Method::GET, &link), (Method::POST, &link), (Method::POST, &guess)] {
+        let request = World::request_from(HOME, method, &format!("/otl/{key}")).body(Body::empty()).unwrap();
+        world.send(request).await;
+    }
+
     let lines = String::from_utf8_lossy(&book.0.lock().unwrap()).into_owned();
     assert!(lines.contains("Added account `kept`"), "nothing was logged, so this proves nothing: {lines}");
-    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess] {
+    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess, &link] {
         assert!(!lines.contains(secret), "a line holds {secret}");
+    }
+    assert!(lines.contains("Made a certificate of the server"));
+    for line in [ROOT_KEY, OTHER_KEY, &made].iter().flat_map(|key| key.lines()).filter(|line| !line.starts_with('-')) {
+        assert!(!lines.contains(line), "a line holds {line}");
     }
 }

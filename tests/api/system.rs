@@ -84,3 +84,51 @@ async fn says_what_it_does_until_everything_runs() {
     assert_eq!(status["status"], "Loading (starting)");
     starting.stop().await;
 }
+
+#[tokio::test]
+async fn keeps_its_settings_over_a_restart_until_they_are_set_back() {
+    let world = World::new().await;
+    let first = world.get("/api/v1/system/config").await.success();
+    let form = "traffic_statistics_frequency=10&traffic_statistics_history=5&wireguard_handshake_uptime=300";
+
+    let edited = world.put("/api/v1/system/config", form).await.success();
+    let world = world.reopened().await;
+    let kept = world.get("/api/v1/system/config").await.success();
+    let back = world.put("/api/v1/system/config/default", "").await.success();
+
+    let expected = |frequency, history, uptime| {
+        serde_json::json!({
+            "traffic_statistics_frequency": frequency,
+            "traffic_statistics_history": history,
+            "wireguard_handshake_uptime": uptime,
+        })
+    };
+    assert_eq!(edited, expected(10, 5, 300));
+    assert_eq!(kept, edited);
+    assert_eq!((&first, &back), (&expected(5, 2, 180), &first));
+}
+
+#[tokio::test]
+async fn has_a_licence_for_as_many_accounts_as_the_operator_allows() {
+    let (capped, free) = (World::with_cap(2).await, World::new().await);
+    capped.furnish().await;
+
+    let license = capped.get("/api/v1/license").await.success();
+    let unlimited = free.get("/api/v1/license").await.success();
+
+    assert_eq!((license["accounts"].as_u64(), license["valid"].as_bool()), (Some(2), Some(true)));
+    assert_eq!((unlimited["accounts"].as_u64(), unlimited["valid"].as_bool()), (Some(2_147_483_647), Some(true)));
+    let refused = capped.post("/api/v1/account", "wg_name=Default_1").await;
+    assert_eq!(refused.refusal(), "VPN account limit exceeded");
+}
+
+#[tokio::test]
+async fn has_no_valid_licence_where_there_are_more_accounts_than_the_operator_allows() {
+    let world = World::furnished().await.with_another_cap(1);
+
+    let (license, status) =
+        (world.get("/api/v1/license").await.success(), world.get("/api/v1/system/status").await.success());
+
+    assert_eq!((license["valid"].as_bool(), status["license_valid"].as_bool()), (Some(false), Some(false)));
+    assert_eq!((status["count_accounts"].as_u64(), status["count_accounts_available"].as_u64()), (Some(2), Some(1)));
+}

@@ -196,3 +196,83 @@ fn looks_after_the_firewall_and_port_forwards() {
         on(data, &["account", "connections", "peer_1"]).out();
     });
 }
+
+#[test]
+fn looks_after_ends_quotas_traffic_and_the_system() {
+    online_and_offline(|data| {
+        let json = |arguments: &[&str]| on(data, &[arguments, &["--json"]].concat()).json();
+
+        let edited = json(&["account", "edit", "peer_1", "--expires", "2999-12-31", "--quota", "50G"]);
+        let listed = on(data, &["account", "list"]).out();
+        let days = on(data, &["account", "traffic", "peer_1", "--month", "2024-02"]).out();
+        let hours = json(&["account", "traffic", "peer_1", "--day", "1"]);
+        on(data, &["account", "edit", "peer_1", "--expires", "never", "--quota", "0"]).out();
+        let config = json(&["system", "config", "edit", "--traffic-history", "7"]);
+        let shown = on(data, &["system", "config", "show"]).out();
+        let set_back = json(&["system", "config", "default"]);
+
+        assert_eq!((&edited["quota"], &edited["state"]), (&"50000000000".into(), &"active".into()));
+        assert!(listed.contains("QUOTA") && listed.contains("50000000000"), "{listed}");
+        assert!(days.contains("2024-02-29") && days.lines().count() == 30, "{days}");
+        assert!(hours.as_array().unwrap().len() >= 23, "{hours}");
+        assert_eq!(
+            (&config["traffic_statistics_history"], &set_back["traffic_statistics_history"]),
+            (&7.into(), &2.into())
+        );
+        assert!(shown.contains("traffic_statistics_history"), "{shown}");
+        assert_eq!(on(data, &["system", "reload"]).out(), "Everything runs as it ought to\n");
+    });
+}
+
+#[test]
+fn looks_after_ikev2() {
+    online_and_offline(|data| {
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/ikev2");
+        let file = |name: &str| files.join(name).display().to_string();
+        let refused = on(data, &["ikev2", "enable"]).sentence(1);
+        assert!(refused.contains("The ROOT certificate is not present"), "{refused}");
+        on(data, &["ikev2", "import-ca", "--cert", &file("rsa.crt"), "--key", &file("rsa.key")]).out();
+        let subject = ["--common-name", "a", "--organization", "b", "--key-type", "ecdsa256"];
+        let server = ["ikev2", "generate-server", "--domain", "vpn.example", "--ip", "192.0.2.1"];
+        on(data, &[&server[..], &subject[..]].concat()).out();
+        let shown = on(data, &["ikev2", "enable"]).out();
+        assert!(shown.contains("Example Root") && !shown.contains("PRIVATE KEY"), "{shown}");
+        assert_eq!(on(data, &["ikev2", "show", "--json"]).json()["enabled"], true);
+
+        let profile = on(data, &["account", "ikev2-profile", "peer_1"]).out();
+        assert!(profile.starts_with("{\n\t\"uuid\"") && profile.ends_with("}\n"), "{profile}");
+        let script = on(data, &["account", "ikev2-profile", "peer_1", "--format", "powershell"]).out();
+        assert!(script.contains("Add-VpnConnection"), "{script}");
+
+        on(data, &["ikev2", "settings", "rekey=yes", "type=drop"]).out();
+        let settings = on(data, &["ikev2", "settings", "--json"]).json();
+        assert_eq!((&settings["rekey"], &settings["type"]), (&"yes".into(), &"drop".into()));
+        let unknown = on(data, &["ikev2", "settings", "speed=high"]).sentence(2);
+        assert!(unknown.contains("there is no setting `speed`"), "{unknown}");
+        on(data, &["ikev2", "settings", "--reset"]).out();
+        assert_eq!(on(data, &["ikev2", "settings", "--json"]).json()["rekey"], "no");
+        on(data, &["ikev2", "online"]).out();
+        on(data, &["ikev2", "drop", "peer_1"]).out();
+        on(data, &["ikev2", "delete-server"]).out();
+        on(data, &["ikev2", "delete-ca"]).out();
+    });
+}
+
+#[test]
+fn makes_lists_and_withdraws_one_time_links() {
+    online_and_offline(|data| {
+        let url = on(data, &["account", "link", "peer_1"]).out();
+        let (host, key) = url.trim_end().split_once("/otl/").unwrap();
+        assert!(host.starts_with("https://") && host.len() > 8, "{url}");
+        assert!(key.len() == 80 && key.chars().all(|c| c.is_ascii_hexdigit()), "{url}");
+
+        let listed = on(data, &["link", "list"]).out();
+        assert!(listed.contains("peer_1") && !listed.contains(key), "{listed}");
+        let olts = on(data, &["link", "list", "--json"]).json();
+        assert_eq!(olts["olts"][key]["account"], "peer_1");
+
+        assert_eq!(on(data, &["link", "withdraw", "peer_1"]).out(), "Withdrew the one-time links to `peer_1`\n");
+        assert_eq!(on(data, &["link", "list", "--json"]).json()["olts"], serde_json::json!({}));
+        assert_eq!(on(data, &["account", "link", "nobody"]).sentence(1), "Account not found");
+    });
+}

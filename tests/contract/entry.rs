@@ -19,13 +19,21 @@ pub(crate) struct Entry {
     /// The example of `msg`.
     pub(crate) success: Value,
     pub(crate) errors: Vec<String>,
+    /// The names of its form's fields.
+    pub(crate) fields: BTreeSet<String>,
 }
 
 /// Every endpoint of the contract.
 pub(crate) fn entries() -> Vec<Entry> {
     let mut file: Value = serde_yaml_ng::from_str(TEXT).unwrap();
     file.apply_merge().unwrap();
-    file["endpoints"].as_sequence().unwrap().iter().map(entry).collect()
+    let mut entries: Vec<Entry> = file["endpoints"].as_sequence().unwrap().iter().map(entry).collect();
+    // the one entry whose example its notes put elsewhere
+    let shown = entries.iter().find(|entry| entry.id == "dns").map(|entry| entry.success.clone());
+    for edited in entries.iter_mut().filter(|entry| entry.id == "dns_edit") {
+        edited.success = shown.clone().unwrap_or_default();
+    }
+    entries
 }
 
 /// The entries that are built.
@@ -44,19 +52,35 @@ fn parameters(path: &str) -> String {
     path.replace("{top|end}", "{name}").replace("{rule_name}", "{name}")
 }
 
+/// The names of a form's fields; `!` marks those that must be there.
+fn fields(entry: &Value) -> BTreeSet<String> {
+    let form = entry.get("form").and_then(Value::as_mapping);
+    let names = form.into_iter().flat_map(|form| form.keys()).filter_map(Value::as_str);
+    names.map(|name| name.trim_end_matches('!').to_owned()).collect()
+}
+
+/// A text that the contract writes once for every subsystem, as all of them.
+fn each(text: &str) -> Vec<String> {
+    let subsystems = "dmn mgr ike chd job cfg knl net asn enc lib esp tls tnc imc imv pts";
+    let mut texts: Vec<String> = subsystems.split(' ').map(|name| text.replace("<subsystem>", name)).collect();
+    texts.dedup();
+    texts
+}
+
 fn entry(entry: &Value) -> Entry {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
     let methods = [("get", Method::GET), ("post", Method::POST), ("put", Method::PUT), ("delete", Method::DELETE)];
     let (method, path) = methods.into_iter().find_map(|(key, method)| Some((method, text(key)?))).unwrap();
-    let errors = entry.get("errors").and_then(Value::as_sequence);
+    let errors = entry.get("errors").and_then(Value::as_sequence).into_iter().flatten();
     Entry {
         id: text("id").unwrap(),
         method,
         path: parameters(&path),
         aliases: text("also").iter().map(|path| parameters(path)).collect(),
         also_get: entry.get("also_get").is_some(),
-        success: entry["success"].clone(),
-        errors: errors.into_iter().flatten().map(|error| error.as_str().unwrap().to_owned()).collect(),
+        success: entry.get("success").cloned().unwrap_or_default(),
+        fields: fields(entry),
+        errors: errors.flat_map(|error| each(error.as_str().unwrap())).collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use culvert::runtime::{self, Runtime};
 use tokio::sync::watch;
 
 use crate::entry::{built, entries, named};
-use crate::requests::{ELSEWHERE, REFUSALS, UNREACHABLE};
+use crate::requests::{ELSEWHERE, IMPORT_CA, REFUSALS, ROOT_PRESENT, UNREACHABLE};
 use crate::support::World;
 
 /// The source of the texts.
@@ -48,6 +48,27 @@ async fn refuses_an_account_beyond_the_cap() {
 }
 
 #[tokio::test]
+async fn refuses_what_an_authority_forbids_and_what_it_does_not_allow_alone() {
+    let world = World::furnished().await;
+    let (import, pem) = IMPORT_CA;
+    let import = format!("/api/v1/{import}");
+    world.put(&import, pem).await.success();
+
+    let server = "/api/v1/ikev2/generate_server_rsa";
+    for (path, form, text) in [
+        (import.as_str(), pem, ROOT_PRESENT),
+        ("/api/v1/ikev2/generate_ca_rsa", "ca_common_name=a&ca_organization=b", ROOT_PRESENT),
+        (server, "", "Server Domain must be filled"),
+        (server, "server_domain=a.example", "Server IP must be filled"),
+        (server, "server_domain=a.example&server_ip=192.0.2.1", "Common Name must be filled"),
+        (server, "server_domain=a.example&server_ip=192.0.2.1&server_common_name=a", "Organization must be filled"),
+        ("/api/v1/ikev2", "enabled=1", "The SERVER certificate is not present in the system"),
+    ] {
+        assert_eq!(world.put(path, form).await.refusal(), text, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn refuses_to_reload_while_it_loads() {
     let world = World::new().await;
     let (_store, intended) = watch::channel(Arc::default());
@@ -71,6 +92,9 @@ fn writes_every_text_as_the_contract_has_it() {
             beyond = beyond || doc.trim_start().starts_with("Beyond the contract");
         }
         let Some(text) = line.strip_prefix("#[error(\"").and_then(|rest| rest.strip_suffix("\")]")) else { continue };
+        // what the contract writes as `<why>` is filled in
+        let text = text.replace("{0}", "<why>");
+        let text = text.as_str();
         let known = contract.contains(text) || text == "Not authorized";
         assert_ne!(known, beyond, "`{text}` says that it is beyond the contract, or not, and that is wrong");
         beyond = false;

@@ -4,8 +4,8 @@ use serde_json::Value;
 use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
-/// firewall rule.
-const ADDITIONS: [&str; 13] = [
+/// firewall rule, then of the resolver, then of certificates and backups.
+const ADDITIONS: &[&str] = &[
     "address_ipv6",
     "allowed_ips",
     "disable_nat",
@@ -17,29 +17,35 @@ const ADDITIONS: [&str; 13] = [
     "limit_upload",
     "mtu",
     "allowed_IPs_ipv6",
+    "state",
     "bytes",
     "packets",
+    "cache",
+    "questions",
+    "ftp_tls",
+    "backup_to_s3",
+    "s3_endpoint",
+    "s3_region",
+    "s3_bucket",
+    "s3_path",
+    "s3_access_key",
+    "s3_secret_key_set",
+    "passphrase_set",
+    "ca_expires",
+    "server_expires",
+    "server_ipv6",
 ];
 
-/// Answers that are objects keyed by a name: the example's one member stands for each of theirs.
-const KEYED_BY_NAME: [&str; 3] = ["wireguard_list", "wireguard_peers", "port_forward_list"];
+/// Answers, and members of answers, that are objects keyed by a name: the example's one member stands for each of theirs.
+const KEYED_BY_NAME: [&str; 4] = ["wireguard_list", "wireguard_peers", "port_forward_list", "otl_list.olts"];
 
 /// Answers of which a world without tunnels has no member; their members are compared beside the code.
-const EMPTY_AT_REST: [&str; 1] = ["wireguard_online"];
+const EMPTY_AT_REST: [&str; 2] = ["wireguard_online", "ikev2_online"];
 
 /// Everything in which `answer` differs from the example of endpoint `id`.
 pub(crate) fn differences(id: &str, example: &Example, answer: &Value) -> Vec<String> {
     let mut found = Vec::new();
     match (example, answer) {
-        (Example::Mapping(example), Value::Object(answer)) if KEYED_BY_NAME.contains(&id) => {
-            let member = example.values().next().unwrap();
-            if answer.is_empty() {
-                found.push(format!("{id}: no members"));
-            }
-            for (name, value) in answer {
-                compare(&format!("{id}.{name}"), member, value, &mut found);
-            }
-        }
         (Example::Sequence(_), Value::Array(answer)) if answer.is_empty() && EMPTY_AT_REST.contains(&id) => {}
         _ => compare(id, example, answer, &mut found),
     }
@@ -57,6 +63,15 @@ fn compare(place: &str, example: &Example, answer: &Value, found: &mut Vec<Strin
             }
             for (index, value) in answer.iter().enumerate() {
                 compare(&format!("{place}[{index}]"), &example[0], value, found);
+            }
+        }
+        (Example::Mapping(example), Value::Object(answer)) if KEYED_BY_NAME.contains(&place) => {
+            let member = example.values().next().unwrap();
+            if answer.is_empty() {
+                found.push(format!("{place}: no members"));
+            }
+            for (name, value) in answer {
+                compare(&format!("{place}.{name}"), member, value, found);
             }
         }
         (Example::Mapping(example), Value::Object(answer)) => {

@@ -158,3 +158,37 @@ fn what_went_through_is_counted() {
     assert!((1..length / 10).contains(&received), "{received} bytes were counted from the client");
     assert!(counted("latest_handshake") > 0);
 }
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn an_account_that_uses_up_its_quota_in_mid_download_is_cut_off_within_a_second_and_so_is_one_that_expires() {
+    const QUOTA: usize = 30_000_000;
+    /// A second, and what a loaded machine needs to do it.
+    const BOUND: Duration = Duration::from_millis(1_500);
+    let world = World::new();
+    let appliance = Appliance::start(&world);
+    let peer = appliance.peer(&world, "peer_1");
+    appliance.api("PUT", "account/peer_1", &format!("quota={QUOTA}&quota_period=day"));
+
+    let download = Download::start(&peer, 20_000_000_000);
+    until(PATIENCE, "the quota's end", || (download.got.load(Ordering::Relaxed) >= QUOTA).then_some(()));
+    let used_up = Instant::now();
+    until(PATIENCE, "an end of the bytes", || (download.last().elapsed() > Duration::from_secs(1)).then_some(()));
+    let late = download.last().saturating_duration_since(used_up);
+    let account = appliance.api("GET", "account/peer_1", "");
+    assert!(late <= BOUND, "bytes came for {late:?} after the quota was used up");
+    assert_eq!((&account["status"], &account["state"]), (&"enable".into(), &"over_quota".into()));
+
+    appliance.api("PUT", "account/peer_1", "quota=0");
+    peer.until_online(PATIENCE);
+    let download = Download::start(&peer, 20_000_000_000);
+    appliance.api("PUT", "account/peer_1", "expires=2020-01-01");
+    let expired = Instant::now();
+    until(PATIENCE, "an end of the bytes", || (download.last().elapsed() > Duration::from_secs(1)).then_some(()));
+    let late = download.last().saturating_duration_since(expired);
+    assert!(late <= BOUND, "bytes came for {late:?} after the account's end");
+
+    let today = appliance.api("GET", "account/peer_1/traffic_statistics/now/now", "");
+    let moved: u64 = today.as_array().unwrap().iter().map(|day| day["traffic_download"].as_u64().unwrap()).sum();
+    assert!(moved >= QUOTA as u64, "{moved} bytes were counted");
+}

@@ -8,7 +8,7 @@ use crate::rig::appliance::{Appliance, Uplink};
 use crate::rig::hosts;
 use crate::rig::http::{self, Body};
 use crate::rig::peer::Peer;
-use crate::rig::world::{HOST, HOST_V6, World};
+use crate::rig::world::{HOST, HOST_V6, SERVER_OTHER, World};
 use crate::rig::{PATIENCE, on_both_uplinks, until};
 
 on_both_uplinks! {
@@ -18,6 +18,7 @@ on_both_uplinks! {
     without_ip_forward_only_the_server_itself_answers
     internal_traffic_is_a_switch_of_each_server_and_of_all
     input_rules_decide_about_pings_to_the_server
+    an_input_rule_opens_one_port_of_the_host_and_nothing_else_of_it
     the_api_stays_open_whatever_the_policies_are
     an_input_rule_closes_the_api_to_one_address_alone
     what_passes_is_counted
@@ -166,6 +167,45 @@ fn input_rules_decide_about_pings_to_the_server(uplink: Uplink) {
         appliance.api("DELETE", "firewall/rules/filter/ping", "");
         appliance.api("PUT", "firewall/conf", "policy_input=ACCEPT");
     }
+}
+
+fn an_input_rule_opens_one_port_of_the_host_and_nothing_else_of_it(uplink: Uplink) {
+    let world = World::new();
+    world.allow_ping();
+    // what has an address when the appliance starts is known to be the host's at once
+    let neighbour = world.place();
+    let (own_v6, other) = (neighbour.v6(1), neighbour.v4(1));
+    for (address, port) in [SERVER_OTHER, &own_v6, &other].into_iter().flat_map(|own| [(own, 7_000), (own, 7_001)]) {
+        hosts::say_at(&world.server, address, port, "host");
+    }
+    let appliance = Appliance::start_on(&world, uplink, &[]);
+    let peer = appliance.peer(&world, "peer_1");
+    let by_udp = |host: &str, port| peer.ask(host, port, b"hello", SILENCE).is_ok_and(|said| said == b"host");
+    let by_tcp = |host: &str, port| {
+        let mut said = String::new();
+        let stream = peer.connect_within(host, port, SILENCE);
+        stream.and_then(|mut stream| stream.read_to_string(&mut said)).is_ok_and(|_| said == "host")
+    };
+    let open = |host: &str, port| [by_tcp(host, port), by_udp(host, port)];
+
+    for host in [SERVER_OTHER, &own_v6] {
+        assert_eq!(open(host, 7_000), [false; 2], "{host}: open though no rule says so");
+        let places = format!("s_ip=0.0.0.0/0&s_port=0&d_ip={host}");
+        let form = format!("name=host&action=ACCEPT&chain=INPUT&protocol=ANY&d_port=7000&{places}");
+        appliance.api("POST", "firewall/rules/filter/end", &form);
+        assert_eq!(open(host, 7_000), [true; 2], "{host}: closed in spite of the rule");
+        assert_eq!(open(host, 7_001), [false; 2], "{host}: another port");
+        assert_eq!(open(&other, 7_000), [false; 2], "{other}: another address");
+        assert_eq!(peer.ping(host, 2), 0, "{host}");
+        let form = format!("name=ping&action=ACCEPT&chain=INPUT&protocol=ICMP&d_port=0&{places}");
+        appliance.api("POST", "firewall/rules/filter/end", &form);
+        assert_eq!(peer.ping(host, 2), 2, "{host}");
+        for name in ["host", "ping"] {
+            appliance.api("DELETE", &format!("firewall/rules/filter/{name}"), "");
+        }
+        assert_eq!((open(host, 7_000), peer.ping(host, 2)), ([false; 2], 0), "{host}: the rule outlived itself");
+    }
+    assert!(opens(&peer, HOST, 7));
 }
 
 fn the_api_stays_open_whatever_the_policies_are(uplink: Uplink) {

@@ -7,13 +7,13 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::rig::PATIENCE;
 use crate::rig::appliance::{Appliance, Uplink};
 use crate::rig::hosts;
 use crate::rig::http::{self, Body};
 use crate::rig::namespace::{Namespace, finish};
 use crate::rig::peer::Peer;
 use crate::rig::world::{HOST, HOST_V6, SERVER, SERVER_V6, World};
+use crate::rig::{PATIENCE, until};
 
 /// A word that comes back, from one host to another.
 fn echo(from: &Namespace, host: &str, port: u16) {
@@ -135,6 +135,10 @@ fn after_a_stop_the_host_is_as_it_was_and_a_kill_is_healed_by_the_next_start() {
     // what another program has put there stays
     world.server.ip("rule add priority 77 to 192.0.2.250 lookup 4242");
     world.server.ip("route add 192.0.2.250/32 via 203.0.113.2 table 4242");
+    // the kernel's own addresses get their routes when nobody has claimed them
+    until(PATIENCE, "addresses that are settled", || {
+        world.server.ip("-6 addr show tentative").trim().is_empty().then_some(())
+    });
     let before = network(&world.server);
 
     let mut appliance = Appliance::start_on(&world, Uplink::Tun, &[]);

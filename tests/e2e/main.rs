@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bare;
+mod dns;
 mod firewall;
 mod forwards;
 mod host;
@@ -17,4 +18,5 @@ mod reach;
 mod rig;
 mod servers;
 mod shaping;
+mod steering;
 mod traffic;

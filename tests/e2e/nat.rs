@@ -1,6 +1,6 @@
 //! Our own NAT and the kernel's routing around it: what a client's packets look like outside, and what comes back.
 
-use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::rig::PATIENCE;
 use crate::rig::appliance::{Appliance, Uplink};
 use crate::rig::http::{self, Body};
 use crate::rig::namespace::finish;
-use crate::rig::on_both_uplinks;
 use crate::rig::peer::Peer;
 use crate::rig::world::{HOST, HOST_V6, SERVER, SERVER_V6, World};
+use crate::rig::{on_both_uplinks, until};
 
 /// An address that the internet routes to the server and that is on no interface.
 const ROUTED: &str = "192.0.2.33";
@@ -30,6 +30,44 @@ fn the_internet_sees_the_external_address(uplink: Uplink) {
     for (host, external) in [(HOST, SERVER), (HOST_V6, SERVER_V6)] {
         assert_eq!(peer.seen_by_tcp(host).ip().to_string(), external);
         assert_eq!(peer.seen_by_udp(host).ip().to_string(), external);
+    }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn the_operator_chooses_the_ports_that_packets_leave_by_and_who_may_answer_there() {
+    let world = World::new();
+    let chosen = [("CULVERT_NAT_PORTS", "20000-21499"), ("CULVERT_NAT_FILTERING", "endpoint-independent")];
+    let appliance = Appliance::start_on(&world, Uplink::Tun, &chosen);
+    let peer = appliance.peer(&world, "peer_1");
+    let ports = 20_000..=21_499;
+
+    let reserved = "/proc/sys/net/ipv4/ip_local_reserved_ports";
+    assert_eq!(world.server.enter(|| std::fs::read_to_string(reserved)).unwrap().trim(), "20000-21499");
+    for host in [HOST, HOST_V6] {
+        for _ in 0..20 {
+            assert!(ports.contains(&peer.seen_by_tcp(host).port()), "{host} by TCP");
+        }
+        let socket = peer.socket(host, 8).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.send(b"who am I?").unwrap();
+        let mut answer = [0; 64];
+        let length = socket.recv(&mut answer).unwrap();
+        let seen: SocketAddr = String::from_utf8_lossy(&answer[..length]).parse().unwrap();
+        assert!(ports.contains(&seen.port()), "{seen} by UDP");
+
+        // a word from a port of the internet's that the client has not spoken to, at the client's own: a socket that is
+        // connected hears one alone, so another one of the same port listens
+        let own = socket.local_addr().unwrap().port();
+        drop(socket);
+        let any = if host == HOST { "0.0.0.0" } else { "::" };
+        let listener = peer.place.host.enter(|| UdpSocket::bind((any, own))).unwrap();
+        listener.set_read_timeout(Some(PATIENCE)).unwrap();
+        let router = if host == HOST { "203.0.113.2" } else { "2001:db8:5::2" };
+        let stranger = world.internet.enter(|| UdpSocket::bind((router, 0))).unwrap();
+        stranger.send_to(b"hello", seen).unwrap();
+        let length = listener.recv(&mut answer).unwrap();
+        assert_eq!(&answer[..length], b"hello", "{host}");
     }
 }
 
@@ -115,7 +153,7 @@ fn a_stun_client_finds_a_mapping_that_is_the_same_for_every_destination() {
     let server = server.args(["-h", HOST, "-a", "192.0.2.81"]);
     let _server = crate::rig::program::Program::start("stund", server, &folder.path().join("log"));
 
-    let found = crate::rig::until(PATIENCE, "a mapping", || {
+    let found = until(PATIENCE, "a mapping", || {
         let mut client: Command = peer.place.host.command("stun");
         // its exit code is the kind of NAT that it found
         let output = client.args([HOST, "-v"]).output().unwrap();
@@ -179,6 +217,62 @@ fn without_nat_a_client_is_seen_and_reached_by_its_own_address() {
     finish(ping.args(["-n", "-c", "2", "-W", "2", "-I", HOST, peer.address()]));
     // the other servers' clients still have theirs
     assert_eq!(appliance.peer(&world, "peer_1").seen_by_tcp(HOST).ip().to_string(), SERVER);
+}
+
+/// A client whose own addresses, of both families, are routed to the server.
+fn routed_client(world: &World, appliance: &Appliance<'_>) -> Peer {
+    world.internet.ip(&format!("route add 10.57.0.0/24 via {SERVER}"));
+    world.internet.ip(&format!("-6 route add 2001:db8:57::/64 via {SERVER_V6}"));
+    let form = "listen_port=51999&address=10.57.0.1/24&ipv6=1&address_ipv6=2001:db8:57::1/64&disable_nat=1";
+    with_server(world, appliance, "Plain", form)
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn large_datagrams_go_both_ways_in_pieces() {
+    let world = World::new();
+    let appliance = Appliance::start_on(&world, Uplink::Tun, &[]);
+    let peer = routed_client(&world, &appliance);
+    let bound = Duration::from_secs(5);
+    // a datagram that fits a frame, but not the tunnel, and may be cut
+    world.internet.sysctl("net/ipv4/ip_no_pmtu_disc", "1");
+
+    for host in [HOST, HOST_V6] {
+        for length in [1_400, 1_472, 4_000, 20_000] {
+            let large = vec![7; length];
+            // over IPv6 the host outside has to learn first what fits
+            let second = Duration::from_secs(1);
+            let what = format!("{length} bytes from {host}");
+            assert_eq!(until(PATIENCE, &what, || peer.ask(host, 7, &large, second).ok()), large);
+        }
+    }
+    for (address, any) in peer.addresses().iter().zip(["0.0.0.0:7100", "[::]:7100"]) {
+        let ear = peer.place.host.enter(|| UdpSocket::bind(any)).unwrap();
+        ear.set_read_timeout(Some(bound)).unwrap();
+        let mouth = world.internet.enter(|| UdpSocket::bind(any.replace("7100", "0"))).unwrap();
+        for length in [4_000, 20_000] {
+            mouth.send_to(&vec![7; length], SocketAddr::new(address.parse().unwrap(), 7_100)).unwrap();
+            assert_eq!(ear.recv(&mut vec![0; 65_536]).unwrap(), length, "{address}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
+fn a_sender_outside_learns_what_fits_the_tunnel() {
+    let world = World::new();
+    let appliance = Appliance::start_on(&world, Uplink::Tun, &[]);
+    let peer = routed_client(&world, &appliance);
+
+    for (address, load) in peer.addresses().iter().zip(["1392", "1372"]) {
+        let mut ping = world.internet.command("ping");
+        ping.args(["-n", "-M", "do", "-s", "1440", "-c", "2", "-W", "1", "-i", "0.2", address]);
+        let output = ping.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.replace(' ', "").to_lowercase().contains("mtu=1420"), "{text}");
+        let mut fits = world.internet.command("ping");
+        finish(fits.args(["-n", "-M", "do", "-s", load, "-c", "1", "-W", "2", "-i", "0.2", address]));
+    }
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Randomness that a seed repeats, and what it does to bytes.
 
+#[path = "../support/dice.rs"]
+mod seeded;
+
+pub(crate) use self::seeded::Dice;
+
 /// Numbers at which parsers have their edges.
 const EDGES: [u64; 20] = [
     0,
@@ -24,33 +29,7 @@ const EDGES: [u64; 20] = [
     u64::MAX,
 ];
 
-/// A small generator (`SplitMix64`).
-pub(crate) struct Dice(u64);
-
 impl Dice {
-    /// The dice of this seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// 64 bits.
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    /// A number below the bound, which is not 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.bits() % bound as u64).unwrap()
-    }
-
-    /// One of two faces, this one once in so many throws.
-    pub(crate) fn once_in(&mut self, throws: usize) -> bool {
-        self.below(throws) == 0
-    }
-
     /// A byte.
     pub(crate) fn byte(&mut self) -> u8 {
         self.bits().to_be_bytes()[0]

@@ -4,9 +4,12 @@
 //! the one story whose number a failure has printed, or, beside the other variable, begins there.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod arrivals;
 mod campaign;
+mod certificates;
 mod dice;
 mod ike;
+mod names;
 mod outside;
 mod packets;
 mod peers;

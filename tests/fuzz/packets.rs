@@ -129,6 +129,11 @@ impl Packets {
         self.finish(dice, if v4 { protocol::ICMP } else { protocol::ICMPV6 }, bytes)
     }
 
+    /// The packet of this protocol that carries these bytes, sealed.
+    pub(crate) fn of(&self, number: u8, transport: Vec<u8>) -> Vec<u8> {
+        self.wrap(number, transport)
+    }
+
     fn ports(&self) -> Vec<u8> {
         [self.ends.peer.port().to_be_bytes(), self.ends.outside.port().to_be_bytes()].concat()
     }

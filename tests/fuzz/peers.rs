@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use culvert::domain::nat::Filtering;
 use culvert::engine::dataplane::around::Around;
 use culvert::engine::flows::reach::{HostAddresses, Reach};
 use culvert::engine::flows::{DATAGRAM_AT, FlowId, Flows, Limits, Request, Settings};
@@ -61,7 +62,9 @@ fn settings(mtu: usize) -> Settings {
         address: Some("10.0.0.1".parse().unwrap()),
         address_v6: Some("fd00::1".parse().unwrap()),
         limits: Limits { flows: 20_000, flows_of_owner: 10_000 },
+        buffer_max: usize::MAX,
         reach: Reach::default(),
+        filtering: Filtering::default(),
     }
 }
 

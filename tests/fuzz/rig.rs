@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519::PublicKey;
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
@@ -98,6 +98,8 @@ fn account(at: u8) -> Account {
         b_download: Mbps::default(),
         b_upload: Mbps::default(),
         mark: 100 + u32::from(at),
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 
@@ -208,16 +210,25 @@ impl Rig {
         all
     }
 
-    /// Opens what waits for the clients, and holds every packet against what may come down to its owner.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize, &[u8])) {
+    /// Opens what waits for the clients: each packet with whose it is.
+    pub(crate) fn opened(&mut self) -> Vec<(usize, Vec<u8>)> {
+        let mut opened = Vec::new();
         for (to, datagram) in self.waiting() {
             let Some(at) = (0..CLIENTS).find(|at| endpoint(*at) == to) else { continue };
             if let TunnResult::WriteToTunnelV4(packet, _) | TunnResult::WriteToTunnelV6(packet, _) =
                 self.clients[at].decapsulate(None, &datagram, &mut self.memory)
             {
-                judge(at, packet);
-                each(at, packet);
+                opened.push((at, packet.to_vec()));
             }
+        }
+        opened
+    }
+
+    /// Opens what waits for the clients, and holds every packet against what may come down to its owner.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(usize, &[u8])) {
+        for (at, packet) in self.opened() {
+            judge(at, &packet);
+            each(at, &packet);
         }
     }
 }

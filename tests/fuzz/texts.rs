@@ -117,9 +117,16 @@ fn add_account(dice: &mut Dice, house: &mut Intended) {
         public_key: text(dice),
         b_download: text(dice),
         b_upload: text(dice),
+        expires: text(dice),
+        quota: text(dice),
+        quota_period: text(dice),
+        quota_action: text(dice),
+        quota_rate: text(dice),
+        zone: None,
     };
     let seed = AccountSeed {
         private_key: dice.bytes(32).try_into().unwrap(),
+        id: 0,
         password: dice.bytes(4 * limits::PASSWORD_LENGTH).try_into().unwrap(),
     };
     if let Ok(account) = draft.settle(house, 1_000, &seed) {

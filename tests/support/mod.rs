@@ -8,7 +8,7 @@ use axum::http::request::Builder;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use culvert::domain::limits;
 use culvert::http::{self, Remote};
-use culvert::runtime::Runtime;
+use culvert::runtime::{self, Runtime};
 use culvert::services::{Caller, Services, Settings};
 use culvert::store::Store;
 use http_body_util::BodyExt as _;
@@ -27,7 +27,8 @@ pub(crate) struct World {
     pub(crate) hash: String,
     /// What the store of this world lies in; goes with the world.
     pub(crate) folder: TempDir,
-    store: Store,
+    /// What lasts of it.
+    pub(crate) store: Store,
     router: Router,
     operator: Router,
 }
@@ -39,8 +40,10 @@ pub(crate) struct Reply {
     pub(crate) code: StatusCode,
     /// Its headers.
     pub(crate) headers: HeaderMap,
-    /// Its body.
+    /// Its body, as text.
     pub(crate) body: String,
+    /// Its body, as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl World {
@@ -65,9 +68,12 @@ impl World {
     fn over(folder: TempDir, store: Store, runtime: Runtime, accounts_cap: Option<u32>) -> Self {
         let settings = Settings {
             accounts_cap,
+            time_zone: jiff::tz::TimeZone::UTC,
             external_ip: Some("192.0.2.1".parse().unwrap()),
             endpoint: None,
+            data: folder.path().into(),
             api_port: limits::API_PORT,
+            public_url: None,
             version: "0.0.0".into(),
         };
         let services = Services::new(store.clone(), runtime, settings);
@@ -79,6 +85,18 @@ impl World {
     /// The same appliance over another runtime.
     pub(crate) fn above(self, runtime: Runtime) -> Self {
         Self { hash: self.hash, ..Self::over(self.folder, self.store, runtime, None) }
+    }
+
+    /// The same appliance, on which so many accounts may exist.
+    pub(crate) fn with_another_cap(self, accounts: u32) -> Self {
+        Self { hash: self.hash, ..Self::over(self.folder, self.store, Runtime::detached(), Some(accounts)) }
+    }
+
+    /// The same appliance over a runtime of its own, which runs what is stored.
+    pub(crate) fn running(self) -> (Self, Runtime) {
+        let settings = runtime::Settings { workers: Some(1), ..runtime::Settings::default() };
+        let runtime = Runtime::start(&settings, self.store.follow()).unwrap();
+        (self.above(runtime.clone()), runtime)
     }
 
     /// The same appliance after an end and a new start.
@@ -105,6 +123,10 @@ impl World {
         self.post("/api/v1/wireguard/Default_1/port_forwarding", forward).await.success();
         let rule = "name=TEST&action=DROP&chain=INPUT&protocol=TCP&s_ip=0.0.0.0/0&s_port=0&d_ip=0.0.0.0/0&d_port=23";
         self.post("/api/v1/firewall/rules/filter/end", rule).await.success();
+        let made = self.post("/api/v1/backups", "").await.success();
+        let folder = self.folder.path().join("backups");
+        std::fs::rename(folder.join(made["backup_name"].as_str().unwrap()), folder.join("whole.zip")).unwrap();
+        self.get("/api/v1/account/peer_1/otl").await.success();
     }
 
     /// A request with the valid hash, from [`HOME`].
@@ -158,8 +180,9 @@ impl World {
 impl Reply {
     async fn of(router: Router, request: Request<Body>) -> Self {
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Self { code: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+        let bytes = body.collect().await.unwrap().to_bytes().to_vec();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: head.status, headers: head.headers, body, bytes }
     }
 
     /// The envelope.

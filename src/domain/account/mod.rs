@@ -1,17 +1,24 @@
 //! An account: one client of one server.
 
+pub mod allowance;
 mod settle;
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+pub use self::allowance::Allowance;
 pub use self::settle::{AccountSeed, rate_or};
 use crate::domain::key::{PrivateKey, PublicKey};
 use crate::domain::name::{AccountName, ServerName, Username};
 pub use crate::domain::password::Password;
 use crate::domain::rate::Mbps;
+
+/// What an account is known by for as long as it lives, and no other ever: a random number, for a name may come again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AccountId(pub u64);
 
 /// An account as it is stored and run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +47,10 @@ pub struct Account {
     pub b_upload: Mbps,
     /// Its mark (`mangle` in the contract), unique over all servers.
     pub mark: u32,
+    /// What it is known by where a name may mislead.
+    pub id: AccountId,
+    /// Until when it may connect, and how much it may move.
+    pub allowance: Allowance,
 }
 
 /// What somebody asks of an account: the contract's form as it came, field by field, nothing judged yet.
@@ -69,6 +80,18 @@ pub struct AccountDraft {
     pub b_download: Option<String>,
     /// 0 to 10000 Mbit/s.
     pub b_upload: Option<String>,
+    /// Beyond the contract: a day, a time, or `never`.
+    pub expires: Option<String>,
+    /// Beyond the contract: bytes, 0 for none.
+    pub quota: Option<String>,
+    /// Beyond the contract: `none`, `day`, `week` or `month`.
+    pub quota_period: Option<String>,
+    /// Beyond the contract: `cut` or `throttle`.
+    pub quota_action: Option<String>,
+    /// Beyond the contract: 1 to 10000 Mbit/s.
+    pub quota_rate: Option<String>,
+    /// In which zone a time without an offset is meant; UTC where absent.
+    pub zone: Option<TimeZone>,
 }
 
 impl fmt::Debug for AccountDraft {

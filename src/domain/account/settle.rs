@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Account, AccountDraft};
+use super::{Account, AccountDraft, AccountId, Allowance};
 use crate::domain::field::{self, given};
 use crate::domain::intended::{Intended, IntendedServer};
 use crate::domain::key::{PrivateKey, PublicKey};
@@ -18,6 +18,8 @@ use crate::domain::refusal::Refusal;
 pub struct AccountSeed {
     /// For its private key.
     pub private_key: [u8; 32],
+    /// For what it is known by.
+    pub id: u64,
     /// For its password, four bytes a character.
     pub password: [u8; 4 * limits::PASSWORD_LENGTH],
 }
@@ -56,6 +58,8 @@ impl AccountDraft {
             b_download: server.server.b_download,
             b_upload: server.server.b_upload,
             mark: pool::lowest_free(among.accounts().map(|account| account.mark), limits::MARK_FIRST),
+            id: AccountId(seed.id),
+            allowance: Allowance::default(),
         };
         self.settle_rest(&mut account)?;
         Ok(account)
@@ -142,6 +146,7 @@ impl AccountDraft {
         }
         account.b_download = rate_or("b_download", self.b_download.as_ref(), account.b_download)?;
         account.b_upload = rate_or("b_upload", self.b_upload.as_ref(), account.b_upload)?;
+        account.allowance = account.allowance.amended(self)?;
         Ok(())
     }
 }

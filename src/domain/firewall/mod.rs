@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::printed::{MarkRow, NatRow, mark_rows, nat_row};
 pub use self::settle::{End, FilterRuleDraft, FirewallDraft};
 use super::name::RuleName;
+use super::words::words;
 
 /// The name of the rule that keeps the API reachable.
 pub const SYSTEM_RULE: &str = "system_PUQVPNCP";
@@ -55,31 +56,6 @@ pub enum RuleProtocol {
     Icmp,
     /// Whatever it is; with a port, TCP and UDP alone. Of a packet: none of the others.
     Any,
-}
-
-/// The words of the contract for values that are one of a few.
-macro_rules! words {
-    ($type:ident { $($value:ident = $word:literal),* }) => {
-        impl $type {
-            /// The contract's word for it.
-            pub const fn word(self) -> &'static str {
-                match self {
-                    $(Self::$value => $word,)*
-                }
-            }
-
-            /// Reads the contract's word, in any letter case.
-            pub fn parse(text: &str) -> Option<Self> {
-                [$(Self::$value),*].into_iter().find(|value| value.word().eq_ignore_ascii_case(text))
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
 }
 
 words!(Action { Accept = "ACCEPT", Drop = "DROP" });

@@ -119,9 +119,7 @@ impl FirewallDraft {
             ("internal_traffic", &self.internal_traffic, &mut settings.internal_traffic),
             ("ip_forward", &self.ip_forward, &mut settings.ip_forward),
         ] {
-            if let Some(text) = given(draft.as_ref()) {
-                *settled = field::flag(name, text)?;
-            }
+            field::amend_flag(name, draft.as_ref(), settled)?;
         }
         for (draft, settled, refusal) in [
             (&self.policy_input, &mut settings.policy_input, Refusal::PolicyInputMalformed),

@@ -10,6 +10,7 @@ pub use self::settle::PortForwardDraft;
 pub(super) use self::settle::{is_forwarded_at, is_udp_forwarded};
 use super::name::AccountName;
 use super::refusal::Refusal;
+use super::words::words;
 
 /// A protocol that has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,20 +21,7 @@ pub enum Transport {
     Udp,
 }
 
-impl Transport {
-    /// The contract's word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
-    }
-
-    /// Reads the contract's word, in any letter case.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Tcp, Self::Udp].into_iter().find(|transport| transport.word().eq_ignore_ascii_case(text))
-    }
-}
+words!(Transport { Tcp = "tcp", Udp = "udp" });
 
 /// What names a port forward within its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -226,9 +226,7 @@ impl ServerDraft {
             ("ikev2", &self.ikev2, &mut server.ikev2),
             ("disable_nat", &self.disable_nat, &mut server.disable_nat),
         ] {
-            if let Some(text) = given(draft.as_ref()) {
-                *settled = field::flag(name, text)?;
-            }
+            field::amend_flag(name, draft.as_ref(), settled)?;
         }
         Ok(())
     }

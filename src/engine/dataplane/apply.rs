@@ -1,14 +1,18 @@
 //! What ought to be from now on: settings and accounts, with no session ended that need not be.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::around::Around;
 use super::forwards::Forwards;
 use super::limiter::FrontLimiter;
+use super::nat::Ports;
 use super::plan::Plan;
+use super::verdict::DropReason;
 use super::{Change, Dataplane, seed};
 use crate::domain::account::Account;
+use crate::domain::name::AccountName;
 use crate::domain::server::Server;
 use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
@@ -46,15 +50,16 @@ impl Dataplane {
             }
             Change::Gone(name) => {
                 self.away.remove(&name);
-                let gone = self.peers.remove(&name);
+                let gone = self.remove_peer(&name);
                 self.end_flows(gone, around, now);
                 gone
             }
         }
     }
 
-    /// Has every flow judged again with its next packet.
-    fn judge_anew(&mut self) {
+    /// Has every flow judged again with its next packet: what it was judged by has changed, here or around
+    /// ([`super::around::Beyond::standing`]).
+    pub fn judge_anew(&mut self) {
         let (firewall, epoch) = (Arc::clone(self.filter.firewall()), self.filter.epoch() + 1);
         self.filter.apply(firewall, epoch);
     }
@@ -63,10 +68,18 @@ impl Dataplane {
     fn end_flows(&mut self, cut: Option<Owner>, around: &mut Around<'_>, now: Instant) {
         let Some(owner) = cut else { return };
         self.flows.close_owner(owner, around.ports, now);
-        self.fragments.drop_owner(owner);
+        for _ in 0..self.fragments.drop_owner(owner) {
+            self.drops.count(DropReason::PeerGone);
+        }
         if let Some(shaper) = &mut self.shaper {
             shaper.remove(owner);
         }
+    }
+
+    /// Ends every flow that uses an external port, for somebody else has it from now on: what came for it later would be
+    /// taken for his.
+    pub fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
+        self.flows.close_external(protocol, external, ports, now);
     }
 
     fn set_rates(&mut self, account: &Account, now: Instant) {
@@ -87,15 +100,23 @@ impl Dataplane {
             self.limiter = FrontLimiter::new(&self.plan.public, seed(self.entropy), now);
             let connected: Vec<Owner> = self.peers.iter().map(|(owner, _)| owner).collect();
             for owner in connected {
-                self.peers.close(owner);
+                self.close_peer(owner, DropReason::PeerGone);
             }
         }
+    }
+
+    /// Removes an account, and what waited for its client; returns the slot that it had.
+    fn remove_peer(&mut self, name: &AccountName) -> Option<Owner> {
+        if let Some(owner) = self.peers.named(name) {
+            self.drop_staged(owner, DropReason::PeerGone);
+        }
+        self.peers.remove(name)
     }
 
     fn apply_account(&mut self, account: &Arc<Account>, around: &mut Around<'_>, now: Instant) -> Option<Owner> {
         if self.seat.home(&account.public_key) != self.seat.worker {
             self.away.put(account);
-            return self.peers.remove(&account.name);
+            return self.remove_peer(&account.name);
         }
         self.away.remove(&account.name);
         let before = self.peers.named(&account.name).and_then(|owner| self.peers.get(owner));
@@ -104,7 +125,7 @@ impl Dataplane {
         let before = before?;
         let other_key = before.public_key != account.public_key;
         if other_key || !account.enabled {
-            let was_connected = self.peers.close(owner);
+            let was_connected = self.close_peer(owner, DropReason::PeerGone);
             if let Some(peer) = self.peers.get_mut(owner) {
                 peer.interrupted = (was_connected || peer.interrupted) && !other_key;
                 // whoever has the new key has not spoken yet

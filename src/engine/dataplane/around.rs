@@ -44,8 +44,14 @@ pub trait Beyond {
     /// Takes something for the same server at another worker; `false` where that worker has no room for it.
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool;
 
-    /// Takes a client's packet for the host itself.
-    fn host(&mut self, _packet: &mut [u8], _offload: Offload) {}
+    /// Takes a client's packet for the host itself, which may have it.
+    fn host(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {}
+
+    /// Takes a client's packet for port 53 of the server's own address; `false` where nobody answers there, and the packet
+    /// is as it was.
+    fn resolver(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) -> bool {
+        false
+    }
 
     /// What an address and port outside the clients' network is to them.
     fn standing(&mut self, _protocol: u8, _to: SocketAddr) -> Standing {

@@ -4,7 +4,7 @@
 //! redirect (port forward) → route → filter (INPUT, FORWARD or OUTPUT) → source address
 //! ```
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::around::{Around, Standing};
@@ -38,7 +38,31 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<Option<(FlowId, Side)>, DropReason> {
-        let Some((id, side)) = self.flows.find(key) else { return Ok(None) };
+        let Some(found) = self.flows.find(key) else { return Ok(None) };
+        self.judged(found, around, now)
+    }
+
+    /// The flow that an ICMP error is about, judged by the present rules; `quoted` is the key of the packet that it
+    /// quotes. The error ends no flow (RFC 4787, REQ-12), but rules that have changed do.
+    ///
+    /// # Errors
+    /// [`DropReason::ErrorUnfounded`] where there is no such flow, and why the present rules refuse it.
+    pub(super) fn current_of_error(
+        &mut self,
+        quoted: &FlowKey,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(FlowId, Side), DropReason> {
+        let found = self.flows.find_error(quoted).ok_or(DropReason::ErrorUnfounded)?;
+        self.judged(found, around, now)?.ok_or(DropReason::ErrorUnfounded)
+    }
+
+    fn judged(
+        &mut self,
+        (id, side): (FlowId, Side),
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<Option<(FlowId, Side)>, DropReason> {
         let Some(flow) = self.flows.get(id) else { return Ok(None) };
         if flow.epoch == self.filter.epoch() {
             return Ok(Some((id, side)));
@@ -73,7 +97,10 @@ impl Dataplane {
         match flow.way {
             Way::Own => self.rule_output(flow.owner, key),
             // its port was mapped when it began, and is its own as long as the flow lives
-            Way::In if flow.has_mapping() => self.rule_forwarded(flow.owner, key, flow.reply().source),
+            Way::In if flow.has_mapping() => {
+                self.check_name(key.destination.ip())?;
+                self.rule_forwarded(flow.owner, key, flow.reply().source)
+            }
             Way::Out | Way::In | Way::Across(_) => match self.find_target(key)? {
                 Ok((owner, inner)) => self.rule_forwarded(owner, key, inner),
                 Err(_) => Err(DropReason::PeerGone),
@@ -185,18 +212,14 @@ impl Dataplane {
                 self.check_internal()?;
                 (Way::Out, Chain::Forward)
             }
-            Route::Outside if !self.exit.takes_packets() => (Way::Out, Chain::Forward),
             Route::Outside => match around.beyond.standing(key.protocol, to) {
                 Standing::Outside | Standing::Inside => (Way::Out, Chain::Forward),
                 Standing::Host => (Way::Own, Chain::Input),
                 Standing::Closed => return Err(DropReason::OutOfReach),
             },
         };
-        let rule = self.judge(chain, key)?;
-        // what the host itself offers is closed to clients until a rule opens it
-        if way == Way::Own && !self.plan.is_own(to.ip()) && rule.is_none() {
-            return Err(DropReason::HostClosed);
-        }
+        let is_hosts = way == Way::Own && !self.plan.is_own(to.ip());
+        let rule = if is_hosts { Some(self.judge_to_host(key)?) } else { self.judge(chain, key)? };
         let translation = if way == Way::Out { self.name(owner, key)? } else { Translation::None };
         Ok(Ruling { owner, way, rule, translation })
     }
@@ -239,15 +262,18 @@ impl Dataplane {
     fn find_target(&self, key: &FlowKey) -> Result<Result<(Owner, SocketAddr), u8>, DropReason> {
         let to = key.destination;
         if self.plan.is_inside(to.ip()) {
+            // from outside only while the clients' own addresses are what they have there
+            if !self.plan.is_inside(key.source.ip()) && self.exit.name(to.ip()) != Name::Own {
+                return Err(DropReason::NotMapped);
+            }
             if let Some(owner) = self.peers.at_address(&self.plan, to.ip()) {
                 return Ok(Ok((owner, to)));
             }
             let elsewhere = self.away.at_address(&self.plan, to.ip()).ok_or(DropReason::NobodyThere)?;
             return Ok(Err(self.seat.home(elsewhere)));
         }
-        if self.exit.name(to.ip()) == Name::External(to.ip())
-            && let Some(forward) = self.forwards.at(key.protocol, to.port())
-        {
+        self.check_name(to.ip())?;
+        if let Some(forward) = self.forwards.at(key.protocol, to.port()) {
             let Some(owner) = self.peers.named(&forward.to_peer) else {
                 let elsewhere = self.away.named(&forward.to_peer).ok_or(DropReason::PeerGone)?;
                 return Ok(Err(self.seat.home(elsewhere)));
@@ -259,9 +285,23 @@ impl Dataplane {
         self.flows.admit_inbound(key).map(Ok)
     }
 
+    /// Whether clients leave in the name of this address. Ports that they had by another lead to nobody any more.
+    fn check_name(&self, external: IpAddr) -> Result<(), DropReason> {
+        if self.exit.name(external) == Name::External(external) { Ok(()) } else { Err(DropReason::NotMapped) }
+    }
+
     pub(super) fn check_internal(&self) -> Result<(), DropReason> {
         let allowed = self.plan.server.internal_traffic && self.filter.firewall().settings.internal_traffic;
         if allowed { Ok(()) } else { Err(DropReason::InternalOff) }
+    }
+
+    /// Asks the firewall about what the host itself offers: closed to clients until a rule opens it. The rule that does.
+    fn judge_to_host(&self, key: &FlowKey) -> Result<u32, DropReason> {
+        let judged = self.filter.judge_to_host(key);
+        match judged.action {
+            Action::Accept => judged.rule.ok_or(DropReason::HostClosed),
+            Action::Drop => Err(DropReason::Filtered),
+        }
     }
 
     /// Asks the firewall; the rule that admits it.

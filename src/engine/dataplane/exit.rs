@@ -6,7 +6,7 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Exit {
     /// An uplink that ends flows itself (`engine/flows`): it takes and gives packets as the client has them, judges where
-    /// clients may go, and knows the forwarded ports.
+    /// clients may go beyond the host, and knows the forwarded ports.
     #[default]
     Flows,
     /// An uplink for whole packets. They leave in the name that is given for each version.

@@ -45,6 +45,8 @@ pub struct Filter {
     input: Tests,
     forward: Tests,
     output: Tests,
+    /// The rule that keeps the API reachable.
+    system: Option<u32>,
     /// A rule each, in the order of the rules.
     hits: Vec<Hits>,
 }
@@ -77,6 +79,7 @@ impl Filter {
             input: Tests::of(&firewall, Chain::Input),
             forward: Tests::of(&firewall, Chain::Forward),
             output: Tests::of(&firewall, Chain::Output),
+            system: firewall.rules.iter().zip(0..).find(|(rule, _)| rule.is_system()).map(|(_, index)| index),
             hits: vec![Hits::default(); firewall.rules.len()],
             firewall,
             epoch,
@@ -111,6 +114,17 @@ impl Filter {
     /// The ports of a key that is neither TCP nor UDP (an echo's identifiers) are no ports. Addresses of different
     /// versions fit no rule.
     pub fn judge(&self, chain: Chain, key: &FlowKey) -> Judged {
+        self.judge_but(None, chain, key)
+    }
+
+    /// Judges a client's flow to an address of the host's own by the operator's rules of INPUT. The rule that keeps the API
+    /// reachable speaks of the outside: by it alone a client could call in the host's name where the host speaks for it.
+    pub fn judge_to_host(&self, key: &FlowKey) -> Judged {
+        self.judge_but(self.system, Chain::Input, key)
+    }
+
+    /// Judges without one of the rules.
+    fn judge_but(&self, left_out: Option<u32>, chain: Chain, key: &FlowKey) -> Judged {
         let tests = match chain {
             Chain::Input => &self.input,
             Chain::Forward => &self.forward,
@@ -118,10 +132,10 @@ impl Filter {
         };
         let rule = match (key.source.ip(), key.destination.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                first(&tests.v4, key, source.to_bits(), destination.to_bits())
+                first(&tests.v4, left_out, key, source.to_bits(), destination.to_bits())
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                first(&tests.v6, key, source.to_bits(), destination.to_bits())
+                first(&tests.v6, left_out, key, source.to_bits(), destination.to_bits())
             }
             _ => None,
         };
@@ -157,7 +171,7 @@ impl Tests {
 }
 
 /// The first rule that fits.
-fn first<A>(tests: &[Test<A>], key: &FlowKey, source: A, destination: A) -> Option<u32>
+fn first<A>(tests: &[Test<A>], left_out: Option<u32>, key: &FlowKey, source: A, destination: A) -> Option<u32>
 where
     A: Copy + PartialEq + Default + BitAnd<Output = A> + BitOr<Output = A> + BitXor<Output = A>,
 {
@@ -166,7 +180,10 @@ where
     let fits = |test: &&Test<A>| {
         let addresses =
             ((source ^ test.source) & test.source_mask) | ((destination ^ test.destination) & test.destination_mask);
-        addresses == A::default() && (ports ^ test.ports) & test.ports_mask == 0 && test.protocols & kind != 0
+        Some(test.rule) != left_out
+            && addresses == A::default()
+            && (ports ^ test.ports) & test.ports_mask == 0
+            && test.protocols & kind != 0
     };
     tests.iter().find(fits).map(|test| test.rule)
 }

@@ -84,7 +84,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        let (id, side) = self.flows.find_error(&quoted_key(packet)?).ok_or(DropReason::ErrorUnfounded)?;
+        let (id, side) = self.current_of_error(&quoted_key(packet)?, around, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::ErrorUnfounded)?;
         let (way, first, translated) = (flow.way, flow.owner, flow.translated(side));
         check_hops(packet)?;
@@ -101,8 +101,11 @@ impl Dataplane {
             (Way::Across(target), Side::Reply) if target == owner => {
                 self.cross(owner, first, packet, bill, around, now)
             }
-            // about what the server itself has said: it need not know
-            (Way::Own, _) => Ok(()),
+            // about what the host has said; the server itself says nothing that it would have to mend
+            (Way::Own, _) if self.exit.takes_packets() && first == owner => {
+                self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now)
+            }
+            (Way::Own, _) => Err(DropReason::Unanswered),
             _ => Err(DropReason::ErrorUnfounded),
         }
     }
@@ -123,7 +126,7 @@ impl Dataplane {
             bill.check_size(packet, self.plan.mtu)?;
             return self.shape(target, Direction::Download, packet, bill.next(Next::Down), around, now);
         }
-        let (id, side) = self.flows.find_error(&quoted_key(packet)?).ok_or(DropReason::ErrorUnfounded)?;
+        let (id, side) = self.current_of_error(&quoted_key(packet)?, around, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::ErrorUnfounded)?;
         let owner = flow.owner;
         if !matches!((flow.way, side), (Way::Out, Side::Reply) | (Way::In, Side::Original)) {

@@ -68,6 +68,7 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::NotUnicast
         | DropReason::Unanswered
         | DropReason::QueueFull
+        | DropReason::HandshakeUnanswered
         | DropReason::OutboxFull
         | DropReason::HandOverFull
         | DropReason::ShaperDelay

@@ -9,7 +9,7 @@ use super::verdict::DropReason;
 use super::waybill::{Next, Waybill};
 use super::{Dataplane, account};
 use crate::engine::fragments::split::{self as cut, HEADROOM};
-use crate::engine::offload::split::split;
+use crate::engine::offload::split::{complete, split};
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::icmp::{Complaint, write_error};
 use crate::engine::wire::{Ip, answer, protocol};
@@ -17,6 +17,9 @@ use crate::engine::wire::{Ip, answer, protocol};
 /// The MTU that IPv6 packets which were put together are cut for on their way out: what every link takes (RFC 8200,
 /// section 5).
 const MTU_OUTSIDE: usize = 1_280;
+
+/// The port of the resolver.
+const DNS_PORT: u16 = 53;
 
 /// Packets that one client's rate has let go while the shaper works, and that wait for the other's.
 #[derive(Debug, Default)]
@@ -37,12 +40,34 @@ impl Dataplane {
     pub fn handle_deadline(&mut self, around: &mut Around<'_>, now: Instant) {
         self.handle_peers_due(around, now);
         self.flows.handle_deadline(around.ports, now);
+        self.expire_fragments(now);
+        self.let_go(around, now);
+    }
+
+    /// Gives up packets whose rest did not come.
+    fn expire_fragments(&mut self, now: Instant) {
         let before = self.fragments.dropped;
         self.fragments.expire(now);
         for _ in before..self.fragments.dropped {
             self.drops.count(DropReason::FragmentUnfit);
         }
-        self.let_go(around, now);
+    }
+
+    /// Puts a fragment to the others of its packet; the packet, once nothing is missing.
+    ///
+    /// # Errors
+    /// [`DropReason::FragmentUnfit`] for a fragment that does not fit them.
+    pub(super) fn put_together(
+        &mut self,
+        owner: Owner,
+        fragment: &[u8],
+        now: Instant,
+    ) -> Result<Option<Vec<u8>>, DropReason> {
+        // what is over now is counted for itself, not as this fragment's
+        self.expire_fragments(now);
+        let before = self.fragments.dropped;
+        let whole = self.fragments.handle(owner, fragment, now);
+        if whole.is_none() && self.fragments.dropped > before { Err(DropReason::FragmentUnfit) } else { Ok(whole) }
     }
 
     /// Sends on what accounts' rates let go now.
@@ -79,12 +104,15 @@ impl Dataplane {
     ) -> Result<(), DropReason> {
         let lane = Lane { owner, direction };
         let quantum = self.shaper.as_ref().map_or(usize::MAX, |shaper| shaper.quantum(lane));
-        if !bill.offload.is_super() || packet.len() <= quantum {
+        let segments = bill.segments(packet);
+        if !bill.offload.is_super() || segments.bytes(packet.len()) <= quantum as u64 {
             return self.offer(lane, packet, bill, around, now);
         }
-        let headers = usize::from(bill.segments(packet).header);
+        // every packet will have headers of its own
+        let (header, segment) = (usize::from(segments.header), usize::from(segments.segment));
+        let at_most = quantum / (header + segment).max(1) * segment;
         let mut outcome = Ok(());
-        split(packet, bill.offload, quantum.saturating_sub(headers), |piece, offload| {
+        split(packet, bill.offload, at_most, |piece, offload| {
             let offered = self.offer(lane, piece, Waybill { offload, ..bill }, around, now);
             if let Err(reason) = std::mem::replace(&mut outcome, offered) {
                 self.drops.count(reason);
@@ -134,7 +162,7 @@ impl Dataplane {
                 if taken { Ok(()) } else { Err(DropReason::HandOverFull) }
             }
             Next::Host => {
-                around.beyond.host(packet, bill.offload);
+                around.beyond.host(owner, packet, bill.offload);
                 Ok(())
             }
         }
@@ -142,7 +170,8 @@ impl Dataplane {
 
     /// To the uplink. What was put together and is IPv6 is cut again, for no router does that.
     fn send_outward(&mut self, owner: Owner, packet: &mut [u8], bill: Waybill, around: &mut Around<'_>) {
-        let is_cut = bill.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
+        let is_cut =
+            bill.offload.gathered && self.exit.takes_packets() && packet[0] >> 4 == 6 && packet.len() > MTU_OUTSIDE;
         if !is_cut {
             return around.beyond.outward(owner, packet, bill.offload);
         }
@@ -158,7 +187,7 @@ impl Dataplane {
         around: &mut Around<'_>,
         now: Instant,
     ) -> Result<(), DropReason> {
-        if bill.offload.is_super() || bill.offload.partial_checksum {
+        if bill.offload.is_super() {
             let mut outcome = Ok(());
             split(packet, bill.offload, 1, |packet, _| {
                 let sent = self.down(owner, packet, around, now);
@@ -168,6 +197,9 @@ impl Dataplane {
             })
             .map_err(|_| DropReason::Malformed)?;
             return outcome;
+        }
+        if bill.offload.partial_checksum {
+            complete(packet).map_err(|_| DropReason::Malformed)?;
         }
         if packet.len() <= self.plan.mtu || bill.check_size(packet, self.plan.mtu).is_err() {
             return self.down(owner, packet, around, now);
@@ -236,9 +268,17 @@ impl Dataplane {
         let by_host = !account::owns(&self.plan, account, flow.original().source.ip());
         let to_own = self.plan.is_own(flow.original().destination.ip());
         let is_ping = matches!(flow.original().protocol, protocol::ICMP | protocol::ICMPV6);
+        let asks = matches!(flow.original().protocol, protocol::UDP | protocol::TCP)
+            && flow.original().destination.port() == DNS_PORT;
+        if to_own && !by_host && asks && around.beyond.resolver(owner, packet, bill.offload) {
+            return Ok(());
+        }
         // a rule that names the server's own address opens what the host offers there
         let is_opened = flow.rule.is_some() && !is_ping;
-        if self.exit.takes_packets() && (by_host || !to_own || is_opened) {
+        // an uplink of flows reaches what the host offers at its other addresses, and nothing else of it
+        let goes_to_host =
+            if self.exit.takes_packets() { by_host || !to_own || is_opened } else { !by_host && !to_own };
+        if goes_to_host {
             return self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now);
         }
         self.answer(owner, packet, around, now)?;
@@ -262,7 +302,7 @@ impl Dataplane {
                 whole.clear();
                 whole.extend_from_slice(&memory[..length]);
                 self.padded = memory;
-                let outcome = self.send_down(owner, &mut whole, Waybill::gathered(), around, now);
+                let outcome = self.send_down(owner, &mut whole, Waybill::new(Offload::GATHERED), around, now);
                 self.reply = whole;
                 return outcome;
             }

@@ -36,6 +36,7 @@ mod waybill;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,8 +44,10 @@ use crate::domain::account::Account;
 use crate::domain::figures::{AccountFigures, LaneFigures};
 use crate::domain::firewall::Firewall;
 use crate::domain::name::AccountName;
+use crate::domain::nat::NatSettings;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
+use crate::domain::traffic::Passed;
 use crate::engine::fragments::gather::Fragments;
 use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
@@ -204,11 +207,23 @@ impl Dataplane {
         self.shaper.as_ref().map(|shaper| shaper.totals())
     }
 
+    /// Translates as the operator chooses; before there is any account.
+    pub fn set_nat(&mut self, nat: &NatSettings) {
+        let bound = FlowLimits::default();
+        let mappings_of_owner = nat.ports_per_account.map_or(bound.mappings_of_owner, NonZeroU32::get);
+        self.flows.apply(FlowLimits { mappings_of_owner, ..bound }, nat.filtering);
+    }
+
     /// Shares the server's own limit with its other workers; before there is any account.
     pub fn share_limit(&mut self, limit: Arc<ServerLimit>, now: Instant) {
         let mut shaper = Shaper::new(seed(self.entropy), limit);
         shaper.set_server(self.plan.server.limit_download, self.plan.server.limit_upload, now);
         self.shaper = Some(Box::new(shaper));
+    }
+
+    /// What accounts have moved since this was last asked. Whatever becomes of an account, its bytes are told once.
+    pub fn take_passed(&mut self) -> Vec<Passed> {
+        self.peers.take_passed()
     }
 
     /// The figures of every account that has spoken since the beginning.

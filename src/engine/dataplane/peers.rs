@@ -13,6 +13,7 @@ use super::plan::Plan;
 use crate::domain::account::Account;
 use crate::domain::key::PublicKey;
 use crate::domain::name::AccountName;
+use crate::domain::traffic::{Bytes, Passed};
 use crate::engine::outbox::Endpoint;
 use crate::engine::packet::Owner;
 
@@ -38,6 +39,8 @@ pub struct Peer {
     pub sent: u64,
     /// How many packets those are.
     pub sent_packets: u64,
+    /// What of that was told already, to the client and from it.
+    told: Bytes,
     /// Whether it was connected when it was disabled, so that it is called back when it is enabled.
     pub interrupted: bool,
 }
@@ -54,6 +57,17 @@ pub struct Peers {
     /// Slot + 1 of who last spoke from an endpoint with this hash; may be wrong, and is never trusted.
     hints: Box<[u32]>,
     hasher: FixedState,
+    /// What those who are gone have moved and nobody was told.
+    left: Vec<Passed>,
+}
+
+impl Peer {
+    /// What it has moved since it was last told.
+    fn take_passed(&mut self) -> Option<Passed> {
+        let bytes = Bytes { down: self.sent - self.told.down, up: self.received - self.told.up };
+        self.told = Bytes { down: self.sent, up: self.received };
+        (bytes != Bytes::default()).then_some(Passed { account: self.account.id, bytes })
+    }
 }
 
 impl Peers {
@@ -69,6 +83,7 @@ impl Peers {
             by_index: HashMap::with_hasher(hasher()),
             hints: vec![0; HINTS].into(),
             hasher: hasher(),
+            left: Vec::new(),
         }
     }
 
@@ -155,10 +170,21 @@ impl Peers {
                 self.by_address.insert(address.into(), owner);
             }
         }
-        if let Some(peer) = self.get_mut(owner) {
+        if let Some(peer) = self.slots[owner.index()].as_mut() {
+            if peer.account.id != account.id {
+                // it was made anew under the same name: what the one before has moved is not its own
+                self.left.extend(peer.take_passed());
+            }
             peer.account = account;
         }
         owner
+    }
+
+    /// What everybody has moved since this was last asked; those who moved nothing are left out.
+    pub fn take_passed(&mut self) -> Vec<Passed> {
+        let mut passed = std::mem::take(&mut self.left);
+        passed.extend(self.slots.iter_mut().flatten().filter_map(Peer::take_passed));
+        passed
     }
 
     fn take_slot(&mut self, account: &Arc<Account>) -> Owner {
@@ -171,6 +197,7 @@ impl Peers {
             received_packets: 0,
             sent: 0,
             sent_packets: 0,
+            told: Bytes::default(),
             interrupted: false,
         };
         let owner = self.free.pop().unwrap_or_else(|| {
@@ -203,7 +230,8 @@ impl Peers {
         self.unlist(owner);
         self.close(owner);
         self.by_name.remove(name);
-        self.slots[owner.index()] = None;
+        let gone = self.slots[owner.index()].take();
+        self.left.extend(gone.and_then(|mut peer| peer.take_passed()));
         self.free.push(owner);
         Some(owner)
     }

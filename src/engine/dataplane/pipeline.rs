@@ -56,7 +56,7 @@ impl Dataplane {
 
     /// Takes a packet from outside as it came in, for an external address and port of this server or one of its clients.
     pub fn handle_arrival(&mut self, packet: &mut [u8], offload: Offload, around: &mut Around<'_>, now: Instant) {
-        let outcome = self.arrive(packet, offload, Arrival::ByDoor, around, now);
+        let outcome = self.arrive_from_outside(packet, offload, Arrival::ByDoor, around, now);
         self.settle(outcome);
     }
 
@@ -70,9 +70,12 @@ impl Dataplane {
     pub fn handle_parcel(&mut self, parcel: Parcel<'_>, around: &mut Around<'_>, now: Instant) {
         let outcome = match parcel {
             Parcel::Datagram { from, bytes } => self.up(from, bytes, Arrival::HandedOver, around, now),
-            Parcel::Crossing { packet, offload } | Parcel::Arrival { packet, offload } => {
+            Parcel::Crossing { packet, offload } => {
                 self.with_copy(packet, |plane, packet| plane.arrive(packet, offload, Arrival::HandedOver, around, now))
             }
+            Parcel::Arrival { packet, offload } => self.with_copy(packet, |plane, packet| {
+                plane.arrive_from_outside(packet, offload, Arrival::HandedOver, around, now)
+            }),
             Parcel::FromHost { packet, offload } => self.with_copy(packet, |plane, packet| {
                 plane.take_output(packet, offload, Arrival::HandedOver, around, now)
             }),
@@ -181,10 +184,8 @@ impl Dataplane {
 
     /// Puts a client's fragments together before anything is decided.
     fn gather(&mut self, owner: Owner, packet: &[u8], around: &mut Around<'_>, now: Instant) -> Result<(), DropReason> {
-        let before = self.fragments.dropped;
-        match self.fragments.handle(owner, packet, now) {
+        match self.put_together(owner, packet, now)? {
             Some(mut whole) => self.forward(owner, &mut whole, Waybill::gathered(), around, now),
-            None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
             None => Ok(()),
         }
     }
@@ -212,8 +213,10 @@ impl Dataplane {
         match (way, side) {
             (Way::Out, Side::Original) | (Way::In, Side::Reply) => {
                 check_hops(packet)?;
-                if let Some(key) = translated {
+                if self.exit.takes_packets() {
                     nat::clamp_mss(packet, bill.offload, self.plan.mtu);
+                }
+                if let Some(key) = translated {
                     nat::translate(packet, bill.offload, &key)?;
                 }
                 self.leave(owner, packet, bill, around, now)
@@ -292,6 +295,22 @@ impl Dataplane {
         self.shape(owner, Direction::Upload, packet, bill.next(Next::Across(target)), around, now)
     }
 
+    /// From outside: nobody there has an address of the clients' network.
+    fn arrive_from_outside(
+        &mut self,
+        packet: &mut [u8],
+        offload: Offload,
+        arrival: Arrival,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) -> Result<(), DropReason> {
+        let source = Ip::new(&packet[..]).map_err(|_| DropReason::Malformed)?.source();
+        if self.plan.is_inside(source) {
+            return Err(DropReason::SourceForged);
+        }
+        self.arrive(packet, offload, arrival, around, now)
+    }
+
     /// From outside, or from a client at another worker, to a client of ours.
     fn arrive(
         &mut self,
@@ -304,10 +323,8 @@ impl Dataplane {
         let ip = Ip::new(&packet[..]).map_err(|_| DropReason::Malformed)?;
         if ip.transport().fragment {
             // of nobody yet: whose it is shows when it is whole
-            let before = self.fragments.dropped;
-            return match self.fragments.handle(Owner(u32::MAX), packet, now) {
+            return match self.put_together(Owner(u32::MAX), packet, now)? {
                 Some(mut whole) => self.enter(&mut whole, Waybill::gathered(), arrival, around, now),
-                None if self.fragments.dropped > before => Err(DropReason::FragmentUnfit),
                 None => Ok(()),
             };
         }
@@ -337,6 +354,11 @@ impl Dataplane {
                 Err(_) => return Err(DropReason::NobodyThere),
             },
         };
+        let way = self.flows.get(id).ok_or(DropReason::PeerGone)?.way;
+        // what a client says comes by his tunnel, whatever name it has outside
+        if !matches!((way, side), (Way::Out, Side::Reply) | (Way::In, Side::Original)) {
+            return Err(DropReason::SourceForged);
+        }
         if let Err(reason) = bill.check_size(packet, self.plan.mtu) {
             self.complain_outward(reason, packet, around, now);
             return Err(reason);
@@ -344,8 +366,8 @@ impl Dataplane {
         self.note(id, side, &ip, bill.offload, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
         let (owner, translated) = (flow.owner, flow.translated(side));
+        nat::clamp_mss(packet, bill.offload, self.plan.mtu);
         if let Some(key) = translated {
-            nat::clamp_mss(packet, bill.offload, self.plan.mtu);
             nat::translate(packet, bill.offload, &key)?;
         }
         self.shape(owner, Direction::Download, packet, bill.of_flow(id).next(Next::Down), around, now)

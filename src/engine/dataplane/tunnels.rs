@@ -41,7 +41,7 @@ impl Dataplane {
                 Due::Keepalive => self.keep_alive(owner, around, now),
                 Due::GiveUp => self.give_up(owner, now),
                 Due::Forget => {
-                    self.peers.close(owner);
+                    self.close_peer(owner, DropReason::HandshakeUnanswered);
                 }
             }
         }
@@ -59,10 +59,23 @@ impl Dataplane {
     }
 
     fn give_up(&mut self, owner: Owner, now: Instant) {
-        let Some(tunnel) = self.peers.tunnel_mut(owner) else { return };
-        tunnel.drop_staged();
-        if !tunnel.is_connected(now) {
+        self.drop_staged(owner, DropReason::HandshakeUnanswered);
+        if self.peers.tunnel_mut(owner).is_some_and(|tunnel| !tunnel.is_connected(now)) {
             self.peers.close(owner);
+        }
+    }
+
+    /// Forgets a peer's keys and timers, and what waited for them; returns whether there were any.
+    pub(super) fn close_peer(&mut self, owner: Owner, reason: DropReason) -> bool {
+        self.drop_staged(owner, reason);
+        self.peers.close(owner)
+    }
+
+    /// Forgets what waits for a peer's handshake.
+    pub(super) fn drop_staged(&mut self, owner: Owner, reason: DropReason) {
+        let waited = self.peers.tunnel_mut(owner).map_or(0, Tunnel::drop_staged);
+        for _ in 0..waited {
+            self.drops.count(reason);
         }
     }
 

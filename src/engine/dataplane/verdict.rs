@@ -52,6 +52,8 @@ pub enum DropReason {
     NoEndpoint,
     /// For a peer whose handshake is under way, with enough waiting for it.
     QueueFull,
+    /// For a peer that has answered no handshake for as long as one tries.
+    HandshakeUnanswered,
     /// No room for the datagram on its way out.
     OutboxFull,
     /// No room on the way to the worker at which its client lives.
@@ -104,7 +106,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -129,6 +131,7 @@ impl DropReason {
         Self::PeerGone,
         Self::NoEndpoint,
         Self::QueueFull,
+        Self::HandshakeUnanswered,
         Self::OutboxFull,
         Self::HandOverFull,
         Self::ShaperDelay,

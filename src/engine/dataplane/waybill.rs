@@ -28,8 +28,6 @@ pub(super) enum Next {
 pub(super) struct Waybill {
     /// What the packet is.
     pub(super) offload: Offload,
-    /// Whether it was put together from fragments, so that it may be cut into some again.
-    pub(super) gathered: bool,
     /// Tells one flow's packets from another's.
     pub(super) flow: u32,
     /// Where it goes.
@@ -38,11 +36,11 @@ pub(super) struct Waybill {
 
 impl Waybill {
     pub(super) const fn new(offload: Offload) -> Self {
-        Self { offload, gathered: false, flow: 0, next: Next::Outward }
+        Self { offload, flow: 0, next: Next::Outward }
     }
 
     pub(super) const fn gathered() -> Self {
-        Self { gathered: true, ..Self::new(Offload::NONE) }
+        Self::new(Offload::GATHERED)
     }
 
     pub(super) const fn next(self, next: Next) -> Self {
@@ -60,7 +58,7 @@ impl Waybill {
     pub(super) fn check_size(self, packet: &[u8], mtu: usize) -> Result<(), DropReason> {
         let longest =
             if self.offload.is_super() { headers_of(packet) + usize::from(self.offload.segment) } else { packet.len() };
-        if longest <= mtu || (!self.offload.is_super() && (self.gathered || may_be_cut(packet))) {
+        if longest <= mtu || (!self.offload.is_super() && (self.offload.gathered || may_be_cut(packet))) {
             return Ok(());
         }
         Err(DropReason::TooBig)

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Flows;
 use super::reach::HostAddresses;
 use super::table::{End, FlowId};
+use crate::domain::nat::Filtering;
 use crate::engine::fragments::split::{self, HEADROOM};
 use crate::engine::packet::Owner;
 use crate::engine::wire::icmp::{self, Complaint, Echo, Icmp, Kind};
@@ -43,12 +44,16 @@ impl Flows {
         (host, now): (&mut dyn HostAddresses, Instant),
         down: &mut dyn FnMut(Owner, &mut [u8]),
     ) {
+        let filtering = self.settings.filtering;
         let Some(flow) = self.table.get_mut(id) else { return };
         let (owner, to) = (flow.key.owner, flow.key.source);
         let shown = match &flow.end {
             End::Udp(mapping) => match mapping.doors.shown_of(from) {
                 None if mapping.is_forwarded => self.admit(id, from, host, now),
-                None => mapping.known_as(from),
+                None => match mapping.known_as(from, filtering) {
+                    None if self.admits_strangers(from, host) => Some(from),
+                    shown => shown,
+                },
                 shown => shown,
             },
             End::Connecting(_) | End::Tcp(_) | End::Ping(_) | End::Listening | End::Closed => None,
@@ -62,6 +67,12 @@ impl Flows {
         if let Some(length) = udp::seal_packet(&mut packet[HEADROOM..], from, to, 64, payload) {
             self.send_down(owner, &mut packet[..HEADROOM + length], down);
         }
+    }
+
+    /// Whether somebody to whom a peer has not spoken may speak to it: who could not be reached cannot be answered, and
+    /// what is near the host is no stranger of the internet.
+    fn admits_strangers(&self, from: SocketAddr, host: &mut dyn HostAddresses) -> bool {
+        self.settings.filtering == Filtering::EndpointIndependent && self.settings.reach.judge(from.ip(), host).is_ok()
     }
 
     /// An ICMP message from outside lies in `buffer` behind [`DATAGRAM_AT`] bytes; `down` gets the packets that carry
@@ -100,9 +111,10 @@ impl Flows {
         now: Instant,
     ) {
         let Some(flow) = self.table.get_mut(id) else { return };
+        let filtering = self.settings.filtering;
         let (owner, source, of) = (flow.key.owner, flow.key.source, flow.key.protocol);
         let shown = match &flow.end {
-            End::Udp(mapping) => mapping.known_as(remote),
+            End::Udp(mapping) => mapping.known_as(remote, filtering),
             End::Ping(mapping) => mapping.has_contacted(remote.ip()).then_some(remote),
             End::Connecting(_) | End::Tcp(_) | End::Listening | End::Closed => None,
         };

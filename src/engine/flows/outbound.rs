@@ -51,6 +51,15 @@ pub enum Request<'p> {
     },
 }
 
+/// Where a packet goes, as far as that is known before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// Somewhere, which is judged.
+    Anywhere,
+    /// To the host, as was judged before.
+    Host,
+}
+
 /// A request whose bytes are still a place in the packet.
 enum Act {
     Nothing,
@@ -68,19 +77,42 @@ impl Flows {
         host: &mut dyn HostAddresses,
         now: Instant,
     ) -> Request<'p> {
+        self.take(owner, packet, Bound::Anywhere, host, now)
+    }
+
+    /// Takes a packet that a peer sends to an address and port of the host, which are open to it. What is said there
+    /// comes from an address of the host's own.
+    pub fn handle_packet_to_host<'p>(
+        &'p mut self,
+        owner: Owner,
+        packet: &'p [u8],
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Request<'p> {
+        self.take(owner, packet, Bound::Host, host, now)
+    }
+
+    fn take<'p>(
+        &'p mut self,
+        owner: Owner,
+        packet: &'p [u8],
+        bound: Bound,
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Request<'p> {
         let is_fragment = Ip::new(packet).is_ok_and(|view| view.transport().fragment);
         if !is_fragment {
-            return self.route(owner, packet, host, now).of(packet);
+            return self.route(owner, packet, bound, host, now).of(packet);
         }
         let Some(whole) = self.fragments.handle(owner, packet, now) else {
             return Request::Nothing;
         };
-        let act = self.route(owner, &whole, host, now);
+        let act = self.route(owner, &whole, bound, host, now);
         self.whole = whole;
         act.of(&self.whole)
     }
 
-    fn route(&mut self, owner: Owner, packet: &[u8], host: &mut dyn HostAddresses, now: Instant) -> Act {
+    fn route(&mut self, owner: Owner, packet: &[u8], bound: Bound, host: &mut dyn HostAddresses, now: Instant) -> Act {
         let Ok(view) = Ip::new(packet) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
@@ -89,16 +121,16 @@ impl Flows {
             self.counters.unsupported += 1;
             return Act::Nothing;
         }
-        if ttl(packet) <= 1 {
+        if ttl(packet) <= 1 && bound == Bound::Anywhere {
             self.counters.expired += 1;
             self.complain(owner, &view, Complaint::TimeExceeded, now);
             return Act::Nothing;
         }
         match view.transport().protocol {
-            protocol::TCP => self.handle_segment(owner, &view, host, now),
-            protocol::UDP => self.handle_udp(owner, &view, host, now),
-            protocol::ICMP if view.source().is_ipv4() => self.handle_ping(owner, &view, host, now),
-            protocol::ICMPV6 if view.source().is_ipv6() => self.handle_ping(owner, &view, host, now),
+            protocol::TCP => self.handle_segment(owner, &view, bound, host, now),
+            protocol::UDP => self.handle_udp(owner, &view, bound, host, now),
+            protocol::ICMP if view.source().is_ipv4() => self.handle_ping(owner, &view, bound, host, now),
+            protocol::ICMPV6 if view.source().is_ipv6() => self.handle_ping(owner, &view, bound, host, now),
             _ => {
                 self.counters.unsupported += 1;
                 self.complain(owner, &view, Complaint::Prohibited, now);
@@ -107,7 +139,14 @@ impl Flows {
         }
     }
 
-    fn handle_segment(&mut self, owner: Owner, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Act {
+    fn handle_segment(
+        &mut self,
+        owner: Owner,
+        view: &Ip<&[u8]>,
+        bound: Bound,
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Act {
         let Some(segment) = Tcp::new(view.payload()).ok().filter(|_| has_plain_header(view)) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
@@ -127,7 +166,7 @@ impl Flows {
             return Act::Nothing;
         }
         let door = self.forwards.door(Transport::Tcp, to);
-        let may_reach = door.is_some() || self.may_reach(owner, view, host, now);
+        let may_reach = door.is_some() || bound == Bound::Host || self.may_reach(owner, view, host, now);
         if !may_reach || !self.has_room(owner, view, Opens::Connection, now) {
             return Act::Nothing;
         }
@@ -164,7 +203,14 @@ impl Flows {
         true
     }
 
-    fn handle_udp(&mut self, owner: Owner, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Act {
+    fn handle_udp(
+        &mut self,
+        owner: Owner,
+        view: &Ip<&[u8]>,
+        bound: Bound,
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Act {
         let Ok(datagram) = Udp::new(view.payload()) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
@@ -173,7 +219,7 @@ impl Flows {
         let to = SocketAddr::new(view.destination(), datagram.destination_port());
         let key = Key { owner, protocol: protocol::UDP, source, destination: None };
         let known = self.forwarded(owner, source, to, now).or_else(|| self.table.find(&key));
-        let Some((id, real)) = self.way_of(known, to, (key, view), host, now) else { return Act::Nothing };
+        let Some((id, real)) = self.way_of(known, (to, bound), (key, view), host, now) else { return Act::Nothing };
         let begin = view.transport().offset + crate::engine::wire::udp::HEADER;
         Act::Datagram(id, real, begin..begin + datagram.payload().len())
     }
@@ -182,7 +228,7 @@ impl Flows {
     fn way_of(
         &mut self,
         known: Option<FlowId>,
-        to: SocketAddr,
+        (to, bound): (SocketAddr, Bound),
         (key, view): (Key, &Ip<&[u8]>),
         host: &mut dyn HostAddresses,
         now: Instant,
@@ -192,16 +238,21 @@ impl Flows {
             Some(End::Udp(mapping)) => mapping.callers.real_of(to, now),
             _ => None,
         };
-        let open = door.or(caller);
+        let open = door.or(caller).or_else(|| (bound == Bound::Host).then_some(to));
+        let filtering = self.settings.filtering;
         let id = self.mapping(known, (key, view), open.is_some(), host, now)?;
         let Some(End::Udp(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return None };
         if let Some(real) = door {
             mapping.doors.add(udp::Pass { shown: to, real, since: now });
         }
+        if bound == Bound::Host && door.is_none() {
+            // its answers are let in
+            mapping.callers.add(udp::Pass { shown: to, real: open.unwrap_or(to), since: now });
+        }
         // what is open in spite of `reach` opens no other port of the same address
         match open {
             Some(_) => mapping.touch(to.port(), now),
-            None => mapping.refresh(to, now),
+            None => mapping.refresh(to, filtering, now),
         }
         if let Some(expires) = mapping.expires() {
             self.deadlines.no_later_than(id.slot(), expires);
@@ -209,7 +260,14 @@ impl Flows {
         Some((id, open.unwrap_or(to)))
     }
 
-    fn handle_ping(&mut self, owner: Owner, view: &Ip<&[u8]>, host: &mut dyn HostAddresses, now: Instant) -> Act {
+    fn handle_ping(
+        &mut self,
+        owner: Owner,
+        view: &Ip<&[u8]>,
+        bound: Bound,
+        host: &mut dyn HostAddresses,
+        now: Instant,
+    ) -> Act {
         let Ok(message) = Icmp::new(view.transport().protocol, view.payload()) else {
             self.counters.unsupported += 1;
             return Act::Nothing;
@@ -221,7 +279,7 @@ impl Flows {
         let source = SocketAddr::new(view.source(), message.identifier());
         let key = Key { owner, protocol: view.transport().protocol, source, destination: None };
         let known = self.table.find(&key);
-        let Some(id) = self.mapping(known, (key, view), false, host, now) else { return Act::Nothing };
+        let Some(id) = self.mapping(known, (key, view), bound == Bound::Host, host, now) else { return Act::Nothing };
         let Some(End::Ping(mapping)) = self.table.get_mut(id).map(|flow| &mut flow.end) else { return Act::Nothing };
         mapping.refresh(view.destination(), now);
         let expires = mapping.expires();
@@ -285,7 +343,7 @@ impl Flows {
         let End::Connecting(HeldSyn(syn)) = &mut flow.end else { return };
         let syn = std::mem::take(syn);
         let (owner, port) = (flow.key.owner, flow.key.destination.map_or(0, |to| to.port()));
-        let buffer = buffer_len(self.table.connections_of(owner));
+        let buffer = buffer_len(self.table.connections_of(owner)).min(self.settings.buffer_max);
         let mut connection = Box::new(Connection::new(port, buffer, now));
         let clock = (self.clock, now);
         connection.handle_packet(&mut self.interface, (owner, &syn), &mut self.answers, clock);

@@ -11,7 +11,7 @@ use super::udp::Contacts;
 /// A mapping.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    contacts: Contacts,
+    contacts: Contacts<IpAddr>,
     expires: Instant,
 }
 

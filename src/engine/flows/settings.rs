@@ -1,8 +1,10 @@
 //! What the machine is told: sizes, bounds and where peers may go.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU32;
 
 use super::reach::Reach;
+use crate::domain::nat::Filtering;
 
 /// What the machine is told.
 #[derive(Debug, Clone)]
@@ -15,8 +17,12 @@ pub struct Settings {
     pub address_v6: Option<Ipv6Addr>,
     /// How much may grow.
     pub limits: Limits,
+    /// The most memory of a TCP connection each way, in bytes; [`usize::MAX`] for what is good for speed.
+    pub buffer_max: usize,
     /// Where peers may go.
     pub reach: Reach,
+    /// Who may answer at a peer's UDP port.
+    pub filtering: Filtering,
 }
 
 impl Settings {
@@ -44,6 +50,13 @@ impl Limits {
     pub const fn of_descriptors(descriptors: usize) -> Self {
         let flows = descriptors / 3 * 2;
         Self { flows, flows_of_owner: flows / 5 * 2 }
+    }
+
+    /// No more of one peer than it may have ports, of which each flow takes one (RFC 6888, REQ-4).
+    #[must_use]
+    pub fn with_ports(self, ports_per_account: Option<NonZeroU32>) -> Self {
+        let ports = ports_per_account.map_or(usize::MAX, |ports| usize::try_from(ports.get()).unwrap_or(usize::MAX));
+        Self { flows_of_owner: self.flows_of_owner.min(ports), ..self }
     }
 }
 

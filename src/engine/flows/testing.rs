@@ -13,6 +13,7 @@ use super::reach::Reach;
 use super::reach::tests::Host;
 use super::tcp::Clock;
 use super::{FlowId, Flows, Limits, Moved, Outside, Request, Settings};
+use crate::domain::nat::Filtering;
 use crate::engine::packet::Owner;
 
 /// One instant for all tests of a process: the clock is moved, not waited for.
@@ -29,7 +30,9 @@ pub(crate) fn settings() -> Settings {
         address: Some("10.0.0.1".parse().expect("an address")),
         address_v6: Some("fd00::1".parse().expect("an address")),
         limits: Limits { flows: 30_000, flows_of_owner: 15_000 },
+        buffer_max: usize::MAX,
         reach: Reach::default(),
+        filtering: Filtering::default(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! UDP mappings: one OS socket for each address and port of a peer, whatever it speaks to (RFC 4787, REQ-1).
 //!
-//! Answers come in from addresses that the peer has spoken to, any port of theirs (REQ-8), and only what the peer sends
-//! keeps a mapping alive (REQ-6). A forwarded port is a mapping that lives on its own and lets everybody in.
+//! Answers come in from addresses that the peer has spoken to, any port of theirs, unless the operator chooses otherwise
+//! (REQ-8), and only what the peer sends keeps a mapping alive (REQ-6). A forwarded port is a mapping that lives on its own and lets everybody in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::timeouts;
+use crate::domain::nat::Filtering;
 
 /// How many addresses a mapping remembers; beyond, the one spoken to first is forgotten.
 const CONTACTS_MAX: usize = 256;
@@ -16,12 +17,14 @@ const DNS: u16 = 53;
 /// A mapping.
 #[derive(Debug)]
 pub(super) struct Mapping {
-    contacts: Contacts,
+    contacts: Contacts<IpAddr>,
+    /// The same with their ports, where those count.
+    asked: Contacts<SocketAddr>,
     only_dns: bool,
     expires: Instant,
     /// Whether a forwarded port leads here.
     pub(super) is_forwarded: bool,
-    /// Who called at the forwarded port and may be answered though `reach` refuses it.
+    /// Who called at the forwarded port, or what of the host is open to the peer, though `reach` refuses it.
     pub(super) callers: Passes,
     /// Forwarded ports of ours that the peer has spoken to.
     pub(super) doors: Passes,
@@ -31,6 +34,7 @@ impl Mapping {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             contacts: Contacts::default(),
+            asked: Contacts::default(),
             only_dns: true,
             expires: now,
             is_forwarded: false,
@@ -45,8 +49,11 @@ impl Mapping {
     }
 
     /// The peer speaks to this address, which it may.
-    pub(super) fn refresh(&mut self, remote: SocketAddr, now: Instant) {
+    pub(super) fn refresh(&mut self, remote: SocketAddr, filtering: Filtering, now: Instant) {
         self.contacts.add(remote.ip());
+        if filtering == Filtering::AddressAndPort {
+            self.asked.add(remote);
+        }
         self.touch(remote.port(), now);
     }
 
@@ -61,14 +68,20 @@ impl Mapping {
         self.contacts.contains(remote)
     }
 
-    /// What the peer knows the remote as, if the peer has spoken to it.
-    pub(super) fn known_as(&self, remote: SocketAddr) -> Option<SocketAddr> {
+    /// What the peer knows the remote as, if the peer has spoken to it: to its address, or where that is asked for to
+    /// its port too.
+    pub(super) fn known_as(&self, remote: SocketAddr, filtering: Filtering) -> Option<SocketAddr> {
         let passes = self.doors.shown_of(remote).or_else(|| self.callers.shown_of(remote));
-        passes.or_else(|| self.contacts.contains(remote.ip()).then_some(remote))
+        let is_known = match filtering {
+            Filtering::EndpointIndependent | Filtering::AddressDependent => self.contacts.contains(remote.ip()),
+            Filtering::AddressAndPort => self.asked.contains(remote),
+        };
+        passes.or_else(|| is_known.then_some(remote))
     }
 
     /// Forgets the addresses that `keep` does not pick.
-    pub(super) fn retain(&mut self, keep: impl FnMut(&IpAddr) -> bool) {
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&IpAddr) -> bool) {
+        self.asked.retain(|remote| keep(&remote.ip()));
         self.contacts.retain(keep);
     }
 
@@ -129,15 +142,21 @@ impl Passes {
     }
 }
 
-/// Addresses that a mapping has spoken to.
-#[derive(Debug, Default)]
-pub(super) struct Contacts {
-    known: Vec<IpAddr>,
+/// Whom a mapping has spoken to.
+#[derive(Debug)]
+pub(super) struct Contacts<T> {
+    known: Vec<T>,
     next: usize,
 }
 
-impl Contacts {
-    pub(super) fn add(&mut self, address: IpAddr) {
+impl<T> Default for Contacts<T> {
+    fn default() -> Self {
+        Self { known: Vec::new(), next: 0 }
+    }
+}
+
+impl<T: Copy + PartialEq> Contacts<T> {
+    pub(super) fn add(&mut self, address: T) {
         if self.contains(address) {
             return;
         }
@@ -149,11 +168,11 @@ impl Contacts {
         }
     }
 
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(super) fn contains(&self, address: T) -> bool {
         self.known.contains(&address)
     }
 
-    pub(super) fn retain(&mut self, keep: impl FnMut(&IpAddr) -> bool) {
+    pub(super) fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         self.known.retain(keep);
         self.next = 0;
     }

@@ -121,13 +121,12 @@ impl Fragments {
         }
     }
 
-    /// Forgets what this peer has begun.
-    pub fn drop_owner(&mut self, owner: Owner) {
+    /// Forgets what this peer has begun: how many packets.
+    pub fn drop_owner(&mut self, owner: Owner) -> usize {
         let keys: Vec<Key> = self.expiries.iter().map(|(_, key)| *key).filter(|key| key.owner == owner).collect();
-        for key in keys {
-            self.forget(&key);
-        }
+        let forgotten = keys.iter().filter(|key| self.forget(key).is_some()).count();
         self.expiries.retain(|(_, key)| key.owner != owner);
+        forgotten
     }
 
     fn admit(&mut self, piece: &Piece<'_>, now: Instant) -> bool {
@@ -374,7 +373,7 @@ mod tests {
         fragments.handle(Owner(1), &pieces[1], start());
 
         assert_eq!(fragments.handle(Owner(1), &pieces[2], start()), None);
-        fragments.drop_owner(Owner(1));
+        assert_eq!(fragments.drop_owner(Owner(1)), 1);
         assert_eq!(fragments.pending.len(), 1);
     }
 }

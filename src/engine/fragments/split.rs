@@ -6,10 +6,13 @@ use crate::engine::wire::{checksum, ipv4, ipv6};
 pub const HEADROOM: usize = FRAGMENT_HEADER;
 
 const FRAGMENT_HEADER: usize = 8;
+/// IPv4's header with all the options that it may have, in bytes.
+const HEADER_MAX: usize = 60;
 /// The protocol number of IPv6's fragment header.
 const FRAGMENT: u8 = 44;
 
-/// Cuts the packet behind the first [`HEADROOM`] bytes of `buffer`, which has a plain header; `each` gets the fragments.
+/// Cuts the packet behind the first [`HEADROOM`] bytes of `buffer`, which has a plain header over IPv6; `each` gets the
+/// fragments.
 ///
 /// A fragment's headers are written over the end of the one before it, which has been handed over by then.
 pub fn split(buffer: &mut [u8], mtu: usize, identification: u32, each: impl FnMut(&mut [u8])) {
@@ -21,22 +24,47 @@ pub fn split(buffer: &mut [u8], mtu: usize, identification: u32, each: impl FnMu
 }
 
 fn split_v4(packet: &mut [u8], mtu: usize, identification: u32, mut each: impl FnMut(&mut [u8])) {
-    let mut header = [0; ipv4::HEADER];
-    header.copy_from_slice(&packet[..ipv4::HEADER]);
+    let mut header = [0; HEADER_MAX];
+    let header_len = usize::from(packet[0] & 0xf) * 4;
+    let header = &mut header[..header_len];
+    header.copy_from_slice(&packet[..header_len]);
     // an identification is 16 bits wide over IPv4
     header[4..6].copy_from_slice(&identification.to_be_bytes()[2..]);
-    let load = packet.len() - ipv4::HEADER;
-    for (at, length, more) in pieces(load, mtu - ipv4::HEADER) {
-        let fragment = &mut packet[at..at + ipv4::HEADER + length];
-        fragment[..ipv4::HEADER].copy_from_slice(&header);
+    let load = packet.len() - header_len;
+    for (at, length, more) in pieces(load, mtu - header_len) {
+        let fragment = &mut packet[at..at + header_len + length];
+        fragment[..header_len].copy_from_slice(header);
         let total = u16::try_from(fragment.len()).unwrap_or(u16::MAX);
         fragment[2..4].copy_from_slice(&total.to_be_bytes());
         let word = u16::try_from(at / 8).unwrap_or_default() | if more { 0x2000 } else { 0 };
         fragment[6..8].copy_from_slice(&word.to_be_bytes());
         fragment[10..12].fill(0);
-        let sum = checksum::of(&fragment[..ipv4::HEADER]);
+        let sum = checksum::of(&fragment[..header_len]);
         fragment[10..12].copy_from_slice(&sum.to_be_bytes());
         each(fragment);
+        if at == 0 {
+            keep_copied(&mut header[ipv4::HEADER..]);
+        }
+    }
+}
+
+/// Leaves of IPv4 options those that belong into every fragment; the others turn into "no operation", so that all headers
+/// are of one length (RFC 791, section 3.2).
+fn keep_copied(options: &mut [u8]) {
+    const END: u8 = 0;
+    const NO_OPERATION: u8 = 1;
+    const COPIED: u8 = 0x80;
+    let mut at = 0;
+    while at < options.len() && options[at] != END {
+        let length = match options[at] {
+            NO_OPERATION => 1,
+            _ => usize::from(options.get(at + 1).copied().unwrap_or(0)).max(2),
+        };
+        let end = options.len().min(at + length);
+        if options[at] & COPIED == 0 {
+            options[at..end].fill(NO_OPERATION);
+        }
+        at = end;
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn begin(
         refuse(header, path, notify, &[], world)
     };
     let open = world.settings.open && world.identity.is_some();
-    let Some(chosen) = choice::ike(&world.settings.ike.offers, proposals).filter(|_| open) else {
+    let Some(chosen) = choice::ike(&world.settings.ike, proposals).filter(|_| open) else {
         return refused(world);
     };
     let suite = chosen.suite;

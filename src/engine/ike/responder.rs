@@ -60,7 +60,7 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// A responder to which nobody is connected. `shard` is the lowest byte of all SPIs that it gives out.
+    /// A responder to which nobody is connected. `shard` is the lowest byte of its own SPIs.
     pub fn new(settings: Arc<Settings>, shard: u8, mut dice: Dice, now: Instant) -> Self {
         Self {
             settings,
@@ -111,8 +111,8 @@ impl Responder {
             Change::NoIdentity => self.identity = None,
             Change::Member(member) => {
                 let differs = self.members.of(&member.account).is_some_and(|old| {
-                    (&old.login, &old.hash, old.ipv4, old.ipv6)
-                        != (&member.login, &member.hash, member.ipv4, member.ipv6)
+                    (&old.login, &old.hash, old.ipv4, old.ipv6, old.shard)
+                        != (&member.login, &member.hash, member.ipv4, member.ipv6, member.shard)
                 });
                 let account = member.account.clone();
                 self.members.put(member);

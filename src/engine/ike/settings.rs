@@ -10,7 +10,7 @@ use x509_parser::extensions::GeneralName;
 use super::crypto::signer::{BadKey, Signer};
 use super::eap::mschapv2::NtHash;
 use super::message::contents::identity;
-use super::proposal::text::Offers;
+use super::proposal::Offer;
 use crate::domain::name::AccountName;
 
 /// Who may come in.
@@ -28,6 +28,8 @@ pub struct Member {
     pub ipv6: Option<Ipv6Addr>,
     /// DNS servers that it is told.
     pub dns: Vec<IpAddr>,
+    /// The lowest byte of the inbound SPIs of its children: to whom its packets are to be taken.
+    pub shard: u8,
 }
 
 impl fmt::Debug for Member {
@@ -88,9 +90,9 @@ pub struct Lifetimes {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What is taken for IKE.
-    pub ike: Offers,
+    pub ike: Vec<Offer>,
     /// What is taken for children.
-    pub esp: Offers,
+    pub esp: Vec<Offer>,
     /// Only with `rekey`: without it nothing that we do ends an association.
     pub lifetimes: Option<Lifetimes>,
     /// How long a client may be silent before it is asked whether it is there (`dpddelay`); absent: never asked.

@@ -189,7 +189,8 @@ impl<M: Copy + PartialEq> Run<M> {
         }
         self.layout.write_lengths(packet);
         self.layout.write_partial_checksum(packet);
-        Offload { segment: u16::try_from(self.segment).unwrap_or(u16::MAX), partial_checksum: true }
+        let segment = u16::try_from(self.segment).unwrap_or(u16::MAX);
+        Offload { segment, partial_checksum: true, ..Offload::NONE }
     }
 }
 

@@ -47,7 +47,7 @@ pub fn split(
         layout.write_lengths(bytes);
         let offload = if length > segment {
             layout.write_partial_checksum(bytes);
-            Offload { segment: offload.segment, partial_checksum: true }
+            Offload { segment: offload.segment, partial_checksum: true, ..Offload::NONE }
         } else {
             layout.write_checksum(bytes);
             Offload::NONE

@@ -323,7 +323,7 @@ fn tells_the_congestion_window_once_and_numbers_every_packet() {
     let mut packet = flow.packet(1_000, true, true);
     packet[4..6].copy_from_slice(&0xfffe_u16.to_be_bytes());
     packet[33] |= 0x80;
-    let offload = Offload { segment: 250, partial_checksum: true };
+    let offload = Offload { segment: 250, partial_checksum: true, ..Offload::NONE };
     let mut seen = Vec::new();
     split(&mut packet, offload, 0, |piece, _| {
         assert!(is_sound(piece));
@@ -341,7 +341,7 @@ fn cuts_behind_extension_headers_and_refuses_what_it_does_not_know() {
     packet.splice(40..40, [17, 0, 1, 4, 0, 0, 0, 0]);
     packet[6] = 60;
     packet[4..6].copy_from_slice(&1_016_u16.to_be_bytes());
-    let offload = Offload { segment: 300, partial_checksum: true };
+    let offload = Offload { segment: 300, partial_checksum: true, ..Offload::NONE };
     let mut lengths = Vec::new();
     split(&mut packet, offload, 0, |piece, _| {
         assert!(is_sound(piece));
@@ -446,7 +446,7 @@ proptest! {
                 mend(&mut packet);
             }
             let mut whole = packet.clone();
-            let offload = Offload { segment, partial_checksum: true };
+            let offload = Offload { segment, partial_checksum: true, ..Offload::NONE };
             let _ = split(&mut whole, offload, usize::from(at_most), |piece, _| piece.fill(0));
             count += usize::from(!packet.is_empty());
             offer(&mut merge, &packet, 0, &mut out);
@@ -465,7 +465,7 @@ proptest! {
         let out = merged(&[(packet.clone(), 0)]);
         prop_assert_eq!(out.len(), usize::from(length > 0));
         prop_assert!(out.iter().all(|(bytes, offload, _)| *bytes == packet && *offload == Offload::NONE));
-        let offload = Offload { segment: offload.0, partial_checksum: offload.1 };
+        let offload = Offload { segment: offload.0, partial_checksum: offload.1, ..Offload::NONE };
         let _ = split(&mut packet, offload, 1_400, |_, _| ());
         let _ = complete(&mut packet);
     }

@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod checksum;
+pub mod dns;
 pub mod flow_key;
 pub mod icmp;
 pub mod ip;
@@ -14,7 +15,7 @@ pub mod tcp;
 pub mod udp;
 
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 
 pub use flow_key::FlowKey;
 pub use ip::{Ip, Transport};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{IpNumber, NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use etherparse::{IpHeaders, IpNumber, NetSlice, PacketBuilder, PacketBuilderStep, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
 use super::icmp::{self, Complaint, Echo, Icmp};
@@ -38,25 +38,24 @@ fn host(address: IpAddr, first: u8) -> IpAddr {
     }
 }
 
+/// The oracle's packet from one address to another, which go by one version of IP, as far as its IP header.
+pub(crate) fn addressed(from: IpAddr, to: IpAddr) -> PacketBuilderStep<IpHeaders> {
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), 64),
+        (IpAddr::V6(from), IpAddr::V6(to)) => PacketBuilder::ipv6(from.octets(), to.octets(), 64),
+        _ => panic!("one version"),
+    }
+}
+
 fn udp_packet(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
-    let builder = match (source.ip(), destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => PacketBuilder::ipv4(source.octets(), destination.octets(), 64),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => PacketBuilder::ipv6(source.octets(), destination.octets(), 64),
-        _ => unreachable!("one version"),
-    };
-    let builder = builder.udp(source.port(), destination.port());
+    let builder = addressed(source.ip(), destination.ip()).udp(source.port(), destination.port());
     let mut packet = Vec::new();
     builder.write(&mut packet, payload).expect("a vector takes it");
     packet
 }
 
 fn tcp_packet(source: SocketAddr, destination: SocketAddr, ack: bool, payload: &[u8]) -> Vec<u8> {
-    let builder = match (source.ip(), destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => PacketBuilder::ipv4(source.octets(), destination.octets(), 64),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => PacketBuilder::ipv6(source.octets(), destination.octets(), 64),
-        _ => unreachable!("one version"),
-    };
-    let builder = builder.tcp(source.port(), destination.port(), 1_000, 1_024);
+    let builder = addressed(source.ip(), destination.ip()).tcp(source.port(), destination.port(), 1_000, 1_024);
     let builder = if ack { builder.ack(77) } else { builder.syn() };
     let mut packet = Vec::new();
     builder.write(&mut packet, payload).expect("a vector takes it");

@@ -1,5 +1,7 @@
 //! `account_*`.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,29 +9,31 @@ use serde::Serialize;
 
 use super::{DONE, Named, text};
 use crate::domain::access::Caller;
-use crate::domain::account::{Account, AccountDraft};
+use crate::domain::account::{Account, AccountDraft, Allowance};
 use crate::domain::figures::{AccountDump, Connection};
 use crate::domain::key::PrivateKey;
+use crate::domain::restriction::Restriction;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
-use crate::services::Services;
+use crate::services::traffic::Standing;
+use crate::services::{Services, System};
 
 /// Lists all accounts.
 pub(crate) async fn list(State(services): State<Services>) -> Answer<Vec<AccountView>> {
     let accounts = services.accounts.list();
-    Ok(Success(accounts.iter().map(|account| AccountView::from(&**account)).collect()))
+    Ok(Success(views(&services, &accounts).await))
 }
 
 /// Adds an account to a server.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<AccountView> {
     let account = services.accounts.add(&caller, draft(&fields)).await?;
-    Ok(Success(AccountView::from(&*account)))
+    Ok(Success(view(&services, &account).await))
 }
 
 /// Shows an account.
 pub(crate) async fn detail(State(services): State<Services>, Named(name): Named) -> Answer<AccountView> {
     let account = services.accounts.detail(&name)?;
-    Ok(Success(AccountView::from(&*account)))
+    Ok(Success(view(&services, &account).await))
 }
 
 /// Changes what the form names of an account.
@@ -40,7 +44,7 @@ pub(crate) async fn edit(
     fields: Fields,
 ) -> Answer<AccountView> {
     let account = services.accounts.edit(&caller, &name, draft(&fields)).await?;
-    Ok(Success(AccountView::from(&*account)))
+    Ok(Success(view(&services, &account).await))
 }
 
 /// Deletes an account.
@@ -108,6 +112,35 @@ fn draft(fields: &Fields) -> AccountDraft {
         public_key: fields.key("public_key"),
         b_download: fields.text("b_download"),
         b_upload: fields.text("b_upload"),
+        expires: fields.text("expires"),
+        quota: fields.text("quota"),
+        quota_period: fields.text("quota_period"),
+        quota_action: fields.text("quota_action"),
+        quota_rate: fields.text("quota_rate"),
+        zone: None,
+    }
+}
+
+/// Accounts as they stand now.
+pub(super) async fn views(services: &Services, accounts: &[Arc<Account>]) -> Vec<AccountView> {
+    let standings = services.traffic.standings().await;
+    let shown = |account: &Arc<Account>| AccountView::new(account, standings.of(account), &services.system);
+    accounts.iter().map(shown).collect()
+}
+
+async fn view(services: &Services, account: &Account) -> AccountView {
+    let standing = services.traffic.standings().await.of(account);
+    AccountView::new(account, standing, &services.system)
+}
+
+/// How an account really is, whatever the operator has set.
+fn state(account: &Account, standing: Standing) -> &'static str {
+    match standing.restriction {
+        _ if !account.enabled => "disabled",
+        None => "active",
+        Some(Restriction::Expired) => "expired",
+        Some(Restriction::OverQuota) => "over_quota",
+        Some(Restriction::Throttled(_)) => "throttled",
     }
 }
 
@@ -135,11 +168,41 @@ pub(crate) struct AccountView {
     status: &'static str,
     username: String,
     wg_name: String,
+    /// Beyond the contract: `active`, `disabled`, `expired`, `over_quota` or `throttled`.
+    state: &'static str,
+    /// Beyond the contract: when it ends (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    /// Beyond the contract: what it may move.
+    #[serde(flatten)]
+    quota: Option<QuotaView>,
 }
 
-impl From<&Account> for AccountView {
-    fn from(account: &Account) -> Self {
+/// What an account may move, where that has an end. Numbers are text, as the other limits of an account are.
+#[derive(Serialize)]
+struct QuotaView {
+    quota: String,
+    quota_period: &'static str,
+    quota_action: &'static str,
+    quota_rate: String,
+    /// What of it is used up in the present period.
+    quota_used: String,
+}
+
+impl AccountView {
+    fn new(account: &Account, standing: Standing, system: &System) -> Self {
+        let Allowance { expires, quota, period, action, rate } = account.allowance;
+        let quota = (quota > 0).then(|| QuotaView {
+            quota: quota.to_string(),
+            quota_period: period.word(),
+            quota_action: action.word(),
+            quota_rate: rate.to_string(),
+            quota_used: standing.used.to_string(),
+        });
         Self {
+            state: state(account, standing),
+            expires: expires.map(|end| system.local_time(end)),
+            quota,
             allowed_ips: account.address.to_string(),
             allowed_ips_ipv6: account.address_ipv6.map_or_else(String::new, |address| address.to_string()),
             b_download: account.b_download.to_string(),

@@ -2,11 +2,16 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod backups;
+pub(super) mod dns;
 pub(super) mod firewall;
+pub(super) mod ikev2;
+pub(super) mod links;
 pub(super) mod port_forwards;
 pub(super) mod servers;
 pub(super) mod system;
 mod text;
+pub(super) mod traffic;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::accounts::AccountView;
+use super::accounts::{self, AccountView};
 use super::{DONE, Named, text};
 use crate::domain::access::Caller;
 use crate::domain::figures::OnlinePeer;
@@ -60,7 +60,8 @@ pub(crate) async fn peers(
     Named(name): Named,
 ) -> Answer<BTreeMap<String, AccountView>> {
     let accounts = services.servers.peers(&name)?;
-    Ok(Success(accounts.iter().map(|account| (account.name.to_string(), AccountView::from(&**account))).collect()))
+    let names = accounts.iter().map(|account| account.name.to_string());
+    Ok(Success(names.zip(accounts::views(&services, &accounts).await).collect()))
 }
 
 /// Shows a server's port and key.
@@ -245,7 +246,7 @@ impl From<&OnlinePeer> for OnlineView {
             endpoint: peer.endpoint.clone(),
             latest_handshake: peer.latest_handshake.clone(),
             name: account.name.to_string(),
-            status: super::accounts::status(account),
+            status: accounts::status(account),
             transfer_rx: peer.transfer_rx.clone(),
             transfer_tx: peer.transfer_tx.clone(),
             username: account.username.to_string(),

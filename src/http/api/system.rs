@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use super::DONE;
 use crate::domain::access::Caller;
+use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::http::envelope::{Answer, Success};
+use crate::http::form::Fields;
 use crate::services::Services;
-use crate::services::system::{SystemInfo, SystemStatus, WireguardVersions};
+use crate::services::system::{License, SystemInfo, SystemStatus, WireguardVersions};
 
 /// Shows what the appliance is doing.
 pub(crate) async fn status(State(services): State<Services>) -> Answer<StatusView> {
@@ -19,10 +21,42 @@ pub(crate) async fn info(State(services): State<Services>) -> Answer<InfoView> {
     Ok(Success(services.system.info().into()))
 }
 
+/// Shows how many accounts the operator allows.
+pub(crate) async fn license(State(services): State<Services>) -> Answer<LicenseView> {
+    let License { accounts, expiration_date, key, last_check, valid } = services.system.license();
+    Ok(Success(LicenseView { accounts, expiration_date, key, last_check, valid }))
+}
+
 /// Looks again at everything that ought to run.
 pub(crate) async fn reload(State(services): State<Services>, caller: Caller) -> Answer<&'static str> {
-    services.system.reload(&caller)?;
+    services.system.reload(&caller).await?;
     Ok(Success(DONE))
+}
+
+/// Shows what is set of the appliance as a whole.
+pub(crate) async fn config(State(services): State<Services>) -> Answer<ConfigView> {
+    Ok(Success(services.system.config().into()))
+}
+
+/// Changes what the form names of that.
+pub(crate) async fn edit_config(
+    State(services): State<Services>,
+    caller: Caller,
+    fields: Fields,
+) -> Answer<ConfigView> {
+    let draft = SystemConfigDraft {
+        traffic_statistics_frequency: fields.text("traffic_statistics_frequency"),
+        traffic_statistics_history: fields.text("traffic_statistics_history"),
+        wireguard_handshake_uptime: fields.text("wireguard_handshake_uptime"),
+    };
+    let config = services.system.edit_config(&caller, draft).await?;
+    Ok(Success(config.into()))
+}
+
+/// Sets all of that as it was at first.
+pub(crate) async fn reset_config(State(services): State<Services>, caller: Caller) -> Answer<ConfigView> {
+    let config = services.system.reset_config(&caller).await?;
+    Ok(Success(config.into()))
 }
 
 /// Shows what speaks WireGuard here.
@@ -67,6 +101,34 @@ impl From<SystemStatus> for StatusView {
             license_valid: status.license_valid,
             status: status.status,
             version: status.version,
+        }
+    }
+}
+
+/// The contract's `license`.
+#[derive(Serialize)]
+pub(crate) struct LicenseView {
+    accounts: u32,
+    expiration_date: String,
+    key: String,
+    last_check: String,
+    valid: bool,
+}
+
+/// The contract's `system_config`.
+#[derive(Serialize)]
+pub(crate) struct ConfigView {
+    traffic_statistics_frequency: u32,
+    traffic_statistics_history: u32,
+    wireguard_handshake_uptime: u32,
+}
+
+impl From<SystemConfig> for ConfigView {
+    fn from(config: SystemConfig) -> Self {
+        Self {
+            traffic_statistics_frequency: config.traffic_statistics_frequency,
+            traffic_statistics_history: config.traffic_statistics_history,
+            wireguard_handshake_uptime: config.wireguard_handshake_uptime,
         }
     }
 }

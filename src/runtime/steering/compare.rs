@@ -96,8 +96,10 @@ pub(super) fn steps(wish: &Wish, found: &Found) -> Vec<Step> {
     }
     let ours: Vec<&Rule> = found.rules.iter().filter(|rule| rule.protocol == PROTOCOL).collect();
     let twice = |nth: usize| ours[..nth].contains(&ours[nth]);
-    let gone = (0..ours.len()).filter(|nth| !rules.contains(ours[*nth]) || twice(*nth));
-    steps.extend(gone.map(|nth| Step::RemoveRule(ours[nth].clone())));
+    let gone = (0..ours.len()).filter(|nth| !rules.contains(ours[*nth]) || twice(*nth)).map(|nth| ours[nth].clone());
+    // what stands in for the kernel's own at another place, as of another version of us, goes when ours is there
+    let (last, gone): (Vec<Rule>, Vec<Rule>) = gone.partition(is_local);
+    steps.extend(gone.into_iter().map(Step::RemoveRule));
     let gone = found.routes.iter().filter(|route| !routes.contains(route));
     steps.extend(gone.copied().map(Step::RemoveRoute));
     let of_ours = |address: &&Address| devices(wish, found).any(|(_, link)| link.index == address.link);
@@ -113,6 +115,7 @@ pub(super) fn steps(wish: &Wish, found: &Found) -> Vec<Step> {
     let steered: Vec<bool> = [false, true].into_iter().filter(|v6| steers(*v6)).collect();
     let new = rules.into_iter().filter(|rule| !found.rules.contains(rule));
     steps.extend(new.map(Step::AddRule));
+    steps.extend(last.into_iter().map(Step::RemoveRule));
     let begin = steered.into_iter().map(kernels_local).filter(|rule| found.rules.contains(rule));
     steps.extend(begin.map(Step::RemoveRule));
     steps

@@ -11,6 +11,9 @@ mod probe;
 mod settings;
 mod wish;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::Path;
 
@@ -82,6 +85,8 @@ pub struct Steering {
     netlink: Netlink,
     notebook: Notebook,
     memory: Memory,
+    /// Whether it has given the network back, which is for good.
+    released: bool,
 }
 
 impl Steering {
@@ -91,12 +96,26 @@ impl Steering {
     /// Where there is no netlink, or the file cannot be read.
     pub fn open(file: &Path) -> io::Result<Self> {
         let (notebook, memory) = Notebook::open(file)?;
-        Ok(Self { netlink: Netlink::open()?, notebook, memory })
+        Ok(Self { netlink: Netlink::open()?, notebook, memory, released: false })
     }
 
     /// Makes what ought to be so, as far as it can be. Devices of the wish must be open; one that is not there is waited
-    /// for until the next look.
+    /// for until the next look. Nothing is done after [`Steering::release`]: whoever was about to conform when the process
+    /// began to stop would take everything again, for nobody to put back.
     pub fn conform(&mut self, wish: &Wish) -> Outcome {
+        if self.released {
+            return Outcome::default();
+        }
+        self.carry_through(wish)
+    }
+
+    /// Takes everything of ours away and puts back what was, once and for all. The devices go when they are closed.
+    pub fn release(&mut self) -> Outcome {
+        self.released = true;
+        self.carry_through(&Wish::default())
+    }
+
+    fn carry_through(&mut self, wish: &Wish) -> Outcome {
         let mut outcome = Outcome::default();
         let wanted = settings::wanted(wish, &self.memory, &Kernel);
         for setting in &wanted {
@@ -106,11 +125,6 @@ impl Steering {
         // what goes, goes last: forwarding ends when nothing is steered any more
         self.put_back(&wanted, &mut outcome);
         outcome
-    }
-
-    /// Takes everything of ours away and puts back what was. The devices go when they are closed.
-    pub fn release(&mut self) -> Outcome {
-        self.conform(&Wish::default())
     }
 
     fn make(&mut self, setting: &Setting, outcome: &mut Outcome) {

@@ -11,7 +11,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// The list.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(in crate::runtime) struct Host {
     /// `None` where the kernel tells none.
     list: Option<Vec<IpAddr>>,
     read: Option<Instant>,
@@ -19,12 +19,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(in crate::runtime) const fn new(now: Instant) -> Self {
         Self { list: None, read: None, now }
     }
 
     /// The host as it is at this time.
-    pub(super) fn at(&mut self, now: Instant) -> &mut Self {
+    pub(in crate::runtime) fn at(&mut self, now: Instant) -> &mut Self {
         self.now = now;
         self
     }

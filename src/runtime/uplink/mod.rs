@@ -3,7 +3,7 @@
 //! `sockets` needs no privilege: the pure machine `engine::flows` ends the peers' flows, and this room opens ordinary OS
 //! sockets in their name. `tun` (`packets`) writes whole packets to a TUN device, which the kernel routes.
 
-mod host;
+pub(super) mod host;
 mod listeners;
 pub(super) mod packets;
 mod sockets;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IoSlice;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,6 @@ use mio::{Interest, Registry, Token};
 use tracing::warn;
 
 use super::host::Host;
-use crate::domain::limits;
 use crate::engine::dataplane::around::Standing;
 use crate::engine::dataplane::nat::{Ports, quoted_key};
 use crate::engine::dataplane::seat::Seat;
@@ -26,6 +26,7 @@ use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::ip::take_hop;
 use crate::engine::wire::tcp::Tcp;
 use crate::engine::wire::{FlowKey, Ip, protocol, udp};
+use crate::runtime::Policy;
 use crate::runtime::os::entropy;
 use crate::runtime::os::icmp6::Icmp6;
 use crate::runtime::os::tun::{PACKET_MAX, Queue};
@@ -69,6 +70,8 @@ pub(in crate::runtime) struct PacketUplink {
     seat: Seat,
     table: Arc<Table>,
     reach: Reach,
+    /// The ports of shared addresses that the NAT maps to, of all workers.
+    mapped: RangeInclusive<u16>,
     host: Host,
     fragments: Fragments,
     /// Where packets are read.
@@ -89,7 +92,7 @@ impl PacketUplink {
         mut queue: Queue,
         (registry, tokens): (&Registry, [Token; 2]),
         seat: Seat,
-        reach: Reach,
+        policy: &Policy,
         now: Instant,
     ) -> std::io::Result<Self> {
         queue.register(registry, tokens[0], Interest::READABLE)?;
@@ -101,7 +104,8 @@ impl PacketUplink {
             errors_ready: true,
             seat,
             table: Arc::default(),
-            reach,
+            reach: policy.reach.clone(),
+            mapped: policy.nat.ports.clone(),
             host: Host::new(now),
             fragments: Fragments::new(u64::from_le_bytes(entropy::bytes()), FRAGMENTS),
             memory: vec![0; PACKET_MAX].into(),
@@ -197,7 +201,7 @@ impl PacketUplink {
 
     /// Whether an external address and port may lead to a client.
     fn leads_in(&self, protocol: u8, to: SocketAddr) -> bool {
-        let is_mapped = matches!(protocol, protocol::TCP | protocol::UDP) && limits::NAT_PORTS.contains(&to.port());
+        let is_mapped = matches!(protocol, protocol::TCP | protocol::UDP) && self.mapped.contains(&to.port());
         self.table.externals.contains(&to.ip()) && (is_mapped || self.table.doors.contains_key(&(protocol, to)))
     }
 
@@ -238,12 +242,12 @@ impl PacketUplink {
         if let Some(slot) = ports.holder(key.protocol, key.destination) {
             return Goes::To(usize::from(slot));
         }
-        let home = worker_of(key.destination.port(), self.seat.of);
+        let home = worker_of(key.destination.port(), &self.mapped, self.seat.of);
         if home != self.seat.worker && self.leads_in_or_pings(&key) { Goes::Elsewhere(home) } else { Goes::Back }
     }
 
     fn leads_in_or_pings(&self, key: &FlowKey) -> bool {
-        self.table.externals.contains(&key.destination.ip()) && limits::NAT_PORTS.contains(&key.destination.port())
+        self.table.externals.contains(&key.destination.ip()) && self.mapped.contains(&key.destination.port())
     }
 }
 
@@ -268,21 +272,23 @@ pub(in crate::runtime) fn write(queue: &Queue, packet: &[u8], offload: Offload) 
     queue.write(&header, &[IoSlice::new(packet)]).is_ok()
 }
 
-/// The external ports of a worker: an equal slice of those below the servers' listen ports.
-pub(in crate::runtime) fn slice(seat: Seat) -> std::ops::RangeInclusive<u16> {
-    let size = slice_size(seat.of);
-    let begin = limits::NAT_PORTS.start() + size * u16::from(seat.worker);
-    begin..=(*limits::NAT_PORTS.end()).min(begin.saturating_add(size - 1))
-}
-
-fn slice_size(workers: u8) -> u16 {
-    (limits::NAT_PORTS.end() - limits::NAT_PORTS.start() + 1).div_ceil(u16::from(workers.max(1)))
+/// The external ports of a worker: an equal slice of all that are mapped to.
+pub(in crate::runtime) fn slice(seat: Seat, mapped: &RangeInclusive<u16>) -> RangeInclusive<u16> {
+    let size = mapped.len();
+    let begin = |worker: u8| {
+        let before = size * usize::from(worker) / usize::from(seat.of.max(1));
+        mapped.start().saturating_add(u16::try_from(before).unwrap_or(u16::MAX))
+    };
+    // the range has many more ports than there are workers: no slice is empty
+    let end = begin(seat.worker.saturating_add(1)).saturating_sub(1);
+    begin(seat.worker)..=if seat.worker.saturating_add(1) >= seat.of { *mapped.end() } else { end }
 }
 
 /// The worker in whose slice a port lies.
-fn worker_of(port: u16, workers: u8) -> u8 {
-    let place = port.saturating_sub(*limits::NAT_PORTS.start()) / slice_size(workers);
-    u8::try_from(place).unwrap_or(u8::MAX).min(workers.saturating_sub(1))
+fn worker_of(port: u16, mapped: &RangeInclusive<u16>, workers: u8) -> u8 {
+    let place = usize::from(port.saturating_sub(*mapped.start()));
+    let before = ((place + 1) * usize::from(workers)).saturating_sub(1) / mapped.len().max(1);
+    u8::try_from(before).unwrap_or(u8::MAX).min(workers.saturating_sub(1))
 }
 
 /// What a packet of the kernel's is.
@@ -290,6 +296,7 @@ pub(in crate::runtime) fn offload_of(header: &Header) -> Offload {
     Offload {
         segment: header.segments.map_or(0, |segments| segments.size),
         partial_checksum: header.unfinished.is_some(),
+        gathered: false,
     }
 }
 
@@ -321,13 +328,21 @@ fn header_of(packet: &[u8], offload: Offload) -> Option<Header> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::limits;
 
     #[test]
     fn gives_every_port_to_the_worker_in_whose_slice_it_lies() {
-        for of in [1, 2, 3, 7, 64] {
-            for port in limits::NAT_PORTS {
-                let holders = (0..of).filter(|worker| slice(Seat { server: 0, worker: *worker, of }).contains(&port));
-                assert_eq!(holders.collect::<Vec<_>>(), [worker_of(port, of)], "{port} of {of}");
+        for mapped in [limits::NAT_PORTS, 1_024..=2_047, 1_024..=65_535, 64_500..=65_535, 64_512..=65_535] {
+            for of in [1, 2, 3, 7, 64] {
+                let slices: Vec<_> = (0..of).map(|worker| slice(Seat { server: 0, worker, of }, &mapped)).collect();
+                for port in mapped.clone() {
+                    let holders = (0..of).filter(|worker| slices[usize::from(*worker)].contains(&port));
+                    assert_eq!(
+                        holders.collect::<Vec<_>>(),
+                        [worker_of(port, &mapped, of)],
+                        "{port} of {mapped:?}, {of}"
+                    );
+                }
             }
         }
     }

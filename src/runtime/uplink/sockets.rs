@@ -32,6 +32,9 @@ const DATAGRAM_MAX: usize = 65_535;
 /// How much of a datagram is kept for telling its sender that it did not leave: what the error quotes at most.
 const QUOTED: usize = 64;
 
+/// How the machine takes a packet.
+type Taking = for<'p> fn(&'p mut Flows, Owner, &'p [u8], &mut dyn HostAddresses, Instant) -> Request<'p>;
+
 /// The uplink of one server's peers that opens ordinary sockets.
 #[derive(Debug)]
 pub struct SocketsUplink {
@@ -69,8 +72,17 @@ impl SocketsUplink {
 
     /// Takes a peer's packet whose destination is outside.
     pub fn handle_packet(&mut self, owner: Owner, packet: &[u8], now: Instant) {
+        self.take(owner, packet, Flows::handle_packet, now);
+    }
+
+    /// Takes a peer's packet for an address and port of this host, which are open to it.
+    pub fn handle_packet_to_host(&mut self, owner: Owner, packet: &[u8], now: Instant) {
+        self.take(owner, packet, Flows::handle_packet_to_host, now);
+    }
+
+    fn take(&mut self, owner: Owner, packet: &[u8], by: Taking, now: Instant) {
         self.now = now;
-        match self.flows.handle_packet(owner, packet, self.host.at(now), now) {
+        match by(&mut self.flows, owner, packet, self.host.at(now), now) {
             Request::Nothing => {}
             Request::Connect { flow, to } => {
                 if let Err(fault) = self.sockets.connect(flow, to) {

@@ -7,6 +7,7 @@ mod client;
 mod counting;
 mod handshakes;
 mod many;
+mod names;
 mod outside;
 #[path = "../report.rs"]
 mod report;
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     rules::measure(&mut report)?;
     shaped::measure(&mut report)?;
     handshakes::measure(&mut report)?;
+    names::measure(&mut report)?;
     many::measure(&mut report)?;
     memory.put(&mut report)?;
     Ok(())

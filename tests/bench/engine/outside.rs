@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddrV4};
 use std::time::Duration;
 
+use culvert::domain::nat::Filtering;
 use culvert::engine::flows::reach::{HostAddresses, Reach};
 use culvert::engine::flows::{FlowId, Flows, Limits, Moved, Outside, Request, Settings};
 use culvert::engine::packet::Owner;
@@ -74,7 +75,9 @@ impl World {
             address: None,
             address_v6: None,
             limits: Limits { flows: 100_000, flows_of_owner: 100_000 },
+            buffer_max: usize::MAX,
             reach: Reach::new(Vec::new()),
+            filtering: Filtering::default(),
         };
         Self { flows: Flows::new(settings, 7, began), hosts: Hosts::default(), now: Now(began), streams: Vec::new() }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use boringtun::x25519::{PublicKey, StaticSecret};
-use culvert::domain::account::{Account, Password};
+use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
@@ -251,5 +251,7 @@ fn account(at: u32, key: &PrivateKey) -> Account {
         b_download: Mbps::default(),
         b_upload: Mbps::default(),
         mark: 100 + at,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }

@@ -44,9 +44,12 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let settings = Settings {
             accounts_cap: None,
+            time_zone: jiff::tz::TimeZone::UTC,
             external_ip: Some(loopback),
             endpoint: None,
+            data: dir.to_owned(),
             api_port: crate::api::PORT,
+            public_url: None,
             version: "bench".into(),
         };
         let services = Services::new(store.clone(), Runtime::detached(), settings);

@@ -51,6 +51,14 @@ pub fn say(host: &Namespace, port: u16, word: &'static str) {
     });
 }
 
+/// The same on one address of `host` alone, from which its answers come whatever way they take.
+pub fn say_at(host: &Namespace, address: &str, port: u16, word: &'static str) {
+    host.enter(|| {
+        serve(TcpListener::bind((address, port)).unwrap(), move |mut stream| stream.write_all(word.as_bytes()));
+        answer(UdpSocket::bind((address, port)).unwrap(), move |_| word.into());
+    });
+}
+
 /// Something that nobody may reach: it counts who did.
 pub struct Trap {
     caught: Arc<AtomicUsize>,

@@ -11,19 +11,8 @@ use hashbrown::HashTable;
 
 use super::super::nat::ports::Ports;
 use super::super::verdict::DropReason;
+use crate::domain::nat::Filtering;
 use crate::engine::packet::Owner;
-
-/// Which packets from outside reach a mapped port without a flow of their own (RFC 4787, section 5).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Filtering {
-    /// Those from an address to which the port's holder has sent.
-    #[default]
-    AddressDependent,
-    /// All of them.
-    EndpointIndependent,
-    /// None: an answer comes from the very address and port that was asked.
-    AddressAndPort,
-}
 
 /// What a mapping is made for: the one inner side of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

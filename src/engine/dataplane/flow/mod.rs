@@ -21,11 +21,11 @@ mod tests;
 use std::time::Instant;
 
 pub use self::limits::FlowLimits;
-pub use self::mapping::Filtering;
 pub use self::open::{Opening, Translation, may_open};
 pub use self::state::State;
 pub use self::table::FlowTable;
 pub use self::tcp::TcpMark;
+pub use crate::domain::nat::Filtering;
 
 use self::limits::Begin;
 use crate::engine::packet::Owner;

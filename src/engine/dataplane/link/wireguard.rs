@@ -275,9 +275,9 @@ impl Tunnel {
         !self.staged.is_empty()
     }
 
-    /// Forgets what waits.
-    pub fn drop_staged(&mut self) {
-        self.staged = VecDeque::new();
+    /// Forgets what waits: how many packets.
+    pub fn drop_staged(&mut self) -> usize {
+        std::mem::take(&mut self.staged).len()
     }
 
     /// Whether a new session ought to be begun, asked once.

@@ -11,14 +11,13 @@ use std::time::{Duration, Instant};
 
 use super::super::timeouts;
 use super::dice::Dice;
+use crate::domain::limits;
 use crate::engine::wire::protocol;
 
 /// How often a port is drawn before all are looked through.
 const TRIES: u32 = 48;
 /// Nobody holds it.
 const FREE: u16 = 0;
-/// The ports below are of those who need a privilege: no flow has one (RFC 4787, REQ-3 (a)).
-const FIRST_UNPRIVILEGED: u16 = 1_024;
 
 /// A space of port numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +63,7 @@ pub struct Ports {
 impl Ports {
     /// The ports of a worker, all free. The secret decides which are drawn. No port below 1024 is used.
     pub fn new(range: RangeInclusive<u16>, secret: [u8; 32], now: Instant) -> Self {
-        let range = FIRST_UNPRIVILEGED.max(*range.start())..=*range.end();
+        let range = limits::PORT_UNPRIVILEGED.max(*range.start())..=*range.end();
         Self { range, addresses: Vec::new(), reserved: BTreeMap::new(), dice: Dice::new(secret), start: now }
     }
 

@@ -31,7 +31,8 @@ pub fn is_error<T: AsRef<[u8]>>(packet: &Ip<T>) -> bool {
 ///
 /// # Errors
 /// [`DropReason::WrongChecksum`] where the error's checksum is wrong or that of a quoted IPv4 header, and
-/// [`DropReason::ErrorUnfounded`] where there is no error or what it quotes has no ports.
+/// [`DropReason::ErrorUnfounded`] where there is no error, what it quotes has no ports, or it goes to somebody else than
+/// the sender of what it quotes (RFC 792): nobody is reached by an error who may not be reached otherwise.
 pub fn quoted_key(packet: &[u8]) -> Result<FlowKey, DropReason> {
     let ip = Ip::new(packet).map_err(|_| DropReason::Malformed)?;
     if ip.transport().fragment || !is_error(&ip) {
@@ -41,7 +42,8 @@ pub fn quoted_key(packet: &[u8]) -> Result<FlowKey, DropReason> {
     if !message.is_checksum_right(ip.source(), ip.destination()) {
         return Err(DropReason::WrongChecksum);
     }
-    read(message.payload()).map(|quote| quote.key)
+    let quoted = read(message.payload())?.key;
+    if quoted.source.ip() == ip.destination() { Ok(quoted) } else { Err(DropReason::ErrorUnfounded) }
 }
 
 /// Translates an ICMP error together with what it quotes. `key` is the one with which packets leave that go the error's

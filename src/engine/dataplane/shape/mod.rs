@@ -86,6 +86,11 @@ impl Segments {
     /// A packet that stands for itself.
     pub const NONE: Self = Self { header: 0, segment: 0 };
 
+    /// How many bytes a piece of this length amounts to there.
+    pub fn bytes(self, length: usize) -> u64 {
+        self.size(length).bytes
+    }
+
     fn size(self, length: usize) -> Size {
         let (length, header) = (length as u64, u64::from(self.header));
         if self.segment == 0 {
@@ -194,8 +199,8 @@ impl<M: Copy> Shaper<M> {
         }
     }
 
-    /// How many bytes may go as one piece: about 1 ms of the rate, [`usize::MAX`] without a limit. The caller cuts
-    /// what stands for many packets before it offers it; one packet is never too much.
+    /// How many bytes on the wire may go as one piece: about 1 ms of the rate, [`usize::MAX`] without a limit. The caller
+    /// cuts what stands for many packets before it offers it; one packet is never too much.
     pub fn quantum(&self, lane: Lane) -> usize {
         match self.lanes.get(lane.index()) {
             Some(state) if state.open => usize::MAX,

@@ -25,6 +25,43 @@ fn cuts_a_disabled_account_at_once() {
 }
 
 #[test]
+fn counts_what_waited_for_whoever_is_gone() {
+    let changes = [
+        Change::Gone(account(1).name),
+        Change::Account(Arc::new(Account { enabled: false, ..account(1) })),
+        Change::Server(Arc::new(Server { private_key: key(77), public_key: key(77).public(), ..server() })),
+    ];
+    for change in changes {
+        let mut world = World::with_accounts(1);
+        let mut client = Client::connected(1, &mut world);
+        let mut fragment = client.outside(&[7; 64]);
+        fragment[6] = 0x20;
+        client.send(&mut world, &fragment);
+        world.pass(Duration::from_secs(181));
+        world.handle_deadline();
+        assert_eq!(world.dropped(DropReason::FragmentUnfit), 1);
+        world.down(1, &packet(OUTSIDE, v4(1), b"x"));
+
+        world.change(change);
+
+        assert_eq!((world.dropped(DropReason::PeerGone), world.plane.drops().total()), (1, 2));
+    }
+}
+
+#[test]
+fn counts_the_fragments_of_whoever_is_cut_off() {
+    let mut world = World::with_accounts(1);
+    let mut client = Client::connected(1, &mut world);
+    let mut fragment = client.outside(&[7; 64]);
+    fragment[6] = 0x20;
+    client.send(&mut world, &fragment);
+
+    world.change(Change::Account(Arc::new(Account { enabled: false, ..account(1) })));
+
+    assert_eq!(world.dropped(DropReason::PeerGone), 1);
+}
+
+#[test]
 fn calls_an_account_back_when_it_is_enabled_again() {
     let mut world = World::with_accounts(1);
     let mut client = Client::connected(1, &mut world);

@@ -3,9 +3,13 @@
 
 mod edits;
 mod handshakes;
+mod host;
 mod limits;
+mod nat;
+mod packets;
 mod road;
 mod seats;
+mod stories;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,12 +20,12 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
-use super::around::{Around, Beyond, Parcel};
+use super::around::{Around, Beyond, Parcel, Standing};
 use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
 use super::{Change, Dataplane};
-use crate::domain::account::{Account, Password};
+use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::key::PrivateKey;
 use crate::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use crate::domain::rate::Mbps;
@@ -99,6 +103,8 @@ pub(super) fn account(number: u32) -> Account {
         b_download: Mbps::UNLIMITED,
         b_upload: Mbps::UNLIMITED,
         mark: 100 + number,
+        id: AccountId::default(),
+        allowance: Allowance::default(),
     }
 }
 
@@ -128,6 +134,13 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
+    /// What went to the host, and whose it was.
+    to_host: Vec<(Owner, Vec<u8>)>,
+    /// What an address is that is not somebody else's.
+    standings: Vec<(IpAddr, Standing)>,
+    /// Whether there is a resolver, and what it was asked.
+    resolves: bool,
+    asked: Vec<(Owner, Vec<u8>)>,
 }
 
 /// What was handed to another worker.
@@ -142,6 +155,13 @@ impl Beyond for Outside {
         self.outward.push((owner, packet.to_vec()));
     }
 
+    fn resolver(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) -> bool {
+        if self.resolves {
+            self.asked.push((owner, packet.to_vec()));
+        }
+        self.resolves
+    }
+
     fn elsewhere(&mut self, worker: u8, parcel: Parcel<'_>) -> bool {
         let handed = match parcel {
             Parcel::Datagram { from, bytes } => Handed::Datagram(from, bytes.to_vec()),
@@ -151,6 +171,15 @@ impl Beyond for Outside {
         };
         self.elsewhere.push((worker, handed));
         true
+    }
+
+    fn host(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {
+        self.to_host.push((owner, packet.to_vec()));
+    }
+
+    fn standing(&mut self, _protocol: u8, to: SocketAddr) -> Standing {
+        let known = self.standings.iter().find(|(address, _)| *address == to.ip());
+        known.map_or(Standing::Outside, |(_, standing)| *standing)
     }
 }
 
@@ -196,6 +225,7 @@ impl World {
     fn handle(&mut self, from: SocketAddr, datagram: &[u8]) -> Outcome {
         let from = Endpoint { remote: from, local: Some(Ipv4Addr::new(192, 0, 2, 1).into()) };
         self.with(|plane, around, now| plane.handle_datagram(from, datagram, around, now));
+        self.with(Dataplane::handle_batch_end);
         Outcome { outward: std::mem::take(&mut self.outside.outward), sent: self.drain() }
     }
 

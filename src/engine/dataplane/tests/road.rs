@@ -31,6 +31,30 @@ fn carries_packets_up_and_down() {
 }
 
 #[test]
+fn hands_questions_for_its_own_addresses_to_the_resolver_and_nothing_else() {
+    let mut world = World::with_accounts(2);
+    let mut client = Client::connected(1, &mut world);
+    let questions = [packet(v4(1), v4(0), b"who?"), packet(v6(1), v6(0), b"who?")];
+    // without a resolver the port is closed
+    for question in &questions {
+        assert_eq!(client.send(&mut world, question).sent.len(), 1);
+    }
+
+    world.outside.resolves = true;
+    for question in &questions {
+        assert_eq!(client.send(&mut world, question), Outcome::default());
+    }
+    for other in [packet(v4(1), OUTSIDE, b"who?"), packet(v4(1), v4(2), b"who?")] {
+        client.send(&mut world, &other);
+    }
+
+    assert_eq!(world.outside.asked, questions.map(|question| (Owner(0), question)));
+    let answer = packet(v4(0), v4(1), b"you");
+    let outcome = world.down(1, &answer);
+    assert_eq!(client.open(&outcome.sent[0].1), Some(answer));
+}
+
+#[test]
 fn pads_to_16_bytes_but_never_beyond_the_mtu() {
     let mut world = World::with_accounts(1);
     let _client = Client::connected(1, &mut world);

@@ -35,6 +35,21 @@ fn begins_no_handshake_15_seconds_after_idleness_ends() {
 }
 
 #[test]
+fn counts_what_waited_for_a_handshake_that_nobody_answered() {
+    let mut world = World::with_accounts(1);
+    let _client = Client::connected(1, &mut world);
+    world.pass(Duration::from_secs(181));
+    let down = packet(OUTSIDE, v4(1), b"x");
+    assert_eq!(world.down(1, &down).sent[0].1.len(), 148, "an initiation");
+    world.down(1, &down);
+    let from = world.now;
+
+    run(&mut world, from, 100);
+
+    assert_eq!((world.dropped(DropReason::HandshakeUnanswered), world.plane.drops().total()), (2, 2));
+}
+
+#[test]
 fn acknowledges_data_after_10_seconds() {
     let mut world = World::with_accounts(1);
     let mut client = Client::connected(1, &mut world);

@@ -1,11 +1,13 @@
 //! UDP and ping: mappings, filtering, life spans, errors, fragments.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::domain::nat::Filtering;
 use crate::engine::flows::reach::tests::Host;
-use crate::engine::flows::testing::{OWN, PEER, World, ip, pattern};
-use crate::engine::flows::{DATAGRAM_AT, FlowId, Request};
+use crate::engine::flows::testing::{OWN, PEER, World, ip, pattern, settings};
+use crate::engine::flows::{DATAGRAM_AT, FlowId, Request, Settings};
 use crate::engine::fragments::split;
 use crate::engine::wire::icmp::{self, Complaint, Echo, Icmp, Kind};
 use crate::engine::wire::udp::Udp;
@@ -87,6 +89,52 @@ fn lets_in_only_addresses_that_the_peer_has_spoken_to() {
         assert!(receives(&mut world, flow, &format!("{other}:53"), b"answer").is_empty());
         assert_eq!(world.flows.counters().uninvited, 1);
     }
+}
+
+/// RFC 4787, REQ-8: who is let in besides the very one that was asked.
+#[test]
+fn lets_in_whom_the_operator_chooses() {
+    for (filtering, other_port, other_host) in [
+        (Filtering::EndpointIndependent, true, true),
+        (Filtering::AddressDependent, true, false),
+        (Filtering::AddressAndPort, false, false),
+    ] {
+        for (peer, host, other) in
+            [("10.0.0.2:5000", "192.0.2.1", "192.0.2.2"), ("[fd00::2]:5000", "[2001:db8::1]", "[2001:db8::2]")]
+        {
+            let mut world = World::with(Settings { filtering, ..settings() });
+            let (flow, ..) = sends(&mut world, &datagram(peer, &format!("{host}:53"), b"x")).unwrap();
+
+            let is_let_in = |from: String| !receives(&mut world, flow, &from, b"answer").is_empty();
+            let let_in = [format!("{host}:53"), format!("{host}:4000"), format!("{other}:53")].map(is_let_in);
+
+            assert_eq!(let_in, [true, other_port, other_host], "{filtering:?} {peer}");
+        }
+    }
+}
+
+/// What the process can be reached by and no peer may reach is no stranger of the internet.
+#[test]
+fn lets_in_nobody_near_the_host_whatever_the_operator_chooses() {
+    let mut world = World::with(Settings { filtering: Filtering::EndpointIndependent, ..settings() });
+    let (flow, ..) = sends(&mut world, &datagram("10.0.0.2:5000", "192.0.2.1:53", b"x")).unwrap();
+
+    for near in [format!("{OWN}:53"), "127.0.0.1:53".into(), "169.254.169.254:53".into(), "192.168.1.1:53".into()] {
+        assert!(receives(&mut world, flow, &near, b"hello").is_empty(), "{near}");
+    }
+}
+
+#[test]
+fn one_peer_has_no_more_flows_than_it_may_have_ports() {
+    let limits = settings().limits.with_ports(NonZeroU32::new(3));
+    let mut world = World::with(Settings { limits, ..settings() });
+    for port in 5_000..5_003 {
+        assert!(sends(&mut world, &datagram(&format!("10.0.0.2:{port}"), "192.0.2.1:53", b"x")).is_some());
+    }
+
+    assert_eq!(sends(&mut world, &datagram("10.0.0.2:5003", "192.0.2.1:53", b"x")), None);
+    assert!(sends(&mut world, &datagram("10.0.0.2:5000", "192.0.2.9:53", b"x")).is_some());
+    assert_eq!(world.flows.counters().exhausted, 1);
 }
 
 fn is_alive_after(first: &str, outbound_at: Option<u64>, inbound_at: Option<u64>, after: u64) -> bool {

@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn takes_the_first_of_our_list_not_of_theirs() {
-        let ours = text::ike(CONTRACT_IKE).unwrap().offers;
+        let ours = text::ike(CONTRACT_IKE).unwrap();
         let theirs = [
             ike_offer(1, &[Encryption::TripleDes], &[SHA1], &[Group::Modp1024]),
             ike_offer(2, &[Encryption::Aes128Cbc, Encryption::Aes256Cbc], &[SHA256, SHA1], &[Group::Modp1024]),
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn refuses_macos_with_the_contracts_defaults_as_the_reference_does() {
-        let ours = text::ike(CONTRACT_IKE).unwrap().offers;
+        let ours = text::ike(CONTRACT_IKE).unwrap();
 
         assert!(ike(&ours, &[ike_offer(1, &[Encryption::Aes256Cbc], &[SHA256], &[Group::Modp2048])]).is_none());
     }
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn treats_a_group_as_wanted_but_not_as_needed() {
-        let ours = text::esp("aes256gcm16-ecp384!").unwrap().offers;
+        let ours = text::esp("aes256gcm16-ecp384!").unwrap();
         let others = [Group::Modp2048];
         let possible = Exchange::Possible(&others);
         let group = |theirs: &[Proposal], exchange| esp(&ours, theirs, exchange).map(|chosen| chosen.suite.group);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn takes_groups_of_ike_where_esp_names_none() {
-        let ours = text::esp("aes256gcm16!").unwrap().offers;
+        let ours = text::esp("aes256gcm16!").unwrap();
         let theirs = esp_offer(&[names::group(Group::Modp2048)]);
 
         let chosen = esp(&ours, &theirs, Exchange::Possible(&[Group::Modp2048])).unwrap();
@@ -219,7 +219,7 @@ mod tests {
             ("aes256gcm16-esn!", &[short], None),
             ("aes256gcm16!", &[], Some(false)),
         ] {
-            let ours = text::esp(ours).unwrap().offers;
+            let ours = text::esp(ours).unwrap();
             let chosen = esp(&ours, &esp_offer(theirs), Exchange::None);
             assert_eq!(chosen.map(|chosen| chosen.suite.extended), expected, "{ours:?} {theirs:?}");
         }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn never_chooses_what_has_an_attribute_that_nobody_knows_or_another_size() {
-        let ours = text::esp("aes256gcm16!").unwrap().offers;
+        let ours = text::esp("aes256gcm16!").unwrap();
         let mut strange = esp_offer(&[]);
         strange[0].transforms[0].strange = true;
         let mut other = esp_offer(&[]);

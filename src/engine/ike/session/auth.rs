@@ -283,7 +283,7 @@ impl Session {
         if allowed.is_empty() {
             return Err(number::INTERNAL_ADDRESS_FAILURE);
         }
-        let chosen = choice::esp(&world.settings.esp.offers, &asked.proposals, choice::Exchange::None);
+        let chosen = choice::esp(&world.settings.esp, &asked.proposals, choice::Exchange::None);
         let chosen = chosen.ok_or(number::NO_PROPOSAL_CHOSEN)?;
         let client = selector::narrow(&allowed, &asked.client);
         let network = selector::narrow(&networks(&client), &asked.network);
@@ -291,7 +291,7 @@ impl Session {
             return Err(number::TS_UNACCEPTABLE);
         }
         let theirs = chosen.spi.try_into().map(u32::from_be_bytes).map_err(|_| number::NO_PROPOSAL_CHOSEN)?;
-        let ours = world.esp_spi(self.id);
+        let ours = world.esp_spi(self);
         let child = Child {
             ours,
             theirs,

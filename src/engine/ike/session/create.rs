@@ -74,9 +74,9 @@ impl Session {
         if old.is_none() && self.children.len() >= CHILDREN_MAX {
             return Err(plain(number::NO_ADDITIONAL_SAS));
         }
-        let others = groups(world.settings.esp.offers.iter().chain(&world.settings.ike.offers));
+        let others = groups(world.settings.esp.iter().chain(&world.settings.ike));
         let offered = without_groups(proposals, contents.ke.is_some());
-        let chosen = choice::esp(&world.settings.esp.offers, &offered, choice::Exchange::Possible(&others));
+        let chosen = choice::esp(&world.settings.esp, &offered, choice::Exchange::Possible(&others));
         let chosen = chosen.ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
         let exchange = chosen.suite.group.map(|group| exchanged(group, contents.ke, world)).transpose()?;
         let client = selector::narrow(&self.allowed(), tsi);
@@ -85,7 +85,7 @@ impl Session {
             return Err(plain(number::TS_UNACCEPTABLE));
         }
         let theirs = chosen.spi.try_into().map(u32::from_be_bytes).map_err(|_| plain(number::NO_PROPOSAL_CHOSEN))?;
-        let (ours, own): (u32, [u8; NONCE]) = (world.esp_spi(self.id), world.dice.array());
+        let (ours, own): (u32, [u8; NONCE]) = (world.esp_spi(self), world.dice.array());
         let child = Child {
             ours,
             theirs,

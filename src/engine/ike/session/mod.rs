@@ -76,10 +76,12 @@ impl World<'_> {
         }
     }
 
-    /// A new inbound SPI for a child; its lowest byte says whose it is, and it is none of those below 256.
-    fn esp_spi(&mut self, session: SessionId) -> u32 {
+    /// A new inbound SPI for a child; its lowest byte says where the client lives, and it is none of those below 256.
+    fn esp_spi(&mut self, session: &Session) -> u32 {
+        let shard = session.member.as_ref().map_or(self.shard, |member| member.shard);
+        let session = session.id;
         loop {
-            let spi = u32::from_be_bytes(self.dice.array()) & !0xff | u32::from(self.shard);
+            let spi = u32::from_be_bytes(self.dice.array()) & !0xff | u32::from(shard);
             if spi > 0xff && !self.esp_spis.contains_key(&spi) {
                 self.esp_spis.insert(spi, session);
                 return spi;

@@ -125,7 +125,7 @@ impl Session {
             Some(group) => Some(Half::draw(group, world.dice)?),
             None => None,
         };
-        let (new, nonce): (u32, [u8; NONCE]) = (world.esp_spi(self.id), world.dice.array());
+        let (new, nonce): (u32, [u8; NONCE]) = (world.esp_spi(self), world.dice.array());
         content.notify_of(Protocol::Esp.number(), &ours.to_be_bytes(), number::REKEY_SA, &[]);
         content.sa(&[choice::esp_proposal(suite, 1, new)]).nonce(&nonce);
         if let Some(half) = &half {
@@ -234,5 +234,5 @@ fn wanted_group(suite: EspSuite, world: &World<'_>) -> Option<Group> {
         let integrity = suite.protection.integrity.is_none_or(|integrity| offer.integrities.contains(&integrity));
         offer.encryptions.contains(&suite.protection.encryption) && integrity && !offer.group_optional
     };
-    world.settings.esp.offers.iter().find(fits).and_then(|offer| offer.groups.first().copied())
+    world.settings.esp.iter().find(fits).and_then(|offer| offer.groups.first().copied())
 }

@@ -27,8 +27,7 @@ impl Session {
             // a child of ours is being followed or ended: RFC 7296, section 2.25.2
             return Err(plain(number::TEMPORARY_FAILURE));
         }
-        let chosen =
-            choice::ike(&world.settings.ike.offers, proposals).ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
+        let chosen = choice::ike(&world.settings.ike, proposals).ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
         let theirs = chosen.spi.try_into().map(u64::from_be_bytes).map_err(|_| plain(number::NO_PROPOSAL_CHOSEN))?;
         let (half, shared) = exchanged(chosen.suite.group, contents.ke, world)?;
         let own: [u8; NONCE] = world.dice.array();

@@ -24,12 +24,12 @@ fn start() -> Instant {
 }
 
 fn ike_suite(session: &Session, answer: &Contents<'_>) -> IkeSuite {
-    let ours = text::ike(&format!("{}!", session.text("ike_proposal"))).unwrap().offers;
+    let ours = text::ike(&format!("{}!", session.text("ike_proposal"))).unwrap();
     choice::ike(&ours, answer.sa.as_ref().unwrap()).unwrap().suite
 }
 
 fn esp_suite(session: &Session, answer: &Contents<'_>) -> EspSuite {
-    let ours = text::esp(&format!("{}!", session.text("esp_proposal"))).unwrap().offers;
+    let ours = text::esp(&format!("{}!", session.text("esp_proposal"))).unwrap();
     let groups = ours[0].groups.clone();
     choice::esp(&ours, answer.sa.as_ref().unwrap(), Exchange::Possible(&groups)).unwrap().suite
 }

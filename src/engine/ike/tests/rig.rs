@@ -90,6 +90,7 @@ pub(super) fn member(name: &str, password: &str, last: u8) -> Arc<Member> {
         ipv4: Some(Ipv4Addr::new(10, 99, 0, last)),
         ipv6: Some(format!("fd00::{last:x}").parse().unwrap()),
         dns: vec!["10.99.0.254".parse().unwrap(), "fd00::53".parse().unwrap()],
+        shard: last,
     })
 }
 

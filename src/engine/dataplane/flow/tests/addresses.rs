@@ -48,7 +48,7 @@ fn all_flows_of_a_client_have_one_external_address() {
     }
 }
 
-/// RFC 4787, REQ-3. RFC 5382, REQ-7.
+/// RFC 4787, REQ-3. RFC 5382, REQ-7. RFC 6888, REQ-13: none is given twice, and every one is.
 #[test]
 fn no_external_port_is_given_twice_and_none_is_taken_from_anybody() {
     let mut rig = Rig::new();

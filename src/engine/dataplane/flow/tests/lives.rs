@@ -77,7 +77,7 @@ fn a_ping_may_be_unanswered_for_a_minute() {
     assert!(!rig.lives(id));
 }
 
-/// RFC 4787, REQ-12. RFC 5382, REQ-10 (b). RFC 5508, REQ-5 and REQ-10. RFC 7857, section 2.3.
+/// RFC 4787, REQ-12. RFC 5382, REQ-10. RFC 5508, REQ-6. RFC 7857, section 2.3.
 #[test]
 fn an_icmp_error_finds_its_flow_and_neither_ends_nor_refreshes_it() {
     let mut rig = Rig::new();

@@ -163,7 +163,7 @@ fn a_connection_that_was_reset_is_kept_for_four_minutes() {
     lasts(&mut rig, id, 240);
 }
 
-/// RFC 5382, REQ-10 and RFC 7857, section 2.2: 10,000 resets out of the window end no connection.
+/// RFC 7857, section 2.2: 10,000 resets out of the window end no connection.
 #[test]
 fn resets_out_of_the_window_end_nothing() {
     let (mut rig, id) = established();

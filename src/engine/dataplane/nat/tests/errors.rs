@@ -197,7 +197,7 @@ fn a_quoted_transport_may_have_any_checksum() {
     }
 }
 
-/// RFC 5508, REQ-10: messages that are no errors and quotations without ports lead to no flow.
+/// RFC 5508, REQ-4 and REQ-11: messages that are no errors and quotations without ports lead to no flow.
 #[test]
 fn what_quotes_no_flow_is_no_error_about_one() {
     let left = key(17, PLACES[0].outer, PLACES[0].remote);

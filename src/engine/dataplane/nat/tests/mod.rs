@@ -7,8 +7,9 @@ mod rewrite;
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{IpNumber, PacketBuilder, TcpOptionElement};
+use etherparse::{IpNumber, TcpOptionElement};
 
+use crate::engine::wire::oracle::addressed;
 use crate::engine::wire::{FlowKey, protocol};
 
 const ALL: [u8; 3] = [protocol::TCP, protocol::UDP, protocol::ICMP];
@@ -32,11 +33,7 @@ fn key(protocol: u8, source: &str, destination: &str) -> FlowKey {
 
 /// The packet that the oracle writes for a key.
 fn packet_of(key: &FlowKey, payload: &[u8]) -> Vec<u8> {
-    let builder = match (key.source.ip(), key.destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => PacketBuilder::ipv4(source.octets(), destination.octets(), 64),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => PacketBuilder::ipv6(source.octets(), destination.octets(), 64),
-        _ => panic!("one version"),
-    };
+    let builder = addressed(key.source.ip(), key.destination.ip());
     let (source, destination) = (key.source.port(), key.destination.port());
     let mut packet = Vec::new();
     match key.protocol {
@@ -51,11 +48,7 @@ fn packet_of(key: &FlowKey, payload: &[u8]) -> Vec<u8> {
 
 /// A SYN, or with `ack` its answer, with these options.
 fn syn_of(key: &FlowKey, ack: bool, options: &[TcpOptionElement]) -> Vec<u8> {
-    let builder = match (key.source.ip(), key.destination.ip()) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => PacketBuilder::ipv4(source.octets(), destination.octets(), 64),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => PacketBuilder::ipv6(source.octets(), destination.octets(), 64),
-        _ => panic!("one version"),
-    };
+    let builder = addressed(key.source.ip(), key.destination.ip());
     let builder = builder.tcp(key.source.port(), key.destination.port(), 1_000, 1_024).syn();
     let builder = if ack { builder.ack(77) } else { builder };
     let mut packet = Vec::new();

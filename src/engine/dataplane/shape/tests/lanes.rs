@@ -182,7 +182,10 @@ fn cost(lanes: u16) -> f64 {
 #[expect(clippy::print_stdout, reason = "the figures are for reading")]
 #[ignore = "measures real time: for a release build on a quiet machine"]
 fn a_thousand_lanes_cost_about_what_one_costs() {
-    let (one, ten, thousand) = (cost(1), cost(10), cost(1_000));
+    // the least of some, for whatever else the machine does only adds to it
+    let least = |all: [f64; 3], round: [f64; 3]| [0, 1, 2].map(|at| all[at].min(round[at]));
+    let rounds = (0..3).map(|_| [1, 10, 1_000].map(cost));
+    let [one, ten, thousand] = rounds.fold([f64::MAX; 3], least);
     println!("ns a packet: one lane {one:.0}, ten {ten:.0}, a thousand {thousand:.0}");
     // sealing a packet costs some 1,000 ns beside this
     assert!(1_000.0 + thousand <= 1.3 * (1_000.0 + one));

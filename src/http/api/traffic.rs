@@ -1,0 +1,58 @@
+//! `account_traffic_statistics`, and the same by the hour.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::Named;
+use crate::domain::traffic::{DayTraffic, HourTraffic};
+use crate::http::envelope::{Answer, Success};
+use crate::services::Services;
+
+/// What an account moved on every day of a month.
+pub(crate) async fn month(
+    State(services): State<Services>,
+    Named((name, year, month)): Named<(String, String, String)>,
+) -> Answer<Vec<DayView>> {
+    let (account, days) = services.traffic.month(&name, &year, &month).await?;
+    let view = |day: DayTraffic| DayView {
+        account: account.to_string(),
+        date: day.day.to_string(),
+        traffic_download: day.bytes.down,
+        traffic_upload: day.bytes.up,
+    };
+    Ok(Success(days.into_iter().map(view).collect()))
+}
+
+/// What an account moved in every hour of a day. Wholly beyond the contract.
+pub(crate) async fn day(
+    State(services): State<Services>,
+    Named((name, year, month, day)): Named<(String, String, String, String)>,
+) -> Answer<Vec<HourView>> {
+    let (account, hours) = services.traffic.day(&name, [&year, &month, &day]).await?;
+    let view = |hour: HourTraffic| HourView {
+        account: account.to_string(),
+        hour: services.system.local_time(hour.start),
+        traffic_download: hour.bytes.down,
+        traffic_upload: hour.bytes.up,
+    };
+    Ok(Success(hours.into_iter().map(view).collect()))
+}
+
+/// A day, in bytes.
+#[derive(Serialize)]
+pub(crate) struct DayView {
+    account: String,
+    date: String,
+    traffic_download: u64,
+    traffic_upload: u64,
+}
+
+/// An hour, in bytes.
+#[derive(Serialize)]
+pub(crate) struct HourView {
+    account: String,
+    /// When it began (RFC 3339), with the offset of the appliance's time zone.
+    hour: String,
+    traffic_download: u64,
+    traffic_upload: u64,
+}

@@ -1,0 +1,335 @@
+//! Backups: made, listed, carried away, restored.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Seek as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use tokio::sync::{Mutex, watch};
+use tracing::{info, warn};
+
+use super::{Caller, Error, Ground};
+use crate::domain::backup::{BackupName, BackupSettings, BackupSettingsDraft};
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
+use crate::observe::{fields, upload};
+use crate::runtime::Status;
+use crate::runtime::os::{clock, host};
+use crate::store::{Archive, Change, Origin};
+
+/// The folder of backups in the data folder.
+const FOLDER: &str = "backups";
+/// What a file is called until it is whole.
+const UNFINISHED: &str = ".unfinished";
+/// What was there before the last restore.
+const BEFORE: &str = "before-restore";
+
+/// The use cases of backups.
+#[derive(Debug, Clone)]
+pub struct Backups {
+    ground: Ground,
+    /// One is made or restored at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// A backup that can be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// Its file's name.
+    pub name: BackupName,
+    /// When it was done.
+    pub created: ZonedDateTime,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl Backups {
+    pub(super) fn new(ground: Ground) -> Self {
+        Self { ground, turn: Arc::default() }
+    }
+
+    /// When and where backups are made.
+    pub fn settings(&self) -> Arc<BackupSettings> {
+        self.ground.store.backups().borrow().clone()
+    }
+
+    /// Now, by the clock that the schedule goes by.
+    pub fn now(&self) -> ZonedDateTime {
+        clock::timestamp().to_zoned_datetime(self.ground.settings.time_zone.clone())
+    }
+
+    /// Follows them.
+    pub fn follow(&self) -> watch::Receiver<Arc<BackupSettings>> {
+        self.ground.store.backups()
+    }
+
+    /// Edits what the draft names.
+    ///
+    /// # Errors
+    /// The refusals of [`BackupSettingsDraft`].
+    pub async fn edit(&self, by: &Caller, draft: BackupSettingsDraft) -> Result<Arc<BackupSettings>, Error> {
+        let rule = move |change: &mut Change| {
+            let settings = draft.amend(change.backups())?;
+            if settings != *change.backups() {
+                change.put_backups(settings.clone());
+            }
+            Ok(settings)
+        };
+        let settings = self.ground.write(rule).await?;
+        info!({ fields::CALLER } = %by, "Set when and where backups are made");
+        Ok(Arc::new(settings))
+    }
+
+    /// All backups, the newest first.
+    ///
+    /// # Errors
+    /// A fault where the folder cannot be read.
+    pub async fn list(&self) -> Result<Vec<Backup>, Error> {
+        let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
+        on_disk(move || look(&folder, &zone)).await
+    }
+
+    /// Makes a backup, with the statistics if asked, lets the oldest go that are too many, and sends a copy where copies go.
+    ///
+    /// # Errors
+    /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
+    pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+        let (backups, by) = (self.clone(), by.clone());
+        to_its_end(async move { backups.make(&by, statistics).await }).await
+    }
+
+    async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+        let _turn = self.turn.lock().await;
+        let failed = |why: String| Error::from(Refusal::BackupFailed(why));
+        let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
+        let (folder, settings, origin) = (self.folder(), self.settings(), self.origin());
+        let now = self.now();
+        let kept = usize::try_from(settings.number_backups).unwrap_or(usize::MAX);
+        let made = on_disk(move || {
+            make_folder(&folder)?;
+            let path = free_name(&folder, &origin.host, &now);
+            let unfinished = folder.join(UNFINISHED);
+            let file =
+                OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+            snapshot.pack(file, origin)?.sync_all()?;
+            fs::rename(&unfinished, folder.join(path.as_str()))?;
+            let all = look(&folder, now.time_zone())?;
+            for old in all.iter().skip(kept).filter(|old| old.name != path) {
+                fs::remove_file(folder.join(old.name.as_str()))?;
+            }
+            all.into_iter().find(|backup| backup.name == path).ok_or_else(|| io::Error::other("it is gone"))
+        });
+        let backup = made.await.map_err(|error| match error {
+            Error::Fault(cause) => failed(cause.to_string()),
+            refused @ Error::Refused(_) => refused,
+        })?;
+        info!({ fields::CALLER } = %by, "Made backup `{}`", backup.name);
+        self.send(&backup, &settings).await?;
+        Ok(backup)
+    }
+
+    /// Sends a copy of a backup where copies go.
+    async fn send(&self, backup: &Backup, settings: &Arc<BackupSettings>) -> Result<(), Error> {
+        if !settings.to_ftp && !settings.to_s3 {
+            return Ok(());
+        }
+        let (path, settings) = (self.folder().join(backup.name.as_str()), settings.clone());
+        let key = upload::KeyFile::in_folder(&self.ground.settings.data);
+        let name = format!("{}{}", backup.name, upload::SEALED);
+        let sent = on_disk(move || {
+            let mut sealed = upload::seal(File::open(&path)?, &settings.passphrase, &key)?;
+            let mut refusal = None;
+            if settings.to_ftp
+                && let Err(why) = upload::to_ftp(&settings.ftp, &name, &mut sealed)
+            {
+                refusal = Some(Refusal::FtpUploadFailed(why));
+            }
+            sealed.rewind()?;
+            if settings.to_s3
+                && let Err(why) = upload::to_s3(&settings.s3, &name, sealed)
+            {
+                refusal = refusal.or(Some(Refusal::S3UploadFailed(why)));
+            }
+            Ok(refusal)
+        });
+        match sent.await? {
+            None => Ok(()),
+            Some(refusal) => {
+                warn!({ fields::CAUSE } = %refusal, "No copy of backup `{}` arrived: {refusal}", backup.name);
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// A backup's file, to be read from its beginning, and how long it is.
+    ///
+    /// # Errors
+    /// `BackupNotFound`.
+    pub async fn open(&self, name: &str) -> Result<(File, u64), Error> {
+        let path = self.path(name)?;
+        on_disk(move || open_file(&path)).await?.ok_or_else(|| Refusal::BackupNotFound.into())
+    }
+
+    /// Replaces everything by what a backup has. It is checked whole before anything is touched; the state as it is goes
+    /// into a file beside the backups; where the result cannot be stored or does not run, everything is as before.
+    ///
+    /// # Errors
+    /// `StatusNotOk`, `BackupNotFound`, and the refusals of [`Archive::read`].
+    pub async fn restore(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        if self.ground.runtime.status() != Status::Ready {
+            return Err(Refusal::StatusNotOk.into());
+        }
+        let (backups, by, name) = (self.clone(), by.clone(), name.to_owned());
+        to_its_end(async move { backups.put_back(&by, &name).await }).await
+    }
+
+    async fn put_back(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        let path = self.path(name)?;
+        let sealed = name.ends_with(upload::SEALED);
+        let (settings, key) = (self.settings(), upload::KeyFile::in_folder(&self.ground.settings.data));
+        let read = on_disk(move || {
+            let Some((file, length)) = open_file(&path)? else { return Ok(Err(Refusal::BackupNotFound)) };
+            if length > limits::ARCHIVE_BYTES {
+                return Ok(Err(Refusal::BackupUnreadable("it is larger than an archive may be".into())));
+            }
+            if !sealed {
+                return Ok(Archive::read(io::BufReader::new(file)));
+            }
+            let plain = upload::open(file, &settings.passphrase, &key, limits::ARCHIVE_BYTES)?;
+            Ok(Archive::read(io::BufReader::new(plain)))
+        });
+        let archive = match read.await {
+            Ok(archive) => archive?,
+            Err(Error::Fault(cause)) => return Err(Refusal::BackupUnreadable(cause.to_string()).into()),
+            Err(refused) => return Err(refused),
+        };
+        let before = self.keep_before().await?;
+        self.replace(archive, &before).await?;
+        info!({ fields::CALLER } = %by, "Restored backup `{name}`");
+        Ok(())
+    }
+
+    async fn replace(&self, archive: Archive, before: &Archive) -> Result<(), Error> {
+        let commit = |error: crate::store::Error| Error::from(Refusal::RestoreCommit(error.to_string()));
+        let revision = self.ground.store.restore(&archive).await.map_err(commit)?;
+        let Err(unsettled) = self.ground.runtime.settled(revision).await else {
+            self.ground.store.restore_statistics(archive).await.map_err(commit)?;
+            self.ground.metering.read_again();
+            return Ok(());
+        };
+        warn!({ fields::CAUSE } = %unsettled, "What was restored does not run, so everything is put back: {unsettled}");
+        let revision = self.ground.store.restore(before).await.map_err(commit)?;
+        // as it ran before
+        let _ = self.ground.runtime.settled(revision).await;
+        Err(Refusal::RestoreCommit(unsettled.to_string()).into())
+    }
+
+    /// Writes the state as it is into a file, and reads it back.
+    async fn keep_before(&self) -> Result<Archive, Error> {
+        let snapshot =
+            self.ground.store.snapshot(false).await.map_err(|error| Refusal::RestoreFile(error.to_string()))?;
+        let (folder, origin) = (self.folder().join(BEFORE), self.origin());
+        let kept = on_disk(move || {
+            if let Err(error) = make_folder(&folder) {
+                return Ok(Err(Refusal::RestoreFolder(error.to_string())));
+            }
+            let path = folder.join("state.zip");
+            let written = OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&path);
+            let written = written.and_then(|file| snapshot.pack(file, origin)).and_then(|mut file| {
+                file.sync_all()?;
+                file.rewind()?;
+                Ok(file)
+            });
+            match written {
+                Ok(file) => Ok(Archive::read(file)),
+                Err(error) => Ok(Err(Refusal::RestoreFile(error.to_string()))),
+            }
+        });
+        Ok(kept.await??)
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf, Refusal> {
+        Ok(self.folder().join(BackupName::parse(name)?.as_str()))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.ground.settings.data.join(FOLDER)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            version: self.ground.settings.version.clone(),
+            host: host::look().hostname,
+            created: clock::timestamp().to_string(),
+        }
+    }
+}
+
+/// Does the whole of something, also where whoever asked for it goes away in the middle: a restore whose result nobody
+/// looks at would stand, and two backups would write one file.
+#[expect(clippy::disallowed_methods, reason = "it ends with the work, which is bounded by its disks and networks")]
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|error| Error::Fault(error.into()))?
+}
+
+/// Runs what waits for disks and networks where waiting is allowed.
+async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Error::Fault(error.into())),
+        Err(error) => Err(Error::Fault(error.into())),
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// The backups of a folder, the newest first. What has no backup's name, or is no file, is none.
+fn look(folder: &Path, zone: &TimeZone) -> io::Result<Vec<Backup>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let Some(name) = entry.file_name().to_str().and_then(|name| BackupName::parse(name).ok()) else { continue };
+        let metadata = entry.metadata()?;
+        if metadata.is_file() {
+            let created = Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+            found.push(Backup { name, created: created.to_zoned_datetime(zone.clone()), size: metadata.len() });
+        }
+    }
+    found.sort_by(|one, other| (&other.created, &other.name).cmp(&(&one.created, &one.name)));
+    Ok(found)
+}
+
+/// A name that no backup of the folder has: two of one second are told apart.
+fn free_name(folder: &Path, host: &str, now: &ZonedDateTime) -> BackupName {
+    let mut at = now.datetime();
+    loop {
+        let name = BackupName::made(host, &at);
+        if !folder.join(name.as_str()).exists() {
+            return name;
+        }
+        at = at.saturating_add(jiff::SignedDuration::from_secs(1));
+    }
+}
+
+/// A regular file of this path, never through a symbolic link, and its length.
+fn open_file(path: &Path) -> io::Result<Option<(File, u64)>> {
+    match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_file() => Ok(Some((File::open(path)?, metadata.len()))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
