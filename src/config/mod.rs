@@ -46,6 +46,8 @@ pub struct Config {
     pub forwarders: Vec<Forwarder>,
     /// Lists of names that the resolver does not answer.
     pub blocklists: Vec<BlocklistSource>,
+    /// The UDP ports of IKEv2: where clients begin, and where they go on.
+    pub ikev2_ports: (u16, u16),
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The URL by which people reach the API, without a `/` at its end.

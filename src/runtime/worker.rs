@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
 use super::dns::{self, Dns, Errand, Lists};
+use super::esp::{self, Esp};
+use super::ikev2::Ike;
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -35,6 +37,7 @@ use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
+use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
@@ -43,6 +46,8 @@ use crate::engine::wire::protocol;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
 const COMMANDS: usize = 256;
+/// The token of the port of ESP.
+const ESP: Token = Token(usize::MAX - 3);
 /// Readiness notes taken a turn.
 const EVENTS: usize = 1_024;
 /// The commands' own token; rooms have the others.
@@ -100,6 +105,17 @@ pub(super) enum Command {
     Table(Arc<Table>),
     /// The ports that programs of the host use, which no client's packets leave by.
     InUse(Arc<InUse>),
+    /// Uses this door to the port of ESP from now on, or none.
+    EspDoor(Option<os::door::Door>),
+    /// Uses, or no longer uses, what IKE has agreed upon with an account's client.
+    Esp {
+        /// The account.
+        account: AccountName,
+        /// What was agreed upon.
+        change: EspChange,
+        /// SPIs of ours that lead nowhere from now on.
+        gone: Vec<u32>,
+    },
     /// Answers.
     Ask(Question),
     /// Tells what accounts have moved since this was last asked.
@@ -165,7 +181,7 @@ impl Worker {
         policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
-        errands: &mpsc::Sender<Errand>,
+        (errands, ike): (&mpsc::Sender<Errand>, &Ike),
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -185,7 +201,7 @@ impl Worker {
                 None => None,
             };
             let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
-            Self::start(seat, (poll, waker), ends, (packets, dns), (policy.clone(), descriptors.clone()))
+            Self::start(seat, (poll, waker), ends, (packets, dns, Esp::new(ike.clone())), (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -194,7 +210,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        (uplink, dns): (Option<PacketUplink>, Dns),
+        (uplink, dns, esp): (Option<PacketUplink>, Dns, Esp),
         (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -211,6 +227,7 @@ impl Worker {
             policy,
             packets: uplink,
             dns,
+            esp,
             host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
@@ -249,6 +266,7 @@ struct Turns {
     ports: Ports,
     packets: Option<PacketUplink>,
     dns: Dns,
+    esp: Esp,
     host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
@@ -276,6 +294,8 @@ impl Turns {
             for event in events.iter().filter(|event| event.token() != COMMAND) {
                 if [UPLINK, UPLINK_ERRORS].contains(&event.token()) {
                     self.packets.iter_mut().for_each(PacketUplink::handle_ready);
+                } else if event.token() == ESP {
+                    self.esp.handle_ready();
                 } else if let Some(Some(room)) = self.rooms.get_mut(Place::room_of(event.token())) {
                     room.handle_event(event, now);
                 }
@@ -301,18 +321,19 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, incoming, rooms, .. } = self;
         dns.turn(now, |asker, message| {
             if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
                 room.give(asker, message);
             }
         });
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
         });
         left_over |= arrivals::take(rooms, &mut desk);
+        left_over |= esp::take(rooms, &mut desk);
         for room in rooms.iter_mut().flatten() {
             left_over |= room.turn(&mut desk);
         }
@@ -351,6 +372,14 @@ impl Turns {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
+                Command::EspDoor(door) => {
+                    if let Err(cause) = self.esp.set_door(door, self.poll.registry(), ESP) {
+                        error!("A worker cannot wait for ESP packets: {cause}");
+                    }
+                }
+                Command::Esp { account, change, gone } => {
+                    esp::agree(&account, change, &gone, &mut self.rooms, &mut self.esp);
+                }
                 Command::Table(table) => self.set_table(&table, now),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
@@ -358,7 +387,8 @@ impl Turns {
                 Command::Stop(answer) => {
                     self.tell_passed(answer);
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
-                    debug!("The kernel did not take {lost} packets");
+                    let unknown = self.esp.unknown;
+                    debug!("The kernel did not take {lost} packets; {unknown} were of no ESP association");
                     return false;
                 }
             }
@@ -376,8 +406,8 @@ impl Turns {
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -421,13 +451,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, left, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 let closed = rooms.get_mut(slot).and_then(Option::take);
+                desk.esp.lose(closed.iter().flat_map(|room| room.plane().connected_by_esp()));
                 left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
                 desk.dns.leave(slot);
                 Ok(())
@@ -458,13 +489,14 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
         let before = self.rooms[slot].replace(room);
+        self.esp.lose(before.iter().flat_map(|room| room.plane().connected_by_esp()));
         self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
         Ok(())
     }

@@ -29,14 +29,19 @@ impl Members {
     /// A member, new or edited.
     pub fn put(&mut self, member: Arc<Member>) {
         if let Some(login) = self.logins.insert(member.account.clone(), member.login.clone()) {
-            self.by_login.remove(&login);
+            // another may have taken it over meanwhile
+            if self.by_login.get(&login).is_some_and(|holder| holder.account == member.account) {
+                self.by_login.remove(&login);
+            }
         }
         self.by_login.insert(member.login.clone(), member);
     }
 
     /// A member is gone.
     pub fn remove(&mut self, account: &AccountName) {
-        if let Some(login) = self.logins.remove(account) {
+        if let Some(login) = self.logins.remove(account)
+            && self.by_login.get(&login).is_some_and(|holder| holder.account == *account)
+        {
             self.by_login.remove(&login);
         }
     }

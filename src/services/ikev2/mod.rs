@@ -220,8 +220,9 @@ impl Ikev2 {
     /// # Errors
     /// `AccountNotFound`.
     pub fn disconnect(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?;
-        if self.ground.runtime.ikev2().take(name) {
+        let intended = self.ground.store.intended();
+        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        if self.ground.runtime.disconnect_ikev2(&account.name) {
             info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "Disconnected account `{name}` from IKEv2");
         }
         Ok(())

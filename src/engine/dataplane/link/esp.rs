@@ -25,6 +25,8 @@ pub struct Child {
     pub network: Vec<RangeInclusive<IpAddr>>,
     /// Whether the client is known to have the keys.
     pub confirmed: bool,
+    /// Whether it carries anything at all (`installpolicy`).
+    pub carries: bool,
 }
 
 /// Why a packet did not pass.
@@ -42,6 +44,9 @@ pub enum NotPassed {
     /// No child may be sent with, or none takes these addresses.
     #[error("no child")]
     NoChild,
+    /// The child is to carry nothing.
+    #[error("nothing is to travel")]
+    NoPolicy,
 }
 
 /// What came out of a datagram.
@@ -77,6 +82,7 @@ struct Installed {
     client: Vec<RangeInclusive<IpAddr>>,
     network: Vec<RangeInclusive<IpAddr>>,
     confirmed: bool,
+    carries: bool,
     /// Whether its successor was asked for because its numbers run out.
     asked: bool,
     figures: Figures,
@@ -109,6 +115,7 @@ impl Children {
             client: child.client,
             network: child.network,
             confirmed: child.confirmed,
+            carries: child.carries,
             asked: false,
             figures: Figures::default(),
         });
@@ -161,6 +168,9 @@ impl Children {
             child.figures.wrong_address += 1;
             return Err(NotPassed::WrongAddress);
         }
+        if !child.carries {
+            return Err(NotPassed::NoPolicy);
+        }
         child.figures.received += 1;
         Ok(Opened { packet: opened.packet, inbound, newest: opened.newest })
     }
@@ -175,9 +185,28 @@ impl Children {
         let mut newest_first = self.installed.iter_mut().rev();
         let child = newest_first.find(|child| child.confirmed && child.takes(destination, source));
         let child = child.ok_or(NotPassed::NoChild)?;
+        if !child.carries {
+            return Err(NotPassed::NoPolicy);
+        }
         let length = child.outbound.seal(packet, memory)?;
         child.figures.sent += 1;
         Ok((length, child.inbound.spi()))
+    }
+
+    /// Whether one of them has this SPI of ours.
+    pub fn has(&self, inbound: u32) -> bool {
+        self.place(inbound).is_some()
+    }
+
+    /// Our SPIs.
+    pub fn spis(&self) -> impl Iterator<Item = u32> {
+        self.installed.iter().map(|child| child.inbound.spi())
+    }
+
+    /// The largest packet that fits a datagram of so many bytes, by the newest child to send with.
+    pub fn packet_max(&self, datagram: usize) -> Option<usize> {
+        let newest = self.installed.iter().rev().find(|child| child.confirmed)?;
+        Some(newest.outbound.packet_max(datagram))
     }
 
     /// A child whose sequence numbers are nearly spent, named once by our SPI.
@@ -213,6 +242,7 @@ mod tests {
             client: vec![only("10.0.0.2")],
             network: vec!["0.0.0.0".parse().unwrap()..="255.255.255.255".parse().unwrap()],
             confirmed,
+            carries: true,
         }
     }
 
@@ -276,6 +306,16 @@ mod tests {
         assert_eq!(children.figures(0x101).unwrap().wrong_address, 1);
         let to_another = children.seal(&packet("192.0.2.1", "10.0.0.3"), &mut [0; 200]);
         assert_eq!(to_another, Err(NotPassed::NoChild));
+    }
+
+    #[test]
+    fn carries_nothing_where_that_is_the_policy() {
+        let mut children = Children::default();
+        children.install(Child { carries: false, ..child(1, true) }).unwrap();
+
+        let opened = children.open(&mut from_client(1, &packet("10.0.0.2", "192.0.2.1")));
+
+        assert_eq!((opened, sent_by(&mut children)), (Err(NotPassed::NoPolicy), Err(NotPassed::NoPolicy)));
     }
 
     #[test]

@@ -228,6 +228,13 @@ impl Outbound {
         self.offset() + self.padded(packet) + self.protection.suite().icv_len()
     }
 
+    /// The longest packet whose datagram is not longer than this.
+    pub fn packet_max(&self, datagram: usize) -> usize {
+        let block = self.protection.suite().encryption.block_len().max(4);
+        let text = datagram.saturating_sub(self.offset() + self.protection.suite().icv_len());
+        (text / block * block).saturating_sub(2)
+    }
+
     /// Packet, padding and the two bytes behind it; RFC 4303, section 2.4: a multiple of the block, and of four.
     fn padded(&self, packet: usize) -> usize {
         (packet + 2).next_multiple_of(self.protection.suite().encryption.block_len().max(4))
