@@ -50,12 +50,7 @@ impl Esp {
     ///
     /// # Errors
     /// The operating system's.
-    pub(super) fn set_door(
-        &mut self,
-        door: Option<Door>,
-        registry: &Registry,
-        token: Token,
-    ) -> std::io::Result<()> {
+    pub(super) fn set_door(&mut self, door: Option<Door>, registry: &Registry, token: Token) -> std::io::Result<()> {
         self.door = None;
         if let Some(mut door) = door {
             door.register(registry, token, Interest::READABLE)?;
@@ -92,13 +87,7 @@ impl Esp {
 }
 
 /// Takes what IKE has agreed upon with an account's client to the account's room.
-pub(super) fn agree(
-    account: &AccountName,
-    change: EspChange,
-    gone: &[u32],
-    rooms: &mut [Option<Room>],
-    esp: &mut Esp,
-) {
+pub(super) fn agree(account: &AccountName, change: EspChange, gone: &[u32], rooms: &mut [Option<Room>], esp: &mut Esp) {
     for inbound in gone {
         esp.slots.remove(inbound);
     }

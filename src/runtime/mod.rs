@@ -161,8 +161,7 @@ impl Runtime {
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
         let (ike, parts) = Ike::prepare()?;
-        let workers: Arc<[Worker]> =
-            Worker::start_all(count, &policy, &descriptors, queues, (&errands, &ike))?.into();
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, (&errands, &ike))?.into();
         let ikev2 = Ikev2Sessions::default();
         Ike::start(parts, settings.ikev2, Arc::clone(&workers), ikev2.clone())?;
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));

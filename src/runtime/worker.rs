@@ -201,7 +201,13 @@ impl Worker {
                 None => None,
             };
             let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
-            Self::start(seat, (poll, waker), ends, (packets, dns, Esp::new(ike.clone())), (policy.clone(), descriptors.clone()))
+            Self::start(
+                seat,
+                (poll, waker),
+                ends,
+                (packets, dns, Esp::new(ike.clone())),
+                (policy.clone(), descriptors.clone()),
+            )
         };
         (0..).zip(parts).map(start).collect()
     }

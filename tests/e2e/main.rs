@@ -11,6 +11,7 @@ mod dns;
 mod firewall;
 mod forwards;
 mod host;
+mod ikev2;
 mod lifecycle;
 mod moves;
 mod nat;

@@ -20,6 +20,7 @@ pub mod responder;
 pub mod sealed;
 mod session;
 pub mod settings;
+mod strangers;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -11,8 +11,10 @@ use super::gate::{Gate, HALF_OPEN_MAX};
 use super::init::{self, Begun};
 use super::members::Members;
 use super::message::header::{Exchange, Header, MARKER, VERSION};
+use super::message::notify::number;
 use super::session::{Eviction, Present, Session, Stage, World};
 use super::settings::{Identity, Member, Settings};
+use super::strangers::Strangers;
 use crate::domain::name::AccountName;
 
 /// How long a connection lives on that is being followed by another from the same place.
@@ -43,6 +45,7 @@ pub struct Responder {
     members: Members,
     dice: Dice,
     gate: Gate,
+    strangers: Strangers,
     sessions: BTreeMap<SessionId, Session>,
     next_id: u64,
     /// Connections that are not proved, by where their first message came from and its SPI.
@@ -68,6 +71,7 @@ impl Responder {
             members: Members::new(&mut dice),
             gate: Gate::new(&mut dice, now),
             dice,
+            strangers: Strangers::new(now),
             sessions: BTreeMap::new(),
             next_id: 0,
             openings: BTreeMap::new(),
@@ -142,6 +146,9 @@ impl Responder {
         let Some((message, header)) = message.and_then(|message| Some((message, Header::parse(message)?))) else {
             return;
         };
+        if header.version >> 4 > VERSION >> 4 {
+            return self.refuse((header, message.len()), path, number::INVALID_MAJOR_VERSION, now);
+        }
         if header.version >> 4 != VERSION >> 4 || header.spis.initiator == 0 {
             return;
         }
@@ -155,6 +162,16 @@ impl Responder {
         let ours = if header.initiator { header.spis.responder } else { header.spis.initiator };
         if let Some(session) = self.ike_spis.get(&ours).copied() {
             self.with(session, now, |session, world| session.handle(header, message, path, world));
+        } else {
+            self.refuse((header, message.len()), path, number::INVALID_IKE_SPI, now);
+        }
+    }
+
+    /// Tells somebody of whom we know nothing, if at all.
+    fn refuse(&mut self, (header, asked): (Header, usize), path: Path, notify: u16, now: Instant) {
+        if let Some(message) = self.strangers.answer(header, asked, notify, now) {
+            let bytes = if path.marked { [&MARKER[..], &message].concat() } else { message };
+            self.out.push_back(Datagram { path, bytes });
         }
     }
 

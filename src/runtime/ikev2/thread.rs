@@ -220,8 +220,7 @@ impl Thread {
             .filter(|(account, _)| account.enabled && !account.password.is_empty())
             .map(|(account, server)| (&account.name, (account, server)))
             .collect();
-        let gone: Vec<AccountName> =
-            self.members.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
+        let gone: Vec<AccountName> = self.members.keys().filter(|name| !wanted.contains_key(name)).cloned().collect();
         for account in gone {
             self.members.remove(&account);
             self.responder.apply(Change::Gone(account), now);
@@ -308,8 +307,7 @@ impl Thread {
         let Some(known) = self.known.get_mut(&session) else { return };
         let inbound = tunnel.inbound.spi;
         known.children.push(inbound);
-        let ranges =
-            |selectors: &[Selector]| selectors.iter().map(|selector| selector.first..=selector.last).collect();
+        let ranges = |selectors: &[Selector]| selectors.iter().map(|selector| selector.first..=selector.last).collect();
         let child = Child {
             client: ranges(&tunnel.client),
             network: ranges(&tunnel.network),

@@ -74,12 +74,7 @@ fn allows(by: AuthBy, server: &ServerCredential) -> bool {
     match by {
         AuthBy::RsaSig => is_rsa,
         AuthBy::EcdsaSig => !is_rsa,
-        AuthBy::PubKey
-        | AuthBy::Psk
-        | AuthBy::Secret
-        | AuthBy::XauthRsaSig
-        | AuthBy::XauthPsk
-        | AuthBy::Never => true,
+        AuthBy::PubKey | AuthBy::Psk | AuthBy::Secret | AuthBy::XauthRsaSig | AuthBy::XauthPsk | AuthBy::Never => true,
     }
 }
 

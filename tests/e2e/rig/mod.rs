@@ -6,6 +6,7 @@ pub mod http;
 pub mod namespace;
 pub mod peer;
 pub mod program;
+pub mod strongswan;
 pub mod world;
 
 use std::thread;

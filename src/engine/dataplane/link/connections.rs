@@ -75,8 +75,7 @@ impl Connections {
 
     /// A connection is gone; the SPIs that were its own.
     pub fn close(&mut self, id: u64) -> Vec<u32> {
-        let gone: Vec<u32> =
-            self.all.iter().filter(|one| one.id == id).flat_map(|one| one.children.spis()).collect();
+        let gone: Vec<u32> = self.all.iter().filter(|one| one.id == id).flat_map(|one| one.children.spis()).collect();
         self.all.retain(|one| one.id != id);
         self.told.retain(|told| !gone.contains(&told.inbound));
         gone

@@ -7,6 +7,8 @@ use super::{Fault, be16};
 pub mod number {
     /// An unknown payload had to be understood.
     pub const UNSUPPORTED_CRITICAL_PAYLOAD: u16 = 1;
+    /// No association has this SPI.
+    pub const INVALID_IKE_SPI: u16 = 4;
     /// Another major version.
     pub const INVALID_MAJOR_VERSION: u16 = 5;
     /// Not well formed.
