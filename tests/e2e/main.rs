@@ -12,6 +12,7 @@ mod firewall;
 mod forwards;
 mod host;
 mod ikev2;
+mod ikev2_keys;
 mod lifecycle;
 mod moves;
 mod nat;

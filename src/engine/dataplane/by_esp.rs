@@ -65,7 +65,9 @@ impl Dataplane {
             EspChange::Move { connection, endpoint } => link.relocate(connection, endpoint),
             EspChange::Close { connection } => {
                 let gone = link.close(connection);
-                gone.into_iter().for_each(|inbound| self.peers.remove_spi(inbound));
+                for inbound in gone {
+                    self.peers.remove_spi(inbound);
+                }
             }
         }
         true

@@ -97,8 +97,13 @@ impl Ike {
     ///
     /// # Errors
     /// The operating system's, where it gives no thread.
-    pub(super) fn start(parts: Parts, ports: Ports, workers: Arc<[Worker]>, table: Ikev2Sessions) -> io::Result<()> {
-        let thread = thread::Thread::new(parts.poll, parts.told, ports, workers, table);
+    pub(super) fn start(
+        Parts { poll, told }: Parts,
+        ports: Ports,
+        workers: Arc<[Worker]>,
+        table: Ikev2Sessions,
+    ) -> io::Result<()> {
+        let thread = thread::Thread::new(poll, told, ports, workers, table);
         std::thread::Builder::new().name("ikev2".into()).spawn(move || thread.run())?;
         Ok(())
     }

@@ -1,14 +1,12 @@
 //! A real IKEv2 client: Debian's `charon` with `kernel-libipsec`, told what to do by `swanctl`.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
-
-use nix::sys::signal::Signal;
 
 use super::appliance::Appliance;
 use super::program::Program;
@@ -149,6 +147,13 @@ impl Client {
         client
     }
 
+    /// Sets it up otherwise; what stands goes on as it is.
+    pub fn set_up(&self, setup: &Setup) {
+        fs::write(self.folder.path().join("swanctl.conf"), setup.swanctl()).unwrap();
+        let (loaded, said) = self.swanctl(&["--load-all", "--noprompt"]);
+        assert!(loaded, "{said}");
+    }
+
     fn socket(&self) -> PathBuf {
         self.folder.path().join("vici")
     }
@@ -179,6 +184,12 @@ impl Client {
         assert!(done, "{said}");
     }
 
+    /// Renews an association of the daemon's: `--ike c`, `--child k`.
+    pub fn rekey(&self, which: &[&str]) {
+        let (done, said) = self.swanctl(&[&["--rekey"], which].concat());
+        assert!(done, "{said}");
+    }
+
     /// The daemon's associations, as `swanctl` lists them.
     pub fn associations(&self) -> String {
         self.swanctl(&["--list-sas"]).1
@@ -192,11 +203,6 @@ impl Client {
     /// Ends the daemon without a word to anybody.
     pub fn vanish(&mut self) {
         self.program.kill();
-    }
-
-    /// Stops the daemon as it stands, or lets it go on.
-    pub fn freeze(&self, frozen: bool) {
-        self.program.signal(if frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
     }
 
     /// Opens a TCP connection through the tunnel.
@@ -226,13 +232,6 @@ impl Client {
         let length = socket.recv(&mut answer)?;
         answer.truncate(length);
         Ok(answer)
-    }
-
-    /// Where the internet sees this client by TCP.
-    pub fn seen_by_tcp(&self, host: &str) -> SocketAddr {
-        let mut text = String::new();
-        self.connect_to(host, 8).unwrap().read_to_string(&mut text).unwrap();
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     /// Sends so many pings through the tunnel; returns how many were answered.

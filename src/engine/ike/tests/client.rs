@@ -187,10 +187,13 @@ impl Client {
         self.sealer.as_mut().unwrap().seal(header, (first, &chain), most, &mut self.dice).unwrap()
     }
 
-    /// Opens what the server sent; `None` while pieces are missing.
+    /// Opens what the server sent; `None` while pieces are missing, and for what is not protected.
     pub(super) fn open(&mut self, datagram: &Datagram, now: Instant) -> Option<(Header, Opened)> {
         let message = datagram.bytes.strip_prefix(&[0; 4]).unwrap();
         let header = Header::parse(message).unwrap();
+        if header.next == kind::NOTIFY {
+            return None;
+        }
         match self.opener.as_mut().unwrap().open(header, message, now) {
             Ok(opened) => Some((header, opened)),
             Err(NotOpened::Waiting) => None,

@@ -13,7 +13,7 @@ use crate::engine::ike::crypto::group::Group;
 use crate::engine::ike::crypto::prf::Prf;
 use crate::engine::ike::event::{Event, Why};
 use crate::engine::ike::message::contents::Contents;
-use crate::engine::ike::message::header::{Exchange, HEADER, Header};
+use crate::engine::ike::message::header::{Exchange, HEADER, Header, Spis};
 use crate::engine::ike::message::kind;
 use crate::engine::ike::message::notify::number;
 use crate::engine::ike::message::selector::Selector;
@@ -328,4 +328,36 @@ fn announces_fragments_only_where_it_takes_them() {
 
         assert_eq!(rig.say(client.path, &request).len() > 1, pieces, "{fragmentation:?}");
     }
+}
+
+#[test]
+fn tells_a_stranger_seldom_and_in_no_more_bytes_that_it_is_unknown_or_of_another_version() {
+    let mut rig = Rig::new(settings());
+    let mut asked = |spi: u64, version: u8, response: bool, length: usize| {
+        let spis = Spis { initiator: spi, responder: 7 };
+        let (exchange, length_said) = (Exchange::Informational.number(), u32::try_from(length).unwrap());
+        let mut message = Vec::new();
+        Header { spis, next: 46, version, exchange, initiator: true, response, id: 3, length: length_said }
+            .write(&mut message);
+        message.resize(length, 0);
+        let answers = rig.say(path(4_500, true), &[message]);
+        rig.now += Duration::from_millis(10);
+        answers.first().map(|answer| {
+            let header = Header::parse(&answer.bytes[4..]).unwrap();
+            assert!((header.response, header.initiator, header.id, header.spis) == (true, false, 3, spis));
+            assert!(answer.bytes.len() <= length + 4);
+            Contents::parse(header.next, &answer.bytes[4 + HEADER..]).unwrap().error().unwrap()
+        })
+    };
+
+    assert_eq!(asked(1, 0x20, false, 60), Some(number::INVALID_IKE_SPI));
+    assert_eq!(asked(1, 0x30, false, 60), Some(number::INVALID_MAJOR_VERSION));
+    assert_eq!(asked(1, 0x10, false, 60), None, "IKEv1");
+    assert_eq!((asked(1, 0x20, true, 60), asked(1, 0x20, false, 30)), (None, None));
+    let answered = (2..50).filter(|spi| asked(*spi, 0x20, false, 60).is_some()).count();
+    assert_eq!(answered, 8, "ten in a second");
+    for _ in 0..60 {
+        asked(1, 0x20, true, 60);
+    }
+    assert_eq!(asked(1, 0x20, false, 60), Some(number::INVALID_IKE_SPI));
 }
