@@ -74,8 +74,7 @@ fn no_packet_is_lost_when_a_client_renews_keys_under_traffic() {
 fn no_packet_is_lost_when_the_server_renews_keys_under_traffic() {
     let world = World::new();
     let (appliance, authority) = appliance(&world, &[]);
-    let lives = "rekey=yes&reauth=no&ikelifetime=63&lifetime=62&margintime=60&rekeyfuzz=0";
-    appliance.api("PUT", "ikev2/advanced_settings", lives);
+    appliance.cli("ikev2 settings rekey=yes reauth=no ikelifetime=63 lifetime=62 margintime=60 rekeyfuzz=0");
     let client = Client::connected(&world, &authority, &Setup::of(&appliance, "peer_1"));
 
     without_loss(&client, || {
@@ -100,7 +99,7 @@ fn no_packet_is_lost_when_the_server_renews_keys_under_traffic() {
 fn a_client_authenticates_itself_anew_without_a_gap() {
     let world = World::new();
     let (appliance, authority) = appliance(&world, &[]);
-    appliance.api("PUT", "ikev2/advanced_settings", "uniqueids=replace");
+    appliance.cli("ikev2 settings uniqueids=replace");
     let setup = Setup { daemon: "make_before_break = yes".to_owned(), ..Setup::of(&appliance, "peer_1") };
     let client = Client::connected(&world, &authority, &setup);
 
@@ -122,7 +121,7 @@ fn a_client_authenticates_itself_anew_without_a_gap() {
 fn a_client_that_vanishes_is_noticed() {
     let world = World::new();
     let (appliance, authority) = appliance(&world, &[]);
-    appliance.api("PUT", "ikev2/advanced_settings", "dpddelay=1&dpdtimeout=3");
+    appliance.cli("ikev2 settings dpddelay=1 dpdtimeout=3");
     let mut client = Client::connected(&world, &authority, &Setup::of(&appliance, "peer_1"));
     let online = || appliance.api("GET", "ikev2/online", "").as_array().unwrap().len();
     let begun = Instant::now();
@@ -147,8 +146,8 @@ fn a_download_goes_on_when_a_client_moves_to_another_address() {
     let download = thread::spawn(move || http::get(stream, length, |_| {}));
 
     for n in [3, 4] {
-        place.host.address("eth0", &format!("{}/28", place.v4(n)));
         place.host.ip(&format!("addr del {}/28 dev eth0", place.v4(n - 1)));
+        place.host.address("eth0", &format!("{}/28", place.v4(n)));
         place.route_to_the_server();
         let online = || appliance.api("GET", "ikev2/online", "");
         until(PATIENCE, "the new place", || (online()[0]["endpoint"] == *place.v4(n)).then_some(()));
@@ -226,7 +225,7 @@ fn high_ports_need_no_privilege() {
     let ports = [("CULVERT_IKEV2__PORT", "15000"), ("CULVERT_IKEV2__NAT_PORT", "15001")];
     let appliance = Appliance::start_on(&world, Uplink::Sockets, &ports);
     let authority = strongswan::prepare(&appliance, "ecdsa256");
-    let setup = Setup::of(&appliance, "peer_1").connection("remote_port = 15001\n");
+    let setup = Setup::of(&appliance, "peer_1").connection("local_port = 4500\nremote_port = 15001\n");
 
     let client = Client::connected(&world, &authority, &setup);
 

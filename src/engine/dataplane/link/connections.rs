@@ -48,7 +48,8 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// Takes a child into use; whether its connection is a new one, which then spoke last.
+    /// Takes a child into use; whether its connection is a new one, which then spoke last, unless another is at the very
+    /// same place.
     ///
     /// # Errors
     /// [`Unauthentic`] for keys that do not fit their suite.
@@ -56,7 +57,10 @@ impl Connections {
         let inbound = child.inbound.spi;
         let is_new = !self.all.iter().any(|one| one.id == id);
         if is_new {
-            self.all.push(Connection { id, endpoint, children: Children::default() });
+            // a client that follows itself has the keys only once our last message has reached it, and then says something
+            let follows = self.all.iter().any(|one| one.endpoint == endpoint && one.children.is_connected());
+            let at = if follows { 0 } else { self.all.len() };
+            self.all.insert(at, Connection { id, endpoint, children: Children::default() });
         }
         if let Some(connection) = self.all.iter_mut().find(|one| one.id == id) {
             connection.children.install(child)?;

@@ -172,6 +172,30 @@ fn follows_what_is_authentic_and_new_to_where_it_came_from_and_tells_ike() {
 }
 
 #[test]
+fn sends_by_a_connection_that_follows_another_once_the_client_has_used_it() {
+    let mut world = World::with_accounts(1);
+    let mut client = EspClient::connected(1, &mut world);
+    let down = packet(OUTSIDE, v4(1), b"down");
+    let spi_to = |world: &mut World| world.down(1, &down).sent[0].1[..4].to_vec();
+    let follower = |connection: u64, number: u32, remote: SocketAddr| {
+        let (inbound, outbound) = (keys(0x1000 + number), keys(0x2000 + number));
+        let child = Child { inbound, outbound, ..child(1) }.into();
+        EspChange::Install { connection, endpoint: endpoint(remote), child }
+    };
+
+    assert!(world.agree(1, follower(2, 2, client.remote)));
+    assert_eq!(spi_to(&mut world), 0x2001_u32.to_be_bytes());
+    client.outbound = Outbound::new(&keys(0x1002), [2; 16]).unwrap();
+    let up = client.outside(b"up");
+    client.send(&mut world, &up);
+    assert_eq!(spi_to(&mut world), 0x2002_u32.to_be_bytes());
+
+    // one from elsewhere is another device, or the same after all: it has just spoken
+    assert!(world.agree(1, follower(3, 3, SocketAddr::from(([198, 51, 100, 251], 4_500)))));
+    assert_eq!(spi_to(&mut world), 0x2003_u32.to_be_bytes());
+}
+
+#[test]
 fn tells_ike_of_a_busy_association_once_a_second() {
     let mut world = World::with_accounts(1);
     let mut client = EspClient::connected(1, &mut world);
