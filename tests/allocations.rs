@@ -16,6 +16,7 @@ use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
+use culvert::domain::traffic_log::{LoggedStates, TrafficLogSettings};
 use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
 use culvert::engine::dataplane::exit::{Exit, Name};
 use culvert::engine::dataplane::nat::Ports;
@@ -256,6 +257,39 @@ fn a_packet_up_across_or_refused_allocates_nothing() {
 
     assert_eq!(outward, 4_000);
     assert_eq!(allocations, 0);
+}
+
+#[test]
+fn a_packet_of_a_connection_that_is_logged_allocates_nothing() {
+    let mut now = Instant::now();
+    let mut outbox = Outbox::new(1 << 19);
+    let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+    let (mut plane, mut client) = connected(&mut outbox, &mut ports, now);
+    let states = LoggedStates { new: true, established: true, related: true, invalid: true, untracked: true };
+    let settings = TrafficLogSettings { enabled: true, incoming: true, states, ..TrafficLogSettings::default() };
+    let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) };
+    plane.apply(Change::Log(Arc::new(settings)), &mut around, now);
+    let datagrams = sealed(&mut client, 6_006);
+    let (first, datagrams) = datagrams.split_at(6);
+    for datagram in first {
+        up(&mut plane, remote(2), datagram, &mut outbox, &mut ports, now);
+    }
+    let mut begun = 0;
+    plane.take_log(|_| begun += 1);
+
+    let allocations = allocations_of(|| {
+        for datagram in datagrams {
+            now += Duration::from_micros(100);
+            up(&mut plane, remote(2), datagram, &mut outbox, &mut ports, now);
+            if outbox.is_tight() {
+                outbox.clear();
+            }
+            plane.take_log(|_| begun += 1);
+        }
+    });
+
+    // out, to the server itself, and to a client, whose it is too
+    assert_eq!((begun, allocations), (4, 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use culvert::domain::rate::Mbps;
 use culvert::domain::restriction::Restriction;
 use culvert::domain::server::Server;
 use culvert::domain::traffic::{Bytes, Passed};
+use culvert::domain::traffic_log::{LoggedStates, SyslogServer, TrafficLogSettings};
 use culvert::engine::wire::icmp::{self, Echo};
 use culvert::runtime::os::clock;
 use culvert::runtime::{Runtime, Settings};
@@ -106,7 +107,26 @@ impl House {
             (name, IntendedServer { server, accounts: Arc::new(accounts), forwards: Arc::default() })
         });
         let servers: BTreeMap<_, _> = servers.collect();
-        self.intended.send_replace(Arc::new(Intended { revision, servers, ..Intended::default() }));
+        let traffic_log = Arc::clone(&self.intended.borrow().traffic_log);
+        self.intended.send_replace(Arc::new(Intended { revision, servers, traffic_log, ..Intended::default() }));
+        self.tokio.block_on(self.runtime.settled(revision)).unwrap();
+    }
+
+    /// Logs connections to this syslog server from now on, or nothing.
+    fn log_to(&self, server: Option<SocketAddr>) {
+        let mut intended = (**self.intended.borrow()).clone();
+        intended.revision.0 += 1;
+        let syslog = SyslogServer {
+            enabled: true,
+            server: server.map(|server| server.ip()),
+            port: server.map_or(0, |server| server.port()),
+        };
+        let states = LoggedStates { new: true, established: true, ..LoggedStates::default() };
+        let enabled = server.is_some();
+        intended.traffic_log =
+            Arc::new(TrafficLogSettings { enabled, states, syslog, ..TrafficLogSettings::default() });
+        let revision = intended.revision;
+        self.intended.send_replace(Arc::new(intended));
         self.tokio.block_on(self.runtime.settled(revision)).unwrap();
     }
 
@@ -441,4 +461,58 @@ fn goes_on_with_every_session_over_a_reload() {
 
     assert_eq!(sealed[0], 4, "the answer comes in the session that there was: {length} bytes");
     assert!(handshake().unwrap() >= before, "no handshake since");
+}
+
+/// What a syslog server hears next, behind its header.
+fn heard(collector: &UdpSocket) -> String {
+    let mut memory = [0; 2_048];
+    let length = collector.recv(&mut memory).unwrap();
+    let message = String::from_utf8_lossy(&memory[..length]).into_owned();
+    message.splitn(6, ' ').nth(5).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn logs_while_it_is_asked_to_and_the_end_of_what_is_open_when_it_stops() {
+    let house = House::new();
+    let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
+    collector.set_read_timeout(Some(PATIENCE)).unwrap();
+    let port = free_port();
+    let accounts = [account("a", 2), account("a", 3)];
+    house.settle(&[(server("a", port), &accounts)]);
+    let mut unlogged = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    unlogged.ping(1);
+    unlogged.receive();
+
+    house.log_to(Some(collector.local_addr().unwrap()));
+    let mut logged = Client::new(3, (Ipv4Addr::LOCALHOST, port).into());
+    logged.ping(1);
+    logged.receive();
+    let began = heard(&collector);
+    house.tokio.block_on(house.runtime.stop());
+    let ended = [heard(&collector), heard(&collector)];
+
+    assert!(began.contains(" NEW out SERVER=a ACCOUNT=a_3 "), "{began}");
+    // what had begun before is told when it ends
+    for account in ["a_2", "a_3"] {
+        let of_it = |message: &&String| message.contains(&format!(" ESTABLISHED out SERVER=a ACCOUNT={account} "));
+        assert_eq!(ended.iter().filter(of_it).count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
+fn logs_at_a_server_that_comes_later_and_the_end_of_what_was_open_at_one_that_goes() {
+    let house = House::new();
+    let collector = UdpSocket::bind("127.0.0.1:0").unwrap();
+    collector.set_read_timeout(Some(PATIENCE)).unwrap();
+    house.log_to(Some(collector.local_addr().unwrap()));
+    let port = free_port();
+    house.settle(&[(server("a", port), &[account("a", 2)][..])]);
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    client.ping(1);
+    client.receive();
+
+    house.settle(&[]);
+
+    let heard = [heard(&collector), heard(&collector)];
+    assert!(heard[0].contains(" NEW out ") && heard[1].contains(" ESTABLISHED out "), "{heard:?}");
 }

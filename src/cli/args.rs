@@ -3,8 +3,11 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::backup::BackupCommand;
 use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
+use super::traffic_log::TrafficLogCommand;
+use super::webhook::WebhookCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -52,15 +55,26 @@ pub enum Command {
     /// Look after the resolver that answers at every server's own address
     #[command(subcommand)]
     Dns(DnsCommand),
+    /// Look after the log of clients' connections
+    #[command(subcommand)]
+    TrafficLog(TrafficLogCommand),
     /// Look after the appliance as a whole
     #[command(subcommand)]
     System(SystemCommand),
     /// Look after IKEv2: certificates, the switch and settings
     #[command(subcommand)]
     Ikev2(Ikev2Command),
+    /// Look after backups: made, carried away, brought back, restored
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Look after one-time links, each of which shows an account's configuration once
     #[command(subcommand)]
     Link(LinkCommand),
+    /// Look after webhooks, which are told of what happens
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
+    /// Tell who changed what, the latest first
+    Audit(AuditFields),
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
@@ -92,6 +106,32 @@ pub struct Serve {
     /// The host name or address for client files
     #[arg(long, value_name = "HOST")]
     endpoint: Option<String>,
+}
+
+/// Which entries of the audit log are told.
+#[derive(Debug, Args)]
+pub struct AuditFields {
+    /// Those of this caller: the label of an access hash, or `local`
+    #[arg(long, value_name = "LABEL")]
+    pub caller: Option<String>,
+    /// Those about this kind of thing, as account or server
+    #[arg(long, value_name = "KIND")]
+    pub about: Option<String>,
+    /// Those about the thing of this name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// From this day or time on
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Until this day or time
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// Those before the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub before: Option<String>,
+    /// How many, 1 to 1000; 100 where it is left out
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<String>,
 }
 
 /// What to do with servers.
@@ -406,9 +446,13 @@ impl Arguments {
             | Command::Firewall(_)
             | Command::Forward(_)
             | Command::Dns(_)
+            | Command::TrafficLog(_)
             | Command::System(_)
             | Command::Ikev2(_)
+            | Command::Backup(_)
             | Command::Link(_)
+            | Command::Audit(_)
+            | Command::Webhook(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);
@@ -499,6 +543,8 @@ mod tests {
             "culvert account traffic a --month 2026-",
             "culvert system config",
             "culvert account link",
+            "culvert backup restore",
+            "culvert backup settings",
             "culvert completions tcsh",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

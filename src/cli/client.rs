@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Response, header};
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as HttpBody, Bytes};
+use axum::http::{Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -72,53 +71,60 @@ pub(super) async fn open(
 impl Door {
     /// Sends a request and takes the envelope off its answer.
     pub(super) async fn send(&self, call: &Call) -> Result<Value, Failure> {
-        let answer = tokio::time::timeout(ANSWER_BOUND, self.exchange(call)).await;
-        let bytes = answer.unwrap_or_else(|_| Err(Failure::refused("the appliance does not answer")))?;
-        unwrap_envelope(&bytes)
+        let answer = tokio::time::timeout(ANSWER_BOUND, self.send_patiently(call)).await;
+        answer.unwrap_or_else(|_| Err(Failure::refused("the appliance does not answer")))
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Bytes, Failure> {
-        let broken =
-            |error: &dyn std::fmt::Display| Failure::refused(format!("cannot speak to the appliance: {error}"));
+    /// The same of a request whose answer may take as long as it takes.
+    pub(super) async fn send_patiently(&self, call: &Call) -> Result<Value, Failure> {
+        let form = serde_urlencoded::to_string(&call.form)
+            .map_err(|error| Failure::unusable(format!("cannot form a request: {error}")))?;
+        let read = async |answer: Response<Body>| {
+            let bytes = answer.into_body().collect().await.map_err(|error| broken(&error))?.to_bytes();
+            unwrap_envelope(&bytes)
+        };
+        self.exchange(call.request(form.into())?, read).await
+    }
+
+    /// Sends a request and has `take` read its answer.
+    pub(super) async fn exchange<T>(
+        &self,
+        request: Request<Body>,
+        take: impl AsyncFnOnce(Response<Body>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         match self {
             Self::Socket(path) => {
                 let stream = UnixStream::connect(path).await.map_err(|error| broken(&error))?;
                 let (mut sender, connection) =
                     http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
-                let request = build(call, Full::<Bytes>::from)?;
-                let answer = async { read(sender.send_request(request).await?).await };
+                let answer = async {
+                    let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+                    take(answer.map(Body::new)).await
+                };
                 // the connection moves the bytes of both directions for as long as the answer is awaited
                 tokio::select! {
-                    answer = answer => answer.map_err(|error: hyper::Error| broken(&error)),
+                    biased;
+                    answer = answer => answer,
                     ended = connection => Err(broken(&ended.err().map_or_else(|| "it hung up".to_owned(), |error| error.to_string()))),
                 }
             }
             Self::Router(router) => {
-                let request = build(call, Body::from)?;
                 let Ok(answer): Result<_, Infallible> = router.clone().oneshot(request).await;
-                read(answer).await.map_err(|error| broken(&error))
+                take(answer).await
             }
         }
     }
 }
 
-async fn read<B: HttpBody<Data = Bytes>>(answer: Response<B>) -> Result<Bytes, B::Error> {
-    Ok(answer.into_body().collect().await?.to_bytes())
+fn broken(error: &dyn std::fmt::Display) -> Failure {
+    Failure::refused(format!("cannot speak to the appliance: {error}"))
 }
 
-fn build<B>(call: &Call, body: impl Fn(Bytes) -> B) -> Result<Request<B>, Failure> {
-    let malformed = |error: &dyn std::fmt::Display| Failure::unusable(format!("cannot form a request: {error}"));
-    let form = serde_urlencoded::to_string(&call.form).map_err(|error| malformed(&error))?;
-    Request::builder()
-        .method(call.method)
-        .uri(&call.path)
-        .header(header::HOST, "localhost")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(body(form.into()))
-        .map_err(|error| malformed(&error))
-}
-
-fn unwrap_envelope(bytes: &[u8]) -> Result<Value, Failure> {
+/// The `msg` of an answer that is a success.
+///
+/// # Errors
+/// The API's own text; and where there is no envelope.
+pub(super) fn unwrap_envelope(bytes: &[u8]) -> Result<Value, Failure> {
     let foreign = || Failure::refused("what answers there is not Culvert");
     let mut envelope: Value = serde_json::from_slice(bytes).map_err(|_| foreign())?;
     match envelope.get("status").and_then(Value::as_str) {

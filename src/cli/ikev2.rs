@@ -1,12 +1,12 @@
 //! The commands of IKEv2.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 
-use super::Failure;
 use super::request::Call;
+use super::{Failure, read};
 
 /// The switch.
 const IKEV2: &str = "/api/v1/ikev2";
@@ -227,11 +227,6 @@ pub(super) fn complete(command: &Ikev2Command, call: &mut Call, first: &Value) -
         | Ikev2Command::Online
         | Ikev2Command::Drop { .. } => Ok(()),
     }
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
-        .map_err(|error| Failure::unusable(format!("cannot read `{}`: {error}", file.display())))
 }
 
 /// Every advanced setting.

@@ -5,13 +5,18 @@
 //! it is handed.
 
 pub mod args;
+pub mod backup;
 mod client;
 pub mod greeting;
 pub mod ikev2;
 mod network;
 pub mod output;
+mod progress;
 mod request;
 mod table;
+mod traffic_log;
+mod transfer;
+mod webhook;
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -71,6 +76,13 @@ pub async fn run(
         };
         ikev2::complete(command, &mut call, &first)?;
     }
+    if let Command::TrafficLog(command) = &arguments.command {
+        traffic_log::complete(command, &mut call)?;
+    }
+    if let Command::Backup(command) = &arguments.command {
+        let answer = backup::carry_out(command, call, &door).await?;
+        return answer.map_or(Ok(()), |answer| output::print(&tell(arguments, &answer)));
+    }
     let answer = door.send(&call).await?;
     if let (Command::Account(AccountCommand::Qr { png: Some(file), .. }), Some(picture)) =
         (&arguments.command, answer.as_str())
@@ -78,6 +90,12 @@ pub async fn run(
         return write_picture(file, picture);
     }
     output::print(&tell(arguments, &answer))
+}
+
+/// Reads a file that a command names.
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::unusable(format!("cannot read `{}`: {error}", file.display())))
 }
 
 /// Prints completions for a shell.
@@ -108,10 +126,14 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Access(_)
         | Command::Firewall(_)
         | Command::Dns(_)
+        | Command::TrafficLog(_)
         | Command::Forward(_)
         | Command::System(_)
         | Command::Ikev2(_)
+        | Command::Backup(_)
         | Command::Link(_)
+        | Command::Audit(_)
+        | Command::Webhook(_)
         | Command::Completions { .. } => None,
     };
     match bare {

@@ -1,11 +1,15 @@
 //! From a command to a request of the API: which path, which fields.
 
+use axum::body::Body;
+use axum::http::{Request, header};
+
+use super::Failure;
 use super::args::{
-    AccessCommand, AccountCommand, AccountFields, Command, ConfigCommand, Month, ServerCommand, ServerFields, Switch,
-    SystemCommand,
+    AccessCommand, AccountCommand, AccountFields, AuditFields, Command, ConfigCommand, Month, ServerCommand,
+    ServerFields, Switch, SystemCommand,
 };
-use super::ikev2;
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
+use super::{backup, ikev2, traffic_log, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +36,22 @@ impl Call {
     /// A request that changes something.
     pub(super) fn put(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
         Self::with_form("PUT", path, form)
+    }
+
+    /// A request that adds something.
+    pub(super) fn post(path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
+        Self::with_form("POST", path, form)
+    }
+
+    /// It as HTTP has it, with this body.
+    pub(super) fn request(&self, body: Body) -> Result<Request<Body>, Failure> {
+        let request = Request::builder()
+            .method(self.method)
+            .uri(&self.path)
+            .header(header::HOST, "localhost")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        request.map_err(|error| Failure::unusable(format!("cannot form a request: {error}")))
     }
 
     fn with_form(method: &'static str, path: impl Into<String>, form: Vec<(&'static str, Option<String>)>) -> Self {
@@ -62,10 +82,27 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::Firewall(command) => Some(firewall(command)),
         Command::Forward(command) => Some(forward(command)),
         Command::Dns(command) => Some(dns(command)),
+        Command::Backup(command) => Some(backup::call(command)),
+        Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
+        Command::Webhook(command) => Some(webhook::call(command)),
+        Command::Audit(fields) => Some(audit(fields)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
     }
+}
+
+fn audit(fields: &AuditFields) -> Call {
+    let form = vec![
+        ("caller", fields.caller.clone()),
+        ("about", fields.about.clone()),
+        ("name", fields.name.clone()),
+        ("since", fields.since.clone()),
+        ("until", fields.until.clone()),
+        ("before", fields.before.clone()),
+        ("limit", fields.limit.clone()),
+    ];
+    Call::with_form("GET", "/api/v1/audit", form)
 }
 
 fn server(command: &ServerCommand) -> Call {
@@ -106,7 +143,8 @@ fn server_form(fields: &ServerFields) -> Vec<(&'static str, Option<String>)> {
     ]
 }
 
-fn flag(switch: Switch) -> String {
+/// A switch as a form has it.
+pub(super) fn flag(switch: Switch) -> String {
     match switch {
         Switch::On => "1".to_owned(),
         Switch::Off => "0".to_owned(),
@@ -325,6 +363,8 @@ mod tests {
             ("culvert firewall rule remove a", "DELETE /api/v1/firewall/rules/filter/a"),
             ("culvert dns show", "GET /api/v1/dns"),
             ("culvert dns edit --enabled off", "PUT /api/v1/dns"),
+            ("culvert traffic-log show", "GET /api/v1/traffic_logging"),
+            ("culvert traffic-log edit --len on", "PUT /api/v1/traffic_logging"),
             ("culvert forward list s", "GET /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward add s tcp 80 a", "POST /api/v1/wireguard/s/port_forwarding"),
             ("culvert forward remove s tcp 80", "DELETE /api/v1/wireguard/s/port_forwarding/80/tcp"),

@@ -5,9 +5,11 @@ use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
 use super::args::{AccessCommand, AccountCommand, Command, ServerCommand, SystemCommand};
+use super::backup::{BackupCommand, SettingsCommand};
 use super::ikev2::Ikev2Command;
 use super::network::{FirewallCommand, ForwardCommand, LinkCommand, RuleCommand};
 use super::shown;
+use super::webhook::WebhookCommand;
 
 /// A column: its heading and the field that it shows.
 type Column = (&'static str, &'static str);
@@ -57,16 +59,35 @@ const CONNECTIONS: &[Column] = &[
     ("BYTES UP", "bytes_up"),
     ("BYTES DOWN", "bytes_down"),
 ];
+const WEBHOOKS: &[Column] = &[
+    ("NAME", "name"),
+    ("URL", "url"),
+    ("EVENTS", "events"),
+    ("ENABLED", "enabled"),
+    ("WAITING", "waiting"),
+    ("DELIVERED", "delivered"),
+    ("LOST", "lost"),
+    ("FAULT", "fault"),
+];
+const AUDIT: &[Column] = &[
+    ("NUMBER", "number"),
+    ("TIME", "time"),
+    ("CALLER", "caller"),
+    ("FROM", "address"),
+    ("ABOUT", "about"),
+    ("WHAT", "text"),
+];
 const DAYS: &[Column] = &[("DAY", "date"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const HOURS: &[Column] = &[("HOUR", "hour"), ("BYTES DOWN", "traffic_download"), ("BYTES UP", "traffic_upload")];
 const CLIENTS: &[Column] =
     &[("NAME", "name"), ("SERVER", "wg_name"), ("ADDRESS", "allowed_IPs"), ("FROM", "endpoint"), ("SINCE", "uptime")];
+const BACKUPS: &[Column] = &[("NAME", "backup_name"), ("MADE", "creation_date"), ("MB", "size")];
 /// Without the key: who sees it may use the link up.
 const LINKS: &[Column] = &[("ACCOUNT", "account"), ("MADE", "created_data"), ("ENDS", "lifetime")];
 const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
-const SECRET: [&str; 4] = ["private_key", "password", "ca_key", "server_key"];
+const SECRET: [&str; 6] = ["private_key", "password", "ca_key", "server_key", "ftp_password", "influxdb_token"];
 
 /// Puts an answer into a table: with lines for a terminal, in bare columns for anything else.
 pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> String {
@@ -83,17 +104,29 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Account(AccountCommand::Connections { .. }) => rows(&mut table, CONNECTIONS, answer),
         Command::Firewall(FirewallCommand::Rules) => rows(&mut table, RULES, answer),
         Command::Forward(ForwardCommand::List { .. }) => rows(&mut table, FORWARDS, answer),
+        Command::Webhook(WebhookCommand::List) => rows(&mut table, WEBHOOKS, answer),
+        Command::Webhook(WebhookCommand::Test { name }) => return format!("`{name}` has taken a message\n"),
+        Command::Audit(_) => rows(&mut table, AUDIT, answer),
         Command::Link(LinkCommand::List) => rows(&mut table, LINKS, answer.get("olts").unwrap_or(&Value::Null)),
         Command::Link(LinkCommand::Withdraw { account }) => {
             return format!("Withdrew the one-time links to `{account}`\n");
         }
         Command::Firewall(FirewallCommand::Set(_)) => return "The firewall is set\n".to_owned(),
         Command::Firewall(FirewallCommand::Rule(RuleCommand::Add { name, .. })) => return format!("Added `{name}`\n"),
-        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name })) => return format!("Removed `{name}`\n"),
+        Command::Firewall(FirewallCommand::Rule(RuleCommand::Remove { name }))
+        | Command::Webhook(WebhookCommand::Remove { name })
+        | Command::Backup(BackupCommand::Remove { name }) => return format!("Removed `{name}`\n"),
         Command::Forward(ForwardCommand::Remove { protocol, port, .. }) => {
             return format!("Removed `{port}/{protocol}`\n");
         }
         Command::Dns(_) => resolver(&mut table, answer),
+        Command::Backup(BackupCommand::List) => {
+            rows(&mut table, BACKUPS, answer.get("backups").unwrap_or(&Value::Null));
+        }
+        Command::Backup(BackupCommand::Create { .. }) => return format!("Made `{}`\n", cell(answer, "backup_name")),
+        Command::Backup(BackupCommand::Download { .. }) => return format!("Wrote `{}`\n", shown(answer)),
+        Command::Backup(BackupCommand::Upload { .. }) => return format!("Took `{}`\n", cell(answer, "backup_name")),
+        Command::Backup(BackupCommand::Restore { name }) => return format!("Restored `{name}`\n"),
         Command::Ikev2(Ikev2Command::Online) => rows(&mut table, CLIENTS, answer),
         Command::Ikev2(Ikev2Command::Drop { account }) => return format!("Disconnected `{account}`\n"),
         Command::Status => condition(&mut table, answer),
@@ -105,10 +138,13 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         | Command::Completions { .. }
         | Command::Server(_)
         | Command::Account(_)
+        | Command::TrafficLog(_)
         | Command::System(SystemCommand::Config(_))
         | Command::Ikev2(_)
+        | Command::Backup(BackupCommand::Settings(SettingsCommand::Show | SettingsCommand::Edit(_)))
         | Command::Firewall(FirewallCommand::Show)
         | Command::Forward(ForwardCommand::Add { .. })
+        | Command::Webhook(WebhookCommand::Add { .. } | WebhookCommand::Edit { .. })
         | Command::Access(AccessCommand::Add { .. }) => fields(&mut table, answer),
     }
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
@@ -169,9 +205,11 @@ fn condition(table: &mut Table, answer: &Value) {
     for fault in answer.get("faults").and_then(Value::as_array).into_iter().flatten() {
         table.add_row([format!("Fault of {}", cell(fault, "server")), cell(fault, "why")]);
     }
-    let store = cell(answer, "store_fault");
-    if !store.is_empty() {
-        table.add_row(["Fault of the store", &store]);
+    for (name, field) in [("Fault of the store", "store_fault"), ("Fault of the last backup", "backup_fault")] {
+        let fault = cell(answer, field);
+        if !fault.is_empty() {
+            table.add_row([name, &fault]);
+        }
     }
 }
 
@@ -259,6 +297,7 @@ mod tests {
     fn puts_faults_into_the_status() {
         let answer = json!({
             "status": "OK", "version": "1", "servers": 2, "accounts": 3, "store_fault": "disk full",
+            "backup_fault": "FTP upload error: the server hung up",
             "uplink": {"name": "sockets", "why": "no privilege"},
             "faults": [{"server": "b", "why": "port taken"}],
         });
@@ -268,6 +307,8 @@ mod tests {
         assert!(lines.contains(&"Uplink sockets: no privilege".to_owned()), "{lines:?}");
         assert!(lines.contains(&"Fault of b port taken".to_owned()), "{lines:?}");
         assert!(lines.contains(&"Fault of the store disk full".to_owned()), "{lines:?}");
+        let copy = "Fault of the last backup FTP upload error: the server hung up";
+        assert!(lines.contains(&copy.to_owned()), "{lines:?}");
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 21] = [
+pub const KEYS: [Key; 22] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -68,6 +68,11 @@ pub const KEYS: [Key; 21] = [
         "how many ports one account has at a time (RFC 6888)",
     ),
     text("time_zone", "the host's own, else UTC", "the zone whose days and hours count for traffic, quotas and ends"),
+    text(
+        "syslog",
+        "udp",
+        "how the traffic log travels to its syslog server: udp, tcp, tls, or tls#NAME with the name in its certificate",
+    ),
     Key {
         name: "limits.accounts",
         kind: Kind::Number,

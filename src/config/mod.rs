@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::nat::NatSettings;
+use crate::domain::traffic_log::Transport;
 use raw::{CONFIG_VARIABLE, Flag, Origin, Raw};
 
 /// Everything settled: checked, with defaults in place.
@@ -48,6 +49,8 @@ pub struct Config {
     pub blocklists: Vec<BlocklistSource>,
     /// The UDP ports of IKEv2: where clients begin, and where they go on.
     pub ikev2_ports: (u16, u16),
+    /// How the traffic log travels to its syslog server.
+    pub syslog: Transport,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The URL by which people reach the API, without a `/` at its end.

@@ -9,6 +9,7 @@ use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
 use crate::domain::nat::{self, Filtering, NatSettings};
+use crate::domain::traffic_log::Transport;
 
 /// Checks what was written and puts defaults where nothing was.
 pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
@@ -50,6 +51,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         )
         .list(BlocklistSource::parse)?,
         ikev2_ports: ikev2_ports(raw)?,
+        syslog: one("syslog", "udp, tcp, tls, or tls#logs.example").text(Transport::parse)?.unwrap_or_default(),
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
     })
@@ -232,6 +234,7 @@ mod tests {
             nat_filtering = "endpoint-independent"
             nat_ports_per_account = 500
             time_zone = "Europe/Warsaw"
+            syslog = "tls#logs.example"
             limits.accounts = 20
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
             dns.forwarders = ["tls://192.0.2.53#dns.example"]
@@ -259,6 +262,7 @@ mod tests {
         assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
         assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
         assert_eq!(config.ikev2_ports, (1_500, 14_500));
+        assert_eq!(config.syslog, Transport::Tls { name: Some("logs.example".into()) });
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.public_url.as_deref(), Some("https://[2001:db8::1]:8443/vpn"));
         assert_eq!(config.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
@@ -290,6 +294,9 @@ mod tests {
             ("nat_ports_per_account", "4294967296", "4294967296"),
             ("time_zone", "\"Mars/Olympus\"", "Mars/Olympus"),
             ("time_zone", "\"../localtime\"", "../localtime"),
+            ("syslog", "\"quic\"", "quic"),
+            ("syslog", "\"tls#\"", "tls#"),
+            ("syslog", "\"tcp#logs.example\"", "tcp#logs.example"),
             ("limits.accounts", "-1", "-1"),
             ("limits.accounts", "4294967296", "4294967296"),
             ("reach.allow", "[\"10.0.0.0/8\", \"10.0.0.0/33\"]", "10.0.0.0/33"),

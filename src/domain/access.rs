@@ -80,6 +80,11 @@ impl Caller {
         Self { label: "local".into(), address: None }
     }
 
+    /// The appliance itself, in an empty store.
+    pub fn first_start() -> Self {
+        Self { label: "first start".into(), address: None }
+    }
+
     /// The appliance itself, when it is time.
     pub fn schedule() -> Self {
         Self { label: "schedule".into(), address: None }

@@ -3,8 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
 
 use super::limits;
+use super::password::Password;
 use super::rate::Mbps;
 use super::refusal::Refusal;
 
@@ -46,6 +50,41 @@ pub(super) fn amend_flag(name: &'static str, field: Option<&String>, settled: &m
 /// Reads a decimal number: digits and nothing else.
 pub(super) fn number(text: &str) -> Option<u32> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// Reads a port, 1 to 65535.
+pub(super) fn port(text: &str) -> Option<u16> {
+    number(text).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0)
+}
+
+/// Whether it is an http or https URL with something behind.
+pub(super) fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(char::is_whitespace))
+}
+
+/// A line of text, where the field is there; an empty one clears it.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub(super) fn amend_line(name: &'static str, field: Option<&String>, settled: &mut String) -> Result<(), Refusal> {
+    let Some(text) = field.map(|text| text.trim()) else { return Ok(()) };
+    if text.len() > limits::TEXT_LENGTH || text.chars().any(char::is_control) {
+        return Err(Refusal::FieldMalformed { field: name, rule: "a line of at most 1024 bytes" });
+    }
+    text.clone_into(settled);
+    Ok(())
+}
+
+/// [`amend_line`], of a secret.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub(super) fn amend_secret(name: &'static str, field: Option<&String>, settled: &mut Password) -> Result<(), Refusal> {
+    let mut line = settled.reveal().to_owned();
+    amend_line(name, field, &mut line)?;
+    *settled = Password::new(line);
+    Ok(())
 }
 
 /// Reads a bandwidth.
@@ -122,6 +161,27 @@ pub(super) fn is_host(address: IpAddr) -> bool {
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some(),
     };
     !special && !address.is_multicast() && !address.is_unspecified()
+}
+
+/// Which moment a day stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    Beginning,
+    End,
+}
+
+/// A moment as a form has it: with an offset (RFC 3339), without one in the given zone, or a day, by one of its ends.
+pub(super) fn moment(text: &str, zone: &TimeZone, day: Bound) -> Option<Timestamp> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Some(moment);
+    }
+    let is_day = text.len() == "2026-12-31".len();
+    let local = match (is_day, day) {
+        (false, _) => text.parse::<DateTime>().ok()?.to_zoned_datetime(zone.clone()),
+        (true, Bound::Beginning) => text.parse::<Date>().ok()?.to_zoned_datetime(zone.clone()),
+        (true, Bound::End) => text.parse::<Date>().ok()?.tomorrow().ok()?.to_zoned_datetime(zone.clone()),
+    };
+    local.ok().map(|local| local.timestamp())
 }
 
 #[cfg(test)]

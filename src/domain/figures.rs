@@ -1,5 +1,6 @@
 //! What can be counted: plain numbers that the engine fills and the API prints.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -52,6 +53,21 @@ pub struct ServerTraffic {
     pub internal_dropped: Counter,
     /// What the server's own shaper did: towards the clients, then from them.
     pub lanes: [LaneFigures; 2],
+}
+
+/// What a server has done since it began to run, and what it is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerFigures {
+    /// What its clients have done.
+    pub traffic: ServerTraffic,
+    /// Handshakes that were completed.
+    pub handshakes: u64,
+    /// Flows that are open.
+    pub flows: u64,
+    /// External ports that its clients' flows have.
+    pub mappings: u64,
+    /// Packets that went no further, by reason.
+    pub drops: BTreeMap<String, u64>,
 }
 
 /// What an account's client has done since its tunnel began.
@@ -127,6 +143,18 @@ impl AddAssign for AccountTraffic {
         self.down += other.down;
         for (lane, other) in self.lanes.iter_mut().zip(other.lanes) {
             *lane += other;
+        }
+    }
+}
+
+impl AddAssign for ServerFigures {
+    fn add_assign(&mut self, other: Self) {
+        self.traffic += other.traffic;
+        self.handshakes += other.handshakes;
+        self.flows += other.flows;
+        self.mappings += other.mappings;
+        for (reason, count) in other.drops {
+            *self.drops.entry(reason).or_default() += count;
         }
     }
 }

@@ -12,9 +12,11 @@ use super::dns::DnsSettings;
 use super::firewall::Firewall;
 use super::ikev2::Ikev2;
 use super::name::{AccountName, ServerName};
+use super::numbers::AccountNumbers;
 use super::port_forward::{OuterPort, PortForward};
 use super::server::Server;
 use super::system::SystemConfig;
+use super::traffic_log::TrafficLogSettings;
 
 /// Counts commits; grows by one with each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +33,14 @@ pub struct Intended {
     pub firewall: Arc<Firewall>,
     /// The resolver, which is one for all servers.
     pub dns: DnsSettings,
+    /// What is logged of the traffic.
+    pub traffic_log: Arc<TrafficLogSettings>,
     /// What is set of the appliance as a whole.
     pub system: SystemConfig,
     /// IKEv2, which is one for all servers.
     pub ikev2: Ikev2,
+    /// Which numbers the accounts have.
+    pub numbers: AccountNumbers,
 }
 
 /// A server that ought to run, and its accounts.
@@ -74,16 +80,18 @@ impl Intended {
     /// # Errors
     /// Gives the account back where its server does not exist.
     pub fn insert_account(&mut self, account: Arc<Account>) -> Result<Option<Arc<Account>>, Arc<Account>> {
-        match self.servers.get_mut(&account.server) {
-            Some(server) => Ok(Arc::make_mut(&mut server.accounts).insert(account.name.clone(), account)),
-            None => Err(account),
-        }
+        let Some(server) = self.servers.get_mut(&account.server) else { return Err(account) };
+        let before = Arc::make_mut(&mut server.accounts).insert(account.name.clone(), account.clone());
+        self.numbers.exchange(before.as_deref(), Some(&account));
+        Ok(before)
     }
 
     /// Takes the account of this name out.
     pub fn remove_account(&mut self, name: &str) -> Option<Arc<Account>> {
         let server = self.servers.values_mut().find(|server| server.accounts.contains_key(name))?;
-        Arc::make_mut(&mut server.accounts).remove(name)
+        let removed = Arc::make_mut(&mut server.accounts).remove(name);
+        self.numbers.exchange(removed.as_deref(), None);
+        removed
     }
 
     /// Puts a port forward into the server of this name, or in the place of the one of its port; returns that one. Does

@@ -9,6 +9,24 @@ use super::rate::Mbps;
 
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
+/// How many entries the audit log keeps; the oldest goes for the newest.
+pub const AUDIT_ENTRIES: u64 = 100_000;
+/// How many entries of the audit log an answer holds, and how many where nobody says so.
+pub const AUDIT_PAGE: RangeInclusive<u16> = 1..=1_000;
+/// See [`AUDIT_PAGE`].
+pub const AUDIT_PAGE_DEFAULT: u16 = 100;
+/// How many accounts have series of their own in the metrics: those that have moved most.
+pub const METRICS_ACCOUNTS: usize = 10_000;
+/// For how long metrics that were gathered are shown again, so that no number of scrapes costs more than one.
+pub const METRICS_AGE: Duration = Duration::from_secs(1);
+/// The most webhooks.
+pub const WEBHOOKS: usize = 16;
+/// The length of the key that a webhook's messages are signed with, in bytes.
+pub const WEBHOOK_KEY: usize = 32;
+/// How many messages may wait for a webhook; the oldest goes for the newest.
+pub const WEBHOOK_QUEUE: usize = 1_000;
+/// For how long a message is tried.
+pub const WEBHOOK_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The lowest port on which a server may listen; automatic choice begins one above it.
 pub const LISTEN_PORT_FIRST: u16 = 51_820;
 /// External ports that clients' packets may leave by: below every server's listen port.
@@ -75,6 +93,8 @@ pub const LABEL_LENGTH: usize = 128;
 pub const BACKUPS_DEFAULT: u32 = 10;
 /// The port of FTP (RFC 959).
 pub const FTP_PORT: u16 = 21;
+/// The port of syslog over UDP (RFC 5426, section 3.3).
+pub const SYSLOG_PORT: u16 = 514;
 /// The longest text of a setting that has no bound of its own, in bytes.
 pub const TEXT_LENGTH: usize = 1_024;
 /// The largest archive that is looked into, and the most that it may hold unpacked, in bytes.

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod account;
+pub mod audit;
 pub mod backup;
 pub mod client_config;
 pub mod dns;
@@ -20,6 +21,7 @@ pub mod key;
 pub mod limits;
 pub mod name;
 pub mod nat;
+pub mod numbers;
 pub mod one_time_link;
 pub mod password;
 pub mod pool;
@@ -30,4 +32,6 @@ pub mod restriction;
 pub mod server;
 pub mod system;
 pub mod traffic;
+pub mod traffic_log;
+pub mod webhook;
 mod words;

@@ -88,6 +88,10 @@ name!(
 );
 
 name!(
+    /// A webhook's name.
+    WebhookName, "_-", Refusal::NameMalformed, &[]
+);
+name!(
     /// A firewall rule's name, which has no `-`.
     RuleName, "_", Refusal::RuleNameMalformed, &[]
 );

@@ -164,6 +164,25 @@ pub enum Refusal {
     #[error("Incorrect data in Forwarder2 parameters")]
     Forwarder2Malformed,
 
+    /// Records go to a syslog server that is not named.
+    #[error("Remote Syslog Server must be filled")]
+    SyslogServerMissing,
+    /// Records go to an `InfluxDB` server that is not named.
+    #[error("InfluxDB Url must be filled")]
+    InfluxDbUrlMissing,
+    /// Records go to an `InfluxDB` server that lets nobody write.
+    #[error("InfluxDB Token must be filled")]
+    InfluxDbTokenMissing,
+    /// Records go to no bucket.
+    #[error("InfluxDB Bucket must be filled")]
+    InfluxDbBucketMissing,
+    /// Records go to nobody's bucket.
+    #[error("InfluxDB Organization must be filled")]
+    InfluxDbOrganizationMissing,
+    /// Traffic is logged to nowhere.
+    #[error("At least one logging method must be enabled (Remote Syslog or/and InfluxDB)")]
+    NoLoggingMethod,
+
     /// A minute of the hourly backup that no clock shows.
     #[error("In every hour schedule, the minute parameter must be between 0 and 59")]
     HourlyMinute,
@@ -194,6 +213,9 @@ pub enum Refusal {
     /// Beyond the contract: as before, at the S3 store.
     #[error("S3 upload error: {0}")]
     S3UploadFailed(String),
+    /// Beyond the contract: an archive that is brought has a name that is taken.
+    #[error("There is already a backup with this name")]
+    BackupTaken,
     /// No backup has this name.
     #[error("There is no backup with this name")]
     BackupNotFound,
@@ -300,6 +322,15 @@ pub enum Refusal {
     /// Beyond the contract: as many open one-time links as an account, or the appliance, may have.
     #[error("One-time link limit exceeded")]
     LinksExceeded,
+    /// Beyond the contract: no webhook has this name.
+    #[error("Webhook not found")]
+    WebhookNotFound,
+    /// Beyond the contract: as many webhooks as there may be.
+    #[error("Webhook limit exceeded")]
+    WebhooksExceeded,
+    /// Beyond the contract: a message that did not arrive.
+    #[error("Webhook error: {0}")]
+    WebhookFailed(String),
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

@@ -4,6 +4,9 @@
 macro_rules! words {
     ($type:ident { $($value:ident = $word:literal),* $(,)? }) => {
         impl $type {
+            /// Every value.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$value),*];
+
             /// Its word in a form.
             pub const fn word(self) -> &'static str {
                 match self {
@@ -13,7 +16,7 @@ macro_rules! words {
 
             /// Reads its word, in any letter case.
             pub fn parse(text: &str) -> Option<Self> {
-                [$(Self::$value),*].into_iter().find(|value| value.word().eq_ignore_ascii_case(text))
+                Self::ALL.into_iter().find(|value| value.word().eq_ignore_ascii_case(text))
             }
         }
 

@@ -1,8 +1,13 @@
 //! Request bodies, taken within the bounds of bytes and time.
 
+use std::io;
+
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
+use tokio::io::AsyncRead;
 use tokio::time::timeout;
+use tokio_stream::StreamExt as _;
+use tokio_util::io::StreamReader;
 
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -20,6 +25,16 @@ pub(super) async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
     })
     .await?;
     if size > limits::FORM_BYTES { Err(Refusal::BodyTooLarge) } else { Ok(whole) }
+}
+
+/// A body to be read as it comes, however long it is; a client may take [`limits::BODY_TIME`] over each piece.
+pub(super) fn reader(body: Body) -> impl AsyncRead + Unpin {
+    let pieces = body.into_data_stream().timeout(limits::BODY_TIME).map(|piece| match piece {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(io::Error::other(error)),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    });
+    StreamReader::new(Box::pin(pieces))
 }
 
 /// Takes a body that nobody wants off the wire: a connection that is closed while something is unread is reset, and a
@@ -63,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn stops_looking_at_an_endless_body() {
-        let piece = std::iter::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 4096])));
+        let piece = std::iter::repeat_with(|| Ok::<_, io::Error>(Bytes::from_static(&[0; 4096])));
 
         assert_eq!(read(Body::from_stream(tokio_stream::iter(piece))).await, Err(Refusal::BodyTooLarge));
     }
@@ -72,7 +87,7 @@ mod tests {
     async fn gives_up_on_a_body_that_does_not_come() {
         let begun = Instant::now();
 
-        let body = Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
+        let body = Body::from_stream(tokio_stream::pending::<Result<Bytes, io::Error>>());
 
         assert_eq!(read(body).await, Err(Refusal::BodyMalformed));
         assert_eq!(begun.elapsed(), limits::BODY_TIME);

@@ -1,4 +1,5 @@
-//! Who is calling: the access hash of the cookie and the address of the socket, to a [`Caller`] or "Not authorized".
+//! Who is calling: the access hash of the header or the cookie and the address of the socket, to a [`Caller`] or "Not
+//! authorized".
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::domain::refusal::Refusal;
 use crate::services::{Access, Caller};
 
 /// The cookie in which a client shows its hash.
-const COOKIE: &str = "access_hash";
+pub(super) const COOKIE: &str = "access_hash";
 
 /// Stands before every endpoint that wants an access hash.
 #[derive(Clone)]
@@ -41,7 +42,7 @@ impl Gate {
         if is_from_another_page(headers) {
             return Err(Refusal::NotAuthorized.into());
         }
-        let hash = cookie(headers).ok_or(Refusal::NotAuthorized)?;
+        let hash = shown(headers).ok_or(Refusal::NotAuthorized)?;
         match self.access.check(hash, address) {
             Some(caller) => Ok(caller),
             None => Err(self.refuse(address).into()),
@@ -78,6 +79,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| Refusal::NotAuthorized.into())
     }
+}
+
+/// The hash that a request shows. The header, which a program sets on purpose, stands before the cookie, which a browser
+/// may add by itself.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    bearer(headers).or_else(|| cookie(headers))
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750, section 2.1). Another scheme there is for somebody on the way.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::AUTHORIZATION).iter().filter_map(|line| line.to_str().ok());
+    let mut schemes = lines.filter_map(|line| line.trim().split_once(' '));
+    schemes.find(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim())
 }
 
 /// The value of the cookie; of several the first, which browsers take for the most specific (RFC 6265, section 5.4).
@@ -118,6 +132,25 @@ mod tests {
         for line in ["", "access_hash", "ACCESS_HASH=ab", "xaccess_hash=ab", "a=access_hash=ab"] {
             assert_eq!(cookie(&headers(&[(header::COOKIE, line)])), None, "{line}");
         }
+    }
+
+    #[test]
+    fn finds_the_token_of_a_bearer() {
+        for line in ["Bearer ab", "bearer ab", "BEARER   ab ", " Bearer ab"] {
+            assert_eq!(bearer(&headers(&[(header::AUTHORIZATION, line)])), Some("ab"), "{line}");
+        }
+        for line in ["", "Bearer", "ab", "Basic ab", "Bearerab", "Bearer=ab"] {
+            assert_eq!(bearer(&headers(&[(header::AUTHORIZATION, line)])), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn believes_the_header_before_the_cookie() {
+        let both = |scheme| headers(&[(header::AUTHORIZATION, scheme), (header::COOKIE, "access_hash=cd")]);
+
+        assert_eq!(shown(&both("Bearer ab")), Some("ab"));
+        assert_eq!(shown(&both("Basic ab")), Some("cd"));
+        assert_eq!(shown(&headers(&[])), None);
     }
 
     #[test]

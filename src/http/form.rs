@@ -1,12 +1,13 @@
 //! Forms as clients really send them, to fields of text. Nothing is judged here.
 //!
-//! The body is urlencoded; a JSON object of plain values is taken too. Fields that nobody asks for change nothing.
+//! The body is urlencoded; a JSON object of plain values is taken too, and says the same. Fields that nobody asks for
+//! change nothing.
 
 use std::collections::BTreeMap;
 
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, Method, header};
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::body;
 use super::error::Problem;
@@ -16,6 +17,9 @@ use crate::domain::refusal::Refusal;
 /// The length of a WireGuard key in base64.
 const KEY_LENGTH: usize = 44;
 
+/// Below this a double is exact to the integer: 2^53.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// The fields of a form, untrimmed. Of two with the same name the last counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields(BTreeMap<String, String>);
@@ -23,7 +27,7 @@ pub(super) struct Fields(BTreeMap<String, String>);
 impl Fields {
     /// A field's value without the blanks and line ends at its ends.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|raw| raw.trim().to_owned())
+        self.read(name).map(|raw| raw.trim().to_owned())
     }
 
     /// A key's value, with the `+` of base64 that a client sent raw, and which urlencoding therefore made a blank.
@@ -31,7 +35,7 @@ impl Fields {
     /// A key may begin with `+`, but it ends with `=`: blanks at the end are only blanks, blanks at the beginning are
     /// `+` where the key would otherwise be too short.
     pub(super) fn key(&self, name: &str) -> Option<String> {
-        let raw = self.0.get(name)?;
+        let raw = self.read(name)?;
         let text = raw.trim_end().trim_start_matches(['\r', '\n', '\t']);
         let leading = text.len() - text.trim_start_matches(' ').len();
         let surplus = text.len().saturating_sub(KEY_LENGTH).min(leading);
@@ -40,7 +44,7 @@ impl Fields {
 
     /// A PEM text's value: nothing is trimmed but line ends, for a blank may be a `+` at either end of a line.
     pub(super) fn pem(&self, name: &str) -> Option<String> {
-        self.0.get(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
+        self.read(name).map(|raw| raw.trim_matches(['\r', '\n']).to_owned())
     }
 
     /// Refuses a field that is none of `known`: for forms of our own, where a misspelt field is better told than lost.
@@ -49,6 +53,12 @@ impl Fields {
             Some(name) => Err(Refusal::FieldUnknown { field: name.chars().take(limits::NAME_LENGTH).collect() }),
             None => Ok(()),
         }
+    }
+
+    fn read(&self, name: &str) -> Option<&String> {
+        #[cfg(test)]
+        asked::note(name);
+        self.0.get(name)
     }
 
     fn insert(&mut self, name: String, value: String) -> Result<(), Refusal> {
@@ -70,19 +80,28 @@ impl Fields {
         Ok(())
     }
 
-    /// Reads `{"name": value, …}`, where a value is text, a number or a boolean; `null` is as good as absent.
+    /// Reads `{"name": value, …}`, where a value is text, a number or a boolean; `null` is as good as absent. What a form
+    /// could not say, a list or an object, is no form.
     fn add_json(&mut self, text: &[u8]) -> Result<(), Refusal> {
         let Ok(Value::Object(members)) = serde_json::from_slice(text) else { return Err(Refusal::BodyMalformed) };
         for (name, value) in members {
             match value {
                 Value::Null => {}
                 Value::String(text) => self.insert(name, text)?,
-                Value::Bool(_) | Value::Number(_) => self.insert(name, value.to_string())?,
+                Value::Bool(flag) => self.insert(name, flag.to_string())?,
+                Value::Number(number) => self.insert(name, digits(&number))?,
                 Value::Array(_) | Value::Object(_) => return Err(Refusal::BodyMalformed),
             }
         }
         Ok(())
     }
+}
+
+/// A number as a form has it: one without a fraction is an integer, however it is written (JSON Schema 2020-12, section
+/// 4.2.3).
+fn digits(number: &Number) -> String {
+    let float = number.as_f64().filter(|value| number.is_f64() && value.fract() == 0.0 && value.abs() < EXACT);
+    float.map_or_else(|| number.to_string(), |value| format!("{value:.0}"))
 }
 
 /// Undoes urlencoding. A `%` that no two hex digits follow stands for itself, as in every browser.
@@ -121,17 +140,40 @@ impl<S: Sync> FromRequest<S> for Fields {
     }
 }
 
+/// Which fields handlers ask for, remembered for the test that compares them with the document.
+#[cfg(test)]
+pub(super) mod asked {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    thread_local! {
+        static NAMES: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// A handler on this thread asks for the field.
+    pub(super) fn note(name: &str) {
+        NAMES.with_borrow_mut(|names| names.insert(name.to_owned()));
+    }
+
+    /// What was asked for on this thread since the last call.
+    pub(in crate::http) fn take() -> BTreeSet<String> {
+        NAMES.take()
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
-    content_type_begins(headers, "application/json")
+    media_type(headers).eq_ignore_ascii_case(b"application/json")
 }
 
 fn is_multipart(headers: &HeaderMap) -> bool {
-    content_type_begins(headers, "multipart/")
+    media_type(headers).get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"multipart/"))
 }
 
-fn content_type_begins(headers: &HeaderMap, expected: &str) -> bool {
+/// The media type of the body, without its parameters (RFC 9110, section 8.3.1).
+fn media_type(headers: &HeaderMap) -> &[u8] {
     let given = headers.get(header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-    given.get(..expected.len()).is_some_and(|start| start.eq_ignore_ascii_case(expected.as_bytes()))
+    let end = given.iter().position(|byte| *byte == b';').unwrap_or(given.len());
+    given[..end].trim_ascii()
 }
 
 #[cfg(test)]
@@ -226,6 +268,34 @@ mod tests {
         for body in ["[]", "{", r#"{"a":[]}"#, r#"{"a":{}}"#, "1"] {
             assert_eq!(json(body), Err(Refusal::BodyMalformed), "{body}");
         }
+    }
+
+    #[test]
+    fn takes_a_json_number_as_a_form_would_write_it() {
+        for (number, text) in
+            [("25", "25"), ("-1", "-1"), ("25.0", "25"), ("2.5e1", "25"), ("1.5", "1.5"), ("1e300", "1e+300")]
+        {
+            assert_eq!(json(&format!(r#"{{"a":{number}}}"#)).unwrap().text("a").as_deref(), Some(text), "{number}");
+        }
+    }
+
+    #[test]
+    fn lets_the_last_of_two_json_members_count() {
+        assert_eq!(json(r#"{"a":"1","a":2}"#).unwrap(), form("a=1&a=2").unwrap());
+        assert_eq!(json(r#"{"a":"1","a":[]}"#), Err(Refusal::BodyMalformed));
+    }
+
+    #[test]
+    fn tells_json_by_its_media_type() {
+        let headers = |kind: &str| HeaderMap::from_iter([(header::CONTENT_TYPE, kind.parse().unwrap())]);
+
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/json ;x"] {
+            assert!(is_json(&headers(kind)), "{kind}");
+        }
+        for kind in ["application/json-patch+json", "application/jsonx", "text/plain; application/json", ""] {
+            assert!(!is_json(&headers(kind)), "{kind}");
+        }
+        assert!(is_multipart(&headers("Multipart/form-data; boundary=x")) && !is_multipart(&headers("multipart")));
     }
 
     proptest! {

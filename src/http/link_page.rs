@@ -17,8 +17,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::address::{Proxies, Remote};
 use super::error::Problem;
+use super::openapi::field::text as place;
+use super::openapi::operation::{Group, Operation, Shape};
 use super::wrong_tries::WrongTries;
 use super::{body, error};
+use crate::domain::limits;
 use crate::domain::one_time_link::{Button, LinkSettings};
 use crate::services::links::{Ikev2Files, Opened, WireguardFiles};
 use crate::services::{self, Services};
@@ -94,6 +97,21 @@ pub(super) async fn open(State(services): State<Services>, key: Key, request: Re
 /// of a page that sends no referrer it is `null`.
 fn is_from_another_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
+/// What the document says of the page.
+pub(super) fn described() -> Group {
+    let page = || Shape::file("text/html", "The page.");
+    let key = || [place("key", 2 * limits::LINK_KEY_BYTES, "The link's key, in hex digits.")];
+    Group {
+        name: "The page of a one-time link",
+        about: "What the owner of an account opens.",
+        named: ("", ""),
+        operations: vec![
+            Operation::new("link_page", "Asks for a click", page()).about("Uses nothing up.").at(key()),
+            Operation::new("link_page_open", "Shows the configuration, this once", page()).at(key()),
+        ],
+    }
 }
 
 fn invitation(settings: &LinkSettings) -> Response {
@@ -244,7 +262,7 @@ fn fill<'a>(value: impl Fn(&str) -> Cow<'a, str>) -> String {
 }
 
 /// Text as HTML, in an element or in a quoted attribute.
-fn escaped(text: &str) -> Cow<'_, str> {
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(['&', '<', '>', '"', '\'']) {
         return Cow::Borrowed(text);
     }

@@ -11,10 +11,13 @@ mod connection;
 mod doorkeeper;
 mod envelope;
 mod error;
+mod exposition;
 mod form;
 mod landing;
 mod link_page;
 mod local_socket;
+mod metrics;
+mod openapi;
 mod places;
 pub mod routes;
 pub mod server;
@@ -36,7 +39,7 @@ pub use address::Remote;
 pub use local_socket::FILE_NAME as LOCAL_SOCKET;
 
 use crate::domain::refusal::Refusal;
-use crate::services::{Caller, Services};
+use crate::services::{Caller, Metrics, Services};
 use address::Proxies;
 use caller::Gate;
 use error::Problem;
@@ -49,23 +52,27 @@ use routes::{Admission, Route};
 pub fn router(services: Services, proxies: Vec<IpNet>) -> Router {
     let guard = Guard::new(services.clone(), Proxies::new(proxies.clone()));
     let gate = Gate::new(services.access.clone(), proxies);
-    let open = rows(|route| route.admission == Admission::Anyone);
-    let links = rows(|route| route.admission == Admission::Link);
+    let metrics = &services.metrics;
+    let open = rows(metrics, |route| route.admission == Admission::Anyone);
+    let links = rows(metrics, |route| route.admission == Admission::Link);
     let links = links.route_layer(middleware::from_fn_with_state(guard, link_page::limit));
-    let keyed = rows(|route| route.admission == Admission::Key);
+    let keyed = rows(metrics, |route| route.admission == Admission::Key);
     let keyed = keyed.route_layer(middleware::from_fn_with_state(gate, caller::authorize));
     finish(open.merge(links).merge(keyed), services)
 }
 
 /// What the operator reaches on the machine itself: every row, with no hash to show.
 pub fn local_router(services: Services) -> Router {
-    finish(rows(|_| true).layer(Extension(Caller::local())), services)
+    finish(rows(&services.metrics, |_| true).layer(Extension(Caller::local())), services)
 }
 
-fn rows(wanted: impl Fn(&Route) -> bool) -> Router<Services> {
+/// The rows that are wanted, each with a watch at its side.
+fn rows(metrics: &Metrics, wanted: impl Fn(&Route) -> bool) -> Router<Services> {
     let wanted = routes::table().into_iter().filter(wanted);
     wanted.fold(Router::new(), |router, route| {
-        route.paths.iter().fold(router, |router, path| router.route(path, route.endpoint()))
+        let watch = middleware::from_fn_with_state((metrics.clone(), route.id), metrics::measure);
+        let endpoint = route.endpoint().layer(watch);
+        route.paths.iter().fold(router, |router, path| router.route(path, endpoint.clone()))
     })
 }
 

@@ -6,8 +6,11 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::api::{access, accounts, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic};
-use super::{landing, link_page};
+use super::api::{
+    access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
+    traffic_log, webhooks,
+};
+use super::{landing, link_page, metrics, openapi};
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
@@ -49,6 +52,9 @@ pub fn table() -> Vec<Route> {
 fn tunnels() -> Vec<Route> {
     vec![
         get("landing", Anyone, "/", landing::page),
+        get("openapi", Anyone, "/api/openapi.json", openapi::json),
+        get("docs", Anyone, "/api/docs", openapi::docs),
+        get("docs_script", Anyone, "/api/docs/search.js", openapi::script),
         get("link_page", Link, "/otl/{key}", link_page::ask),
         post("link_page_open", Link, "/otl/{key}", link_page::open),
 
@@ -123,6 +129,9 @@ fn beside() -> Vec<Route> {
         get("dns", Key, "/api/v1/dns", dns::show),
         put("dns_edit", Key, "/api/v1/dns", dns::edit),
 
+        get("traffic_logging", Key, "/api/v1/traffic_logging", traffic_log::show).also("/api/v1/system/traffic_logging"),
+        put("traffic_logging_edit", Key, "/api/v1/traffic_logging", traffic_log::edit),
+
         get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
         get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),
         put("ikev2_import_ca", Key, "/api/v1/ikev2/import_ca_rsa", ikev2::import_ca),
@@ -146,6 +155,17 @@ fn beside() -> Vec<Route> {
         get("backups_config", Key, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
         get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
+        post("backup_upload", Key, "/api/v1/backups/{filename}", backups::upload),
+        delete("backup_delete", Key, "/api/v1/backups/{filename}", backups::delete),
+
+        get("webhook_list", Key, "/api/v1/webhooks", webhooks::list),
+        post("webhook_add", Key, "/api/v1/webhooks", webhooks::add),
+        put("webhook_edit", Key, "/api/v1/webhooks/{name}", webhooks::edit),
+        delete("webhook_delete", Key, "/api/v1/webhooks/{name}", webhooks::remove),
+        post("webhook_test", Key, "/api/v1/webhooks/{name}/test", webhooks::test),
+
+        get("metrics", Key, "/metrics", metrics::page),
+        get("audit", Key, "/api/v1/audit", audit::list),
     ]
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tracing::warn;
 
 use crate::domain::access::Caller;
 use crate::services::Services;
@@ -23,9 +22,8 @@ pub(super) async fn run(services: &Services, mut ended: watch::Receiver<bool>) {
             let left =
                 due.as_ref().map_or(NAP, |due| Duration::try_from(now().duration_until(&due.at)).unwrap_or_default());
             if let Some(due) = due.filter(|_| left.is_zero()) {
-                if let Err(error) = services.backups.create(&Caller::schedule(), due.statistics).await {
-                    warn!("The backup of the schedule failed: {error}");
-                }
+                // what fails is in the log and in the status by then
+                let _ = services.backups.create(&Caller::schedule(), due.statistics).await;
                 after = due.at;
                 continue;
             }

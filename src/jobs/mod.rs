@@ -4,6 +4,7 @@ mod backups;
 mod expire_links;
 mod prune_traffic;
 mod sample_traffic;
+mod webhooks;
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
         sample_traffic::run(services, ended.clone()),
         prune_traffic::run(services, ended.clone()),
         backups::run(services, ended.clone()),
-        expire_links::run(services, ended),
+        expire_links::run(services, ended.clone()),
+        webhooks::run(services, ended),
     );
 }
 

@@ -7,20 +7,12 @@
 pub const CALLER: &str = "caller";
 /// An access hash's label.
 pub const ACCESS: &str = "access";
-/// The address from which an access hash works.
-pub const ADDRESS: &str = "address";
 /// An account's name.
 pub const ACCOUNT: &str = "account";
-/// Whether an account may connect.
-pub const ENABLED: &str = "enabled";
 /// A server's name.
 pub const SERVER: &str = "server";
 /// A firewall rule's name.
 pub const RULE: &str = "rule";
-/// A port forward, as in `53_udp`.
-pub const FORWARD: &str = "forward";
-/// The port on which a server listens.
-pub const PORT: &str = "port";
 /// A commit of the store.
 pub const REVISION: &str = "revision";
 /// The uplink that packets take.
@@ -29,5 +21,7 @@ pub const UPLINK: &str = "uplink";
 pub const LISTEN: &str = "listen";
 /// A variable of the environment.
 pub const VARIABLE: &str = "variable";
+/// How many records were lost.
+pub const LOST: &str = "lost";
 /// Why, in the words of the system or of a library.
 pub const CAUSE: &str = "cause";

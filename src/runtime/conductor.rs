@@ -26,6 +26,7 @@ use crate::domain::intended::{Intended, IntendedServer, Revision};
 use crate::domain::name::ServerName;
 use crate::domain::restriction::Restrictions;
 use crate::domain::server::Server;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::shape::ServerLimit;
 use crate::observe::fields;
@@ -68,6 +69,8 @@ pub(super) struct Said {
     pub(super) doing: watch::Sender<Status>,
     /// What does not run.
     pub(super) faults: Faults,
+    /// What is logged; absent until that is known.
+    pub(super) traffic_log: watch::Sender<Option<Arc<TrafficLogSettings>>>,
 }
 
 /// What the conductor follows.
@@ -161,6 +164,7 @@ impl Conductor {
         broken.extend(self.carry_out(orders).await);
         self.settle_firewall(wanted, anew).await;
         self.settle_resolver(wanted, anew).await;
+        self.settle_traffic_log(wanted, anew).await;
         self.settle_doors(wanted).await;
         broken.extend(self.settle_kernel(wanted, &broken).await);
         // one that is deleted while it cannot run must not keep its slot
@@ -294,6 +298,23 @@ impl Conductor {
             let _ = answer.await;
         }
         self.resolver = Some(settings);
+    }
+
+    /// Tells the log's writers and every worker what is logged, if that is otherwise than before, or `anew`.
+    async fn settle_traffic_log(&self, wanted: &Intended, anew: bool) {
+        if self.said.traffic_log.borrow().as_ref() == Some(&wanted.traffic_log) && !anew {
+            return;
+        }
+        self.said.traffic_log.send_replace(Some(Arc::clone(&wanted.traffic_log)));
+        let told = self.workers.iter().map(|worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.tell(Command::TrafficLog { settings: Arc::clone(&wanted.traffic_log), answer });
+            answered
+        });
+        for answer in told.collect::<Vec<_>>() {
+            // a worker that has ended logs nothing
+            let _ = answer.await;
+        }
     }
 
     /// Tells every worker what the others forward, so that a client reaches a neighbour by the external address.

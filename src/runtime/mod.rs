@@ -19,6 +19,7 @@ mod responder;
 mod room;
 mod share;
 pub mod steering;
+mod traffic_log;
 pub mod uplink;
 mod worker;
 
@@ -36,7 +37,8 @@ use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
 use self::steering::Steering;
-use self::worker::{Command, Worker};
+use self::traffic_log::TrafficLog;
+use self::worker::{Command, Ways, Worker};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::figures::AccountFigures;
 use crate::domain::intended::{Intended, Revision};
@@ -44,7 +46,9 @@ use crate::domain::name::{AccountName, ServerName};
 use crate::domain::nat::NatSettings;
 use crate::domain::restriction::Restrictions;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::Transport;
 use crate::engine::flows::reach::Reach;
+use crate::observe::traffic_log::Losses;
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -68,11 +72,14 @@ pub struct Settings {
     pub reach_allow: Vec<IpNet>,
     /// How clients' packets are translated.
     pub nat: NatSettings,
+    /// How the traffic log travels to its syslog server.
+    pub syslog: Transport,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
     /// The UDP ports of IKEv2.
     pub ikev2: ikev2::Ports,
-    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back.
+    /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back, and where
+    /// records of the traffic log lie until they are taken.
     pub folder: PathBuf,
 }
 
@@ -147,6 +154,10 @@ pub struct Runtime {
     in_force: watch::Receiver<Arc<Restrictions>>,
     ike: Option<Ike>,
     ikev2: Ikev2Sessions,
+    /// What the traffic log has lost.
+    log_losses: Arc<Losses>,
+    /// Closes when the traffic log is written.
+    log_ended: watch::Receiver<()>,
 }
 
 impl Runtime {
@@ -161,7 +172,10 @@ impl Runtime {
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
         let (ike, parts) = Ike::prepare()?;
-        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, (&errands, &ike))?.into();
+        let log = TrafficLog::start(&settings.syslog, steering.is_some(), &settings.folder);
+        let log_losses = log.sink.losses();
+        let ways = Ways { errands, log: log.sink, ike: ike.clone() };
+        let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &ways)?.into();
         let ikev2 = Ikev2Sessions::default();
         Ike::start(parts, settings.ikev2, Arc::clone(&workers), ikev2.clone())?;
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
@@ -178,7 +192,13 @@ impl Runtime {
                 Arc::clone(&forwarders),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
                 responder::Responder::new(ike.clone(), settings.ikev2),
-                conductor::Said { live, in_force: held_now, doing, faults: Arc::clone(&faults) },
+                conductor::Said {
+                    live,
+                    in_force: held_now,
+                    doing,
+                    faults: Arc::clone(&faults),
+                    traffic_log: log.settings,
+                },
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
@@ -196,6 +216,8 @@ impl Runtime {
             in_force,
             ike,
             ikev2,
+            log_losses,
+            log_ended: log.ended,
         })
     }
 
@@ -210,6 +232,7 @@ impl Runtime {
         let uplink = Arc::new(Uplink { name: "none", why: "nothing runs".into() });
         let (faults, workers, ikev2) = (Faults::default(), Arc::new([]), Ikev2Sessions::default());
         let forwarders = Arc::new([]);
+        let (_, log_ended) = watch::channel(());
         Self {
             uplink,
             settled,
@@ -223,6 +246,8 @@ impl Runtime {
             in_force,
             ike: None,
             ikev2,
+            log_losses: Arc::default(),
+            log_ended,
         }
     }
 
@@ -300,6 +325,11 @@ impl Runtime {
         &self.forwarders
     }
 
+    /// How many records the traffic log has lost, by place.
+    pub fn traffic_log_losses(&self) -> [(&'static str, u64); 3] {
+        self.log_losses.counts()
+    }
+
     /// Who is connected by IKEv2.
     pub fn ikev2(&self) -> &Ikev2Sessions {
         &self.ikev2
@@ -369,6 +399,8 @@ impl Runtime {
             for worker in self.workers.iter() {
                 worker.ended().await;
             }
+            let mut log_ended = self.log_ended.clone();
+            while log_ended.changed().await.is_ok() {}
         };
         let _ = tokio::time::timeout(STOP_BOUND, ended).await;
         if let Some(steering) = &self.steering {

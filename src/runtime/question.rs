@@ -1,5 +1,6 @@
 //! What the workers are asked about traffic. Each knows a part of it; the parts are joined here.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::oneshot::{self, Sender};
@@ -9,12 +10,13 @@ use super::dns::{self, Dns};
 use super::room::Room;
 use super::worker::Command;
 use crate::domain::dns::DnsFigures;
-use crate::domain::figures::{AccountTraffic, Connection, Counter, LaneFigures, ServerTraffic};
+use crate::domain::figures::{AccountTraffic, Connection, Counter, LaneFigures, ServerFigures, ServerTraffic};
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::rate::Mbps;
 use crate::engine::dataplane::Dataplane;
 use crate::engine::dataplane::flow::{Flow, Side, Way};
 use crate::engine::dataplane::traffic::Sum;
+use crate::engine::dataplane::verdict::DropReason;
 use crate::engine::packet::Owner;
 
 /// A question, with where the answer goes.
@@ -24,6 +26,8 @@ pub(super) enum Question {
     Server(ServerName, Sender<ServerTraffic>),
     /// What an account's client has done.
     Account(AccountName, Sender<AccountTraffic>),
+    /// What every server has done and is doing.
+    Servers(Sender<BTreeMap<ServerName, ServerFigures>>),
     /// Which flows of an account are open.
     Connections(AccountName, Sender<Vec<Connection>>),
     /// How often each firewall rule has decided, in the rules' order.
@@ -45,6 +49,9 @@ impl Question {
             Self::Server(name, answer) => {
                 let plane = planes.find(|plane| plane.server().name == name);
                 let _ = answer.send(plane.map(|plane| server(plane, now)).unwrap_or_default());
+            }
+            Self::Servers(answer) => {
+                let _ = answer.send(planes.map(|plane| (plane.server().name.clone(), figures(plane, now))).collect());
             }
             Self::Account(name, answer) => {
                 let found = planes.find_map(|plane| Some((plane, plane.owner(&name)?)));
@@ -86,6 +93,21 @@ fn server(plane: &Dataplane, now: Instant) -> ServerTraffic {
         internal: counter(traffic.internal),
         internal_dropped: counter(traffic.internal_refused),
         lanes: [down, up],
+    }
+}
+
+fn figures(plane: &Dataplane, now: Instant) -> ServerFigures {
+    let counted = |reason: DropReason| {
+        let late = plane.late_drops().map_or(0, |drops| drops.of(reason));
+        (reason.label(), plane.drops().of(reason) + late)
+    };
+    let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    ServerFigures {
+        traffic: server(plane, now),
+        handshakes: plane.traffic().handshakes,
+        flows: wide(plane.flows().len()),
+        mappings: wide(plane.flows().mappings()),
+        drops: DropReason::ALL.into_iter().map(counted).filter(|(_, count)| *count > 0).collect(),
     }
 }
 
@@ -135,6 +157,17 @@ impl Runtime {
         let mut all = ServerTraffic::default();
         for part in self.parts(|answer| Question::Server(server.clone(), answer)).await {
             all += part;
+        }
+        all
+    }
+
+    /// What every server has done since it began to run, and what it is doing.
+    pub async fn server_figures(&self) -> BTreeMap<ServerName, ServerFigures> {
+        let mut all: BTreeMap<ServerName, ServerFigures> = BTreeMap::new();
+        for part in self.parts(Question::Servers).await {
+            for (server, figures) in part {
+                *all.entry(server).or_default() += figures;
+            }
         }
         all
     }

@@ -19,6 +19,7 @@ use super::os::entropy;
 use super::os::tun::Queue;
 use super::parcels::Outgoing;
 use super::share::{Descriptors, Share};
+use super::traffic_log;
 use super::uplink::host::Host;
 use super::uplink::packets::PacketUplink;
 use super::uplink::{self, SocketsUplink};
@@ -31,6 +32,7 @@ use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::dataplane::around::{Around, Parcel};
 use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::exit::Exit;
@@ -42,6 +44,7 @@ use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
 use crate::engine::outbox::{Endpoint, Outbox};
 use crate::engine::packet::{Offload, Owner};
+use crate::observe::traffic_log::Sink;
 
 /// How many batches of messages a room takes from its port before others have their turn.
 const BATCHES: usize = 4;
@@ -248,6 +251,22 @@ impl Room {
     /// Judges by this firewall from now on.
     pub(super) fn set_firewall(&mut self, firewall: Arc<Firewall>, desk: &mut Desk<'_>) {
         self.apply(Change::Firewall(firewall), desk);
+    }
+
+    /// Logs so from now on.
+    pub(super) fn set_log(&mut self, settings: Arc<TrafficLogSettings>, desk: &mut Desk<'_>) {
+        self.apply(Change::Log(settings), desk);
+    }
+
+    /// Hands in what there is to log.
+    pub(super) fn hand_in_log(&mut self, sink: &Sink) {
+        traffic_log::hand_in(&mut self.plane, sink);
+    }
+
+    /// Hands in what there is to log, and of what is open that it has ended: the room is about to go.
+    pub(super) fn close_log(&mut self, sink: &Sink) {
+        self.plane.close_log();
+        self.hand_in_log(sink);
     }
 
     /// Lets packets leave so from now on.

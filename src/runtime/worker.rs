@@ -37,12 +37,14 @@ use crate::domain::name::AccountName;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
 use crate::engine::outbox::Outbox;
 use crate::engine::wire::protocol;
+use crate::observe::traffic_log::Sink;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
 const COMMANDS: usize = 256;
@@ -92,6 +94,13 @@ pub(super) enum Command {
     Dns {
         /// The settings.
         settings: dns::Settings,
+        /// Where the word goes that it is so.
+        answer: oneshot::Sender<Vec<Fault>>,
+    },
+    /// Logs by these settings from now on, and says when it does.
+    TrafficLog {
+        /// The settings.
+        settings: Arc<TrafficLogSettings>,
         /// Where the word goes that it is so.
         answer: oneshot::Sender<Vec<Fault>>,
     },
@@ -163,6 +172,17 @@ pub(super) struct Fault {
     pub(super) goes_on: bool,
 }
 
+/// Where every worker sends what others do for it.
+#[derive(Debug, Clone)]
+pub(super) struct Ways {
+    /// What its resolver asks of forwarders.
+    pub(super) errands: mpsc::Sender<Errand>,
+    /// What is logged of the traffic.
+    pub(super) log: Sink,
+    /// What IKE is told.
+    pub(super) ike: Ike,
+}
+
 /// The handle to a worker's thread.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -181,7 +201,7 @@ impl Worker {
         policy: &Policy,
         descriptors: &Descriptors,
         queues: Option<Vec<Queue>>,
-        (errands, ike): (&mpsc::Sender<Errand>, &Ike),
+        ways: &Ways,
     ) -> io::Result<Vec<Self>> {
         let polls: Vec<Poll> = (0..count).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let waker = |poll: &Poll| Ok(Arc::new(Waker::new(poll.registry(), COMMAND)?));
@@ -200,14 +220,9 @@ impl Worker {
                 )?),
                 None => None,
             };
-            let dns = Dns::new(errands.clone(), Arc::clone(&waker), count);
-            Self::start(
-                seat,
-                (poll, waker),
-                ends,
-                (packets, dns, Esp::new(ike.clone())),
-                (policy.clone(), descriptors.clone()),
-            )
+            let dns = Dns::new(ways.errands.clone(), Arc::clone(&waker), count);
+            let parts = (packets, dns, Esp::new(ways.ike.clone()), ways.log.clone());
+            Self::start(seat, (poll, waker), ends, parts, (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
     }
@@ -216,7 +231,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        (uplink, dns, esp): (Option<PacketUplink>, Dns, Esp),
+        (uplink, dns, esp, log): (Option<PacketUplink>, Dns, Esp, Sink),
         (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -234,6 +249,8 @@ impl Worker {
             packets: uplink,
             dns,
             esp,
+            log,
+            logged: Arc::default(),
             host: Host::new(clock::now()),
             in_use: Arc::default(),
             outgoing,
@@ -273,6 +290,9 @@ struct Turns {
     packets: Option<PacketUplink>,
     dns: Dns,
     esp: Esp,
+    log: Sink,
+    /// What is logged.
+    logged: Arc<TrafficLogSettings>,
     host: Host,
     in_use: Arc<InUse>,
     outgoing: Outgoing,
@@ -327,7 +347,7 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, incoming, rooms, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, incoming, rooms, log, .. } = self;
         dns.turn(now, |asker, message| {
             if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
                 room.give(asker, message);
@@ -346,6 +366,9 @@ impl Turns {
         left_over |= arrivals::turn_back(rooms, &mut desk);
         left_over |= desk.dns.send();
         outgoing.wake();
+        for room in rooms.iter_mut().flatten() {
+            room.hand_in_log(log);
+        }
         left_over
     }
 
@@ -370,6 +393,12 @@ impl Turns {
                     self.dns.apply(settings, now);
                     let _ = answer.send(Vec::new());
                 }
+                Command::TrafficLog { settings, answer } => {
+                    self.logged = settings;
+                    let logged = Arc::clone(&self.logged);
+                    self.for_each_room(now, |room, desk| room.set_log(Arc::clone(&logged), desk));
+                    let _ = answer.send(Vec::new());
+                }
                 Command::Lists(lists) => {
                     self.dns.set_lists(lists);
                     self.for_each_room(now, Room::take_lists);
@@ -392,6 +421,7 @@ impl Turns {
                 Command::Passed(answer) => self.tell_passed(answer),
                 Command::Stop(answer) => {
                     self.tell_passed(answer);
+                    self.rooms.iter_mut().flatten().for_each(|room| room.close_log(&self.log));
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
                     let unknown = self.esp.unknown;
                     debug!("The kernel did not take {lost} packets; {unknown} were of no ESP association");
@@ -457,7 +487,7 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, left, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, left, log, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
@@ -465,7 +495,10 @@ impl Turns {
             (Deed::Close, _) => {
                 let closed = rooms.get_mut(slot).and_then(Option::take);
                 desk.esp.lose(closed.iter().flat_map(|room| room.plane().connected_by_esp()));
-                left.extend(closed.into_iter().flat_map(|mut room| room.take_passed()));
+                left.extend(closed.into_iter().flat_map(|mut room| {
+                    room.close_log(log);
+                    room.take_passed()
+                }));
                 desk.dns.leave(slot);
                 Ok(())
             }
@@ -497,13 +530,17 @@ impl Turns {
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
         let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, .. } = self;
         let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
-        let room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
+        let mut room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
+        room.set_log(Arc::clone(&self.logged), &mut desk);
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
         let before = self.rooms[slot].replace(room);
         self.esp.lose(before.iter().flat_map(|room| room.plane().connected_by_esp()));
-        self.left.extend(before.into_iter().flat_map(|mut room| room.take_passed()));
+        self.left.extend(before.into_iter().flat_map(|mut room| {
+            room.close_log(&self.log);
+            room.take_passed()
+        }));
         Ok(())
     }
 }

@@ -5,14 +5,13 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
-use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::access::AccessEntry;
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::hex::hex;
 use crate::domain::limits::{ACCESS_HASH_BYTES, LABEL_LENGTH, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
-use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -40,15 +39,10 @@ impl Access {
                 return Err(Refusal::NameTaken);
             }
             change.put_access(entry);
-            Ok(())
+            let text = format!("Added an access hash for `{label}` from {ip}");
+            Ok(((), Deed::to(Kind::Access, &label, text)))
         };
-        self.ground.store.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::ACCESS } = label,
-            { fields::ADDRESS } = %ip,
-            "Added an access hash for `{label}` from {ip}"
-        );
+        self.ground.write(by, rule).await?;
         Ok(shown)
     }
 
@@ -63,9 +57,12 @@ impl Access {
     /// `AccessNotFound`.
     pub async fn remove(&self, by: &Caller, label: &str) -> Result<(), Error> {
         let removed = label.to_owned();
-        self.ground.store.write(move |change| change.remove_access(&removed)).await?;
-        info!({ fields::CALLER } = %by, { fields::ACCESS } = label, "Removed the access hash for `{label}`");
-        Ok(())
+        let rule = move |change: &mut Change| {
+            change.remove_access(&removed)?;
+            let text = format!("Removed the access hash for `{removed}`");
+            Ok(((), Deed::to(Kind::Access, &removed, text)))
+        };
+        self.ground.write(by, rule).await
     }
 
     /// Who shows this hash from this address, if it is valid there. Takes the same time for every wrong hash, and for a

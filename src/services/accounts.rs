@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tracing::info;
 
 use super::servers::endpoint_shown;
 use super::{Caller, Error, Ground, Traffic, qr};
 use crate::domain::account::{Account, AccountDraft, AccountSeed};
+use crate::domain::audit::{Deed, Kind, differences};
 use crate::domain::client_config;
 use crate::domain::figures::{AccountDump, AccountFigures, AccountTraffic, Connection};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
-use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -63,16 +62,13 @@ impl Accounts {
         let (cap, seed) = (self.ground.accounts_cap(), seed());
         let rule = move |change: &mut Change| {
             let account = draft.settle(change.intended(), cap, &seed)?;
-            change.put_account(account)
+            let account = change.put_account(account)?;
+            let text = format!("Added account `{}` to server `{}`", account.name, account.server);
+            let deed = Deed::to(Kind::Account, &account.name, text);
+            Ok((account, deed))
         };
-        let account = self.ground.write(rule).await?;
+        let account = self.ground.write(by, rule).await?;
         self.traffic.enforce().await;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::ACCOUNT } = %account.name,
-            { fields::SERVER } = %account.server,
-            "Added account `{}`", account.name
-        );
         Ok(account)
     }
 
@@ -86,16 +82,12 @@ impl Accounts {
         let rule = move |change: &mut Change| {
             let current = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.clone();
             let account = draft.amend(&current, change.intended())?;
-            if *current == account { Ok(current) } else { change.put_account(account) }
+            let text = format!("Edited account `{}`{}", account.name, differences(current.as_ref(), &account));
+            let deed = Deed::to(Kind::Account, &account.name, text);
+            Ok((if *current == account { current } else { change.put_account(account)? }, deed))
         };
-        let account = self.ground.write(rule).await?;
+        let account = self.ground.write(by, rule).await?;
         self.traffic.enforce().await;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::ACCOUNT } = %account.name,
-            { fields::ENABLED } = account.enabled,
-            "Edited account `{}`", account.name
-        );
         Ok(account)
     }
 
@@ -108,11 +100,11 @@ impl Accounts {
         let rule = move |change: &mut Change| {
             let account = change.intended().account(&removed).ok_or(Refusal::AccountNotFound)?.clone();
             change.remove_account(&removed)?;
-            Ok(account)
+            let text = format!("Deleted account `{removed}`");
+            Ok((account, Deed::to(Kind::Account, &removed, text)))
         };
-        let account = self.ground.write(rule).await?;
+        let account = self.ground.write(by, rule).await?;
         self.traffic.forget(&account).await;
-        info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "Deleted account `{name}`");
         Ok(())
     }
 

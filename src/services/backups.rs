@@ -4,17 +4,20 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Mutex, watch};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{Caller, Error, Ground};
-use crate::domain::backup::{BackupName, BackupSettings, BackupSettingsDraft};
+use crate::domain::audit::{Deed, Kind};
+use crate::domain::backup::{self, BackupName, BackupSettings, BackupSettingsDraft};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
+use crate::domain::webhook::Event;
 use crate::observe::{fields, upload};
 use crate::runtime::Status;
 use crate::runtime::os::{clock, host};
@@ -24,6 +27,8 @@ use crate::store::{Archive, Change, Origin};
 const FOLDER: &str = "backups";
 /// What a file is called until it is whole.
 const UNFINISHED: &str = ".unfinished";
+/// What a file is called that is on its way here.
+const ARRIVING: &str = ".arriving";
 /// What was there before the last restore.
 const BEFORE: &str = "before-restore";
 
@@ -33,6 +38,10 @@ pub struct Backups {
     ground: Ground,
     /// One is made or restored at a time.
     turn: Arc<Mutex<()>>,
+    /// One comes from elsewhere at a time.
+    arrival: Arc<Mutex<()>>,
+    /// What became of the last one that was to be made: why it, or its copy, is not there.
+    fault: Arc<std::sync::Mutex<Option<String>>>,
 }
 
 /// A backup that can be restored.
@@ -48,7 +57,12 @@ pub struct Backup {
 
 impl Backups {
     pub(super) fn new(ground: Ground) -> Self {
-        Self { ground, turn: Arc::default() }
+        Self { ground, turn: Arc::default(), arrival: Arc::default(), fault: Arc::default() }
+    }
+
+    /// Why the last backup that was to be made, or its copy, is not there; `None` once the next is.
+    pub fn fault(&self) -> Option<String> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// When and where backups are made.
@@ -76,10 +90,9 @@ impl Backups {
             if settings != *change.backups() {
                 change.put_backups(settings.clone());
             }
-            Ok(settings)
+            Ok((settings, Deed::of(Kind::Backup, "Set when and where backups are made")))
         };
-        let settings = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Set when and where backups are made");
+        let settings = self.ground.write(by, rule).await?;
         Ok(Arc::new(settings))
     }
 
@@ -98,12 +111,26 @@ impl Backups {
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
     pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
         let (backups, by) = (self.clone(), by.clone());
-        to_its_end(async move { backups.make(&by, statistics).await }).await
+        to_its_end(async move {
+            let _turn = backups.turn.lock().await;
+            let made = backups.make(&by, statistics).await;
+            let fault = made.as_ref().err().map(reason);
+            if let Some(why) = fault.clone() {
+                backups.ground.announce(&Event::BackupFailed { why });
+            }
+            *backups.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+            made
+        })
+        .await
     }
 
     async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
-        let _turn = self.turn.lock().await;
         let failed = |why: String| Error::from(Refusal::BackupFailed(why));
+        if let Ok(_nobody) = self.arrival.try_lock() {
+            // what was on its way when its sender, or the process, went away
+            let arriving = self.folder().join(ARRIVING);
+            let _ = on_disk(move || fs::remove_file(arriving)).await;
+        }
         let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
         let (folder, settings, origin) = (self.folder(), self.settings(), self.origin());
         let now = self.now();
@@ -112,10 +139,16 @@ impl Backups {
             make_folder(&folder)?;
             let path = free_name(&folder, &origin.host, &now);
             let unfinished = folder.join(UNFINISHED);
-            let file =
-                OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-            snapshot.pack(file, origin)?.sync_all()?;
-            fs::rename(&unfinished, folder.join(path.as_str()))?;
+            let written = || {
+                let mut options = OpenOptions::new();
+                let file = options.write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+                snapshot.pack(file, origin)?.sync_all()?;
+                name_file(&unfinished, &folder, &path)
+            };
+            written().inspect_err(|_| {
+                // a disk that is full needs its room for more than half a backup
+                let _ = fs::remove_file(&unfinished);
+            })?;
             let all = look(&folder, now.time_zone())?;
             for old in all.iter().skip(kept).filter(|old| old.name != path) {
                 fs::remove_file(folder.join(old.name.as_str()))?;
@@ -125,8 +158,11 @@ impl Backups {
         let backup = made.await.map_err(|error| match error {
             Error::Fault(cause) => failed(cause.to_string()),
             refused @ Error::Refused(_) => refused,
-        })?;
-        info!({ fields::CALLER } = %by, "Made backup `{}`", backup.name);
+        });
+        let backup =
+            backup.inspect_err(|error| warn!({ fields::CAUSE } = %error, "A backup could not be made: {error}"))?;
+        let text = format!("Made backup `{}`", backup.name);
+        self.ground.note(by, Deed::to(Kind::Backup, &backup.name, text)).await;
         self.send(&backup, &settings).await?;
         Ok(backup)
     }
@@ -138,30 +174,27 @@ impl Backups {
         }
         let (path, settings) = (self.folder().join(backup.name.as_str()), settings.clone());
         let key = upload::KeyFile::in_folder(&self.ground.settings.data);
-        let name = format!("{}{}", backup.name, upload::SEALED);
+        let name = format!("{}{}", backup.name, backup::SEALED);
         let sent = on_disk(move || {
-            let mut sealed = upload::seal(File::open(&path)?, &settings.passphrase, &key)?;
-            let mut refusal = None;
-            if settings.to_ftp
-                && let Err(why) = upload::to_ftp(&settings.ftp, &name, &mut sealed)
-            {
-                refusal = Some(Refusal::FtpUploadFailed(why));
-            }
-            sealed.rewind()?;
-            if settings.to_s3
-                && let Err(why) = upload::to_s3(&settings.s3, &name, sealed)
-            {
-                refusal = refusal.or(Some(Refusal::S3UploadFailed(why)));
-            }
-            Ok(refusal)
+            let sealed = || upload::seal(File::open(&path)?, &settings.passphrase, &key);
+            let to_ftp = || {
+                let mut sealed = sealed().map_err(|error| error.to_string())?;
+                upload::to_ftp(&settings.ftp, &name, &mut sealed)
+            };
+            let to_s3 = || {
+                let sealed = sealed().map_err(|error| error.to_string())?;
+                upload::to_s3(&settings.s3, &name, sealed)
+            };
+            // what keeps it from one place keeps it from no other
+            let by_ftp = settings.to_ftp.then(to_ftp).and_then(Result::err).map(Refusal::FtpUploadFailed);
+            let by_s3 = settings.to_s3.then(to_s3).and_then(Result::err).map(Refusal::S3UploadFailed);
+            Ok([by_ftp, by_s3])
         });
-        match sent.await? {
-            None => Ok(()),
-            Some(refusal) => {
-                warn!({ fields::CAUSE } = %refusal, "No copy of backup `{}` arrived: {refusal}", backup.name);
-                Err(refusal.into())
-            }
+        let refusals: Vec<Refusal> = sent.await?.into_iter().flatten().collect();
+        for refusal in &refusals {
+            warn!({ fields::CAUSE } = %refusal, "No copy of backup `{}` arrived: {refusal}", backup.name);
         }
+        refusals.into_iter().next().map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// A backup's file, to be read from its beginning, and how long it is.
@@ -171,6 +204,73 @@ impl Backups {
     pub async fn open(&self, name: &str) -> Result<(File, u64), Error> {
         let path = self.path(name)?;
         on_disk(move || open_file(&path)).await?.ok_or_else(|| Refusal::BackupNotFound.into())
+    }
+
+    /// Takes a backup from elsewhere, or an encrypted copy of one. It is proved whole before it gets its name.
+    ///
+    /// # Errors
+    /// `BackupNotFound` for what can be no backup's name, `BackupTaken`, and the refusals of [`Archive::read`].
+    pub async fn bring(&self, by: &Caller, name: &str, from: impl AsyncRead + Unpin) -> Result<Backup, Error> {
+        let name = BackupName::parse(name)?;
+        let _turn = self.arrival.lock().await;
+        let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
+        let arriving = folder.join(ARRIVING);
+        let arrived = self.arrive(&folder, &name, from).await;
+        let named = match arrived {
+            Ok(()) => {
+                let (from, folder, name) = (arriving.clone(), folder.clone(), name.clone());
+                on_disk(move || name_file(&from, &folder, &name)).await
+            }
+            Err(error) => Err(error),
+        };
+        if named.is_err() {
+            // nothing is left of it
+            let _ = on_disk(move || fs::remove_file(arriving)).await;
+        }
+        named?;
+        self.ground.note(by, Deed::to(Kind::Backup, name.as_str(), format!("Took backup `{name}`"))).await;
+        let all = on_disk(move || look(&folder, &zone)).await?;
+        all.into_iter().find(|backup| backup.name == name).ok_or_else(|| Refusal::BackupNotFound.into())
+    }
+
+    /// Puts an archive on disk and proves it.
+    async fn arrive(&self, folder: &Path, name: &BackupName, from: impl AsyncRead + Unpin) -> Result<(), Error> {
+        let (folder, taken) = (folder.to_owned(), folder.join(name.as_str()));
+        let file = on_disk(move || {
+            make_folder(&folder)?;
+            if taken.symlink_metadata().is_ok() {
+                return Ok(Err(Refusal::BackupTaken));
+            }
+            let mut options = OpenOptions::new();
+            let file = options.write(true).read(true).create(true).truncate(true).mode(0o600);
+            Ok(Ok(file.open(folder.join(ARRIVING))?))
+        });
+        let mut file = tokio::fs::File::from_std(file.await??);
+        let broken = |error: io::Error| Refusal::BackupUnreadable(error.to_string());
+        // a byte more than there may be shows that there are too many
+        tokio::io::copy(&mut from.take(limits::ARCHIVE_BYTES + 1), &mut file).await.map_err(broken)?;
+        file.sync_all().await.map_err(broken)?;
+        let mut file = file.into_std().await;
+        file.rewind().map_err(broken)?;
+        self.read(name, file).await?;
+        Ok(())
+    }
+
+    /// Takes a backup away.
+    ///
+    /// # Errors
+    /// `BackupNotFound`.
+    pub async fn remove(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        let path = self.path(name)?;
+        let removed = on_disk(move || match open_file(&path)? {
+            Some(_) => fs::remove_file(&path).map(|()| true),
+            None => Ok(false),
+        });
+        if !removed.await? {
+            return Err(Refusal::BackupNotFound.into());
+        }
+        self.ground.note(by, Deed::to(Kind::Backup, name, format!("Removed backup `{name}`"))).await;
+        Ok(())
     }
 
     /// Replaces everything by what a backup has. It is checked whole before anything is touched; the state as it is goes
@@ -188,12 +288,22 @@ impl Backups {
 
     async fn put_back(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
-        let path = self.path(name)?;
-        let sealed = name.ends_with(upload::SEALED);
+        let name = BackupName::parse(name)?;
+        let path = self.folder().join(name.as_str());
+        let (file, _) = on_disk(move || open_file(&path)).await?.ok_or(Refusal::BackupNotFound)?;
+        let archive = self.read(&name, file).await?;
+        let before = self.keep_before().await?;
+        self.replace(archive, &before).await?;
+        self.ground.note(by, Deed::to(Kind::Backup, name.as_str(), format!("Restored backup `{name}`"))).await;
+        Ok(())
+    }
+
+    /// Reads a backup from the beginning of its file, decrypting a copy, and proves it.
+    async fn read(&self, name: &BackupName, file: File) -> Result<Archive, Error> {
+        let sealed = name.is_sealed();
         let (settings, key) = (self.settings(), upload::KeyFile::in_folder(&self.ground.settings.data));
         let read = on_disk(move || {
-            let Some((file, length)) = open_file(&path)? else { return Ok(Err(Refusal::BackupNotFound)) };
-            if length > limits::ARCHIVE_BYTES {
+            if file.metadata()?.len() > limits::ARCHIVE_BYTES {
                 return Ok(Err(Refusal::BackupUnreadable("it is larger than an archive may be".into())));
             }
             if !sealed {
@@ -202,15 +312,11 @@ impl Backups {
             let plain = upload::open(file, &settings.passphrase, &key, limits::ARCHIVE_BYTES)?;
             Ok(Archive::read(io::BufReader::new(plain)))
         });
-        let archive = match read.await {
-            Ok(archive) => archive?,
-            Err(Error::Fault(cause)) => return Err(Refusal::BackupUnreadable(cause.to_string()).into()),
-            Err(refused) => return Err(refused),
-        };
-        let before = self.keep_before().await?;
-        self.replace(archive, &before).await?;
-        info!({ fields::CALLER } = %by, "Restored backup `{name}`");
-        Ok(())
+        match read.await {
+            Ok(archive) => Ok(archive?),
+            Err(Error::Fault(cause)) => Err(Refusal::BackupUnreadable(cause.to_string()).into()),
+            Err(refused) => Err(refused),
+        }
     }
 
     async fn replace(&self, archive: Archive, before: &Archive) -> Result<(), Error> {
@@ -287,6 +393,12 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
     }
 }
 
+/// Gives a file that is whole its name, which outlasts the power too.
+fn name_file(from: &Path, folder: &Path, name: &BackupName) -> io::Result<()> {
+    fs::rename(from, folder.join(name.as_str()))?;
+    File::open(folder)?.sync_all()
+}
+
 fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
@@ -331,5 +443,12 @@ fn open_file(path: &Path) -> io::Result<Option<(File, u64)>> {
         Ok(_) => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+/// Why something failed, for the operator.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Fault(cause) => format!("{cause:#}"),
+        Error::Refused(refusal) => refusal.to_string(),
     }
 }

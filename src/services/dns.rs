@@ -1,11 +1,10 @@
 //! The resolver: what the API and the command line may do with it.
 
 use ipnet::IpNet;
-use tracing::info;
 
 use super::{Caller, Error, Ground};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::dns::{self, DnsDraft, DnsFigures};
-use crate::observe::fields;
 use crate::store::Change;
 
 /// The use cases of the resolver.
@@ -59,17 +58,19 @@ impl Dns {
     /// # Errors
     /// The refusals of [`DnsDraft`].
     pub async fn edit(&self, by: &Caller, draft: DnsDraft) -> Result<DnsState, Error> {
+        let configured = self.ground.runtime.configured_forwarders().to_vec();
         let rule = move |change: &mut Change| {
             let settings = draft.amend(change.intended())?;
             if settings != change.intended().dns {
                 change.put_dns(settings);
             }
-            Ok(())
+            let asked = settings.forwarders_in_force(&configured);
+            let asked: Vec<String> = asked.iter().map(ToString::to_string).collect();
+            let (on, asked) = (if settings.enabled { "on" } else { "off" }, asked.join(", "));
+            let text = format!("Set the resolver: {on}, asks {asked}, remembers {} s", settings.max_cache_ttl);
+            Ok(((), Deed::of(Kind::Dns, text)))
         };
-        self.ground.write(rule).await?;
-        let state = self.state().await;
-        let (on, forwarders) = (if state.enabled { "on" } else { "off" }, state.forwarders.join(", "));
-        info!({ fields::CALLER } = %by, "Set the resolver: {on}, asks {forwarders}, remembers {} s", state.max_cache_ttl);
-        Ok(state)
+        self.ground.write(by, rule).await?;
+        Ok(self.state().await)
     }
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tracing::info;
-
 use super::{Caller, Error, Ground, Way};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::figures::Counter;
 use crate::domain::firewall::{
     self, End, FilterRule, FilterRuleDraft, FirewallDraft, FirewallSettings, MarkRow, NatRow, mark_rows, nat_row,
 };
 use crate::domain::refusal::Refusal;
-use crate::observe::fields;
 use crate::store::Change;
 
 /// The use cases of the firewall.
@@ -63,11 +61,9 @@ impl Firewall {
             if settings != current {
                 change.put_firewall(settings);
             }
-            Ok(settings)
+            Ok(((), Deed::of(Kind::Firewall, format!("Set the firewall to {settings}"))))
         };
-        let settings = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Set the firewall to {settings}");
-        Ok(())
+        self.ground.write(by, rule).await
     }
 
     /// The rules in the order in which they are tried, and how often each has decided.
@@ -87,11 +83,10 @@ impl Firewall {
             let name = rule.name.clone();
             change.add_rule(rule, end)?;
             stays_open(change, way)?;
-            Ok(name)
+            let text = format!("Added firewall rule `{name}`");
+            Ok(((), Deed::to(Kind::Rule, &name, text)))
         };
-        let name = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, { fields::RULE } = %name, "Added firewall rule `{name}`");
-        Ok(())
+        self.ground.write(by, rule).await
     }
 
     /// Removes a rule.
@@ -102,11 +97,11 @@ impl Firewall {
         let removed = name.to_owned();
         let rule = move |change: &mut Change| {
             change.remove_rule(&removed)?;
-            stays_open(change, way)
+            stays_open(change, way)?;
+            let text = format!("Removed firewall rule `{removed}`");
+            Ok(((), Deed::to(Kind::Rule, &removed, text)))
         };
-        self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, { fields::RULE } = name, "Removed firewall rule `{name}`");
-        Ok(())
+        self.ground.write(by, rule).await
     }
 
     /// The translations of all servers that have one.

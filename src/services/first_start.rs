@@ -5,15 +5,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::anyhow;
 use argon2::{Argon2, PasswordHasher as _};
-use tracing::info;
 
-use super::{Error, Services, access, accounts};
+use super::{Caller, Error, Services, access, accounts};
 use crate::domain::access::PanelUser;
 use crate::domain::account::{AccountDraft, Password};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::name::{AccountName, ServerName};
 use crate::domain::server::{ServerDraft, ServerSeed};
-use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -59,9 +58,10 @@ impl Services {
         let (access_hash, entry) = access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST), at);
         let (host, cap, account_seed) = (ground.host_facts(), ground.accounts_cap(), accounts::seed());
         let server_seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
+        let deed = Deed::of(Kind::System, "Made a first server and a first account");
         let rule = move |change: &mut Change| {
             if !change.access().users.is_empty() {
-                return Ok(None);
+                return Ok((None, deed));
             }
             change.put_panel_user(user);
             change.put_access(entry);
@@ -69,10 +69,10 @@ impl Services {
             let server = change.put_server(draft.settle(change.intended(), &host, &server_seed)?);
             let draft = AccountDraft { wg_name: Some(server.name.to_string()), ..AccountDraft::default() };
             let account = change.put_account(draft.settle(change.intended(), cap, &account_seed)?)?;
-            Ok(Some((server.name.clone(), account.name.clone())))
+            Ok((Some((server.name.clone(), account.name.clone())), deed))
         };
-        let Some((server, account)) = ground.write(rule).await? else { return Ok(None) };
-        info!({ fields::SERVER } = %server, { fields::ACCOUNT } = %account, "Made a first server and a first account");
+        let by = Caller::first_start();
+        let Some((server, account)) = ground.write(&by, rule).await? else { return Ok(None) };
         let (admin, admin_password) = (limits::PANEL_USER_FIRST.into(), password.reveal().into());
         Ok(Some(FirstStart { admin, admin_password, access_hash, server, account }))
     }

@@ -8,6 +8,7 @@ use tracing::{debug, info};
 
 use super::{Caller, Error, Ground, qr};
 use crate::domain::account::Account;
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::client_config;
 use crate::domain::ikev2::{self, Ikev2, Profile};
 use crate::domain::name::AccountName;
@@ -88,10 +89,10 @@ impl Links {
             let account = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.name.clone();
             let link = OneTimeLink::settle(change.links(), account, key, at)?;
             change.put_link(link);
-            Ok(())
+            let text = format!("Made a one-time link to account `{name}`");
+            Ok(((), Deed::to(Kind::Link, &name, text)))
         };
-        self.ground.store.write(rule).await?;
-        info!({ fields::CALLER } = %by, { fields::ACCOUNT } = account, "Made a one-time link to account `{account}`");
+        self.ground.write(by, rule).await?;
         Ok(url)
     }
 
@@ -114,11 +115,10 @@ impl Links {
         let rule = move |change: &mut Change| {
             let account = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.name.clone();
             change.remove_links(change.links().of_account(&account));
-            Ok(())
+            let text = format!("Withdrew the one-time links to `{account}`");
+            Ok(((), Deed::to(Kind::Link, &account, text)))
         };
-        self.ground.store.write(rule).await?;
-        info!({ fields::CALLER } = %by, { fields::ACCOUNT } = account, "Withdrew the one-time links to `{account}`");
-        Ok(())
+        self.ground.write(by, rule).await
     }
 
     /// Whether a link of this key can be opened. It can be opened afterwards as before.
@@ -233,11 +233,9 @@ impl Links {
             if settings != *change.links().settings {
                 change.put_link_settings(settings.clone());
             }
-            Ok(settings)
+            Ok((settings, Deed::of(Kind::Link, "Set what one-time links show")))
         };
-        let (settings, _) = self.ground.store.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Set what one-time links show");
-        Ok(settings)
+        self.ground.write(by, rule).await
     }
 }
 

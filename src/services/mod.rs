@@ -2,15 +2,19 @@
 
 pub mod access;
 pub mod accounts;
+pub mod audit;
 pub mod backups;
 pub mod dns;
 pub mod firewall;
 pub mod first_start;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod ikev2;
 pub mod links;
 #[cfg(test)]
 mod measured;
 mod meter;
+pub mod metrics;
 pub mod port_forwards;
 mod qr;
 pub mod servers;
@@ -18,35 +22,44 @@ pub mod system;
 #[cfg(test)]
 mod tests;
 pub mod traffic;
+pub mod traffic_log;
 #[cfg(test)]
 mod traffic_tests;
+pub mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tracing::warn;
+use tracing::{info, warn};
 
 pub use self::access::Access;
 pub use self::accounts::Accounts;
+pub use self::audit::Audit;
 pub use self::backups::Backups;
 pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
 pub use self::ikev2::Ikev2;
 pub use self::links::Links;
+pub use self::metrics::Metrics;
 pub use self::port_forwards::PortForwards;
 pub use self::servers::Servers;
 pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
+pub use self::traffic_log::TrafficLog;
+use self::webhooks::Post;
+pub use self::webhooks::Webhooks;
 pub use crate::domain::access::{Caller, Way};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::HostFacts;
 use crate::observe::fields;
 use crate::runtime::Runtime;
+use crate::runtime::os::clock;
 use crate::store::{Change, Store, WriteError};
 
 /// Why a use case ended without its effect.
@@ -104,6 +117,8 @@ pub struct Services {
     pub firewall: Firewall,
     /// The resolver.
     pub dns: Dns,
+    /// The traffic log.
+    pub traffic_log: TrafficLog,
     /// Backups.
     pub backups: Backups,
     /// IKEv2.
@@ -114,27 +129,37 @@ pub struct Services {
     pub access: Access,
     /// The appliance and its host.
     pub system: System,
+    /// Who changed what.
+    pub audit: Audit,
+    /// Figures for those who watch.
+    pub metrics: Metrics,
     /// Traffic, and what follows from it.
     pub traffic: Traffic,
+    /// Who is told of what happens.
+    pub webhooks: Webhooks,
 }
 
 impl Services {
     /// Joins the use cases to what lasts and what runs.
     pub fn new(store: Store, runtime: Runtime, settings: Settings) -> Self {
         let metering = Metering::default();
-        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering }));
+        let ground = Ground(Arc::new(GroundParts { store, runtime, settings, metering, post: Post::default() }));
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             dns: Dns::new(ground.clone()),
+            traffic_log: TrafficLog::new(ground.clone()),
             backups: Backups::new(ground.clone()),
             ikev2: Ikev2::new(ground.clone()),
             links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
             system: System::new(ground.clone()),
-            traffic: Traffic::new(ground),
+            audit: Audit::new(ground.clone()),
+            metrics: Metrics::new(ground.clone()),
+            traffic: Traffic::new(ground.clone()),
+            webhooks: Webhooks::new(ground),
         }
     }
 }
@@ -149,6 +174,7 @@ struct GroundParts {
     runtime: Runtime,
     settings: Settings,
     metering: Metering,
+    post: Post,
 }
 
 impl std::ops::Deref for Ground {
@@ -160,18 +186,43 @@ impl std::ops::Deref for Ground {
 }
 
 impl GroundParts {
-    /// Writes, and returns when the change is live.
-    async fn write<T, F>(&self, rule: F) -> Result<T, Error>
+    /// Writes, and returns when the change is live. What `rule` says it did is told in the log and, together with the
+    /// change itself, in the audit log.
+    async fn write<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
     where
-        F: FnOnce(&mut Change) -> Result<T, Refusal> + Send + 'static,
+        F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
         T: Send + 'static,
     {
-        let (value, revision) = self.store.write(rule).await?;
+        let (at, caller) = (clock::timestamp(), by.clone());
+        let noted = move |change: &mut Change| {
+            let before = change.count_steps();
+            let (value, deed) = rule(change)?;
+            // what was so already was not done
+            if change.count_steps() > before {
+                change.note(at, caller, deed.clone());
+            }
+            Ok((value, deed))
+        };
+        let ((value, deed), revision) = self.store.write(noted).await?;
         if let Err(unsettled) = self.runtime.settled(revision).await {
             // it is stored, and the runtime goes on trying: to the caller this is success
             warn!({ fields::REVISION } = revision.0, "{unsettled}");
         }
+        tell(by, &deed);
         Ok(value)
+    }
+
+    /// Tells a deed that changes nothing in the store. It is done: that it cannot be put into the audit log is told too.
+    async fn note(&self, by: &Caller, deed: Deed) {
+        tell(by, &deed);
+        let (at, caller) = (clock::timestamp(), by.clone());
+        let noted = move |change: &mut Change| {
+            change.note(at, caller, deed);
+            Ok(())
+        };
+        if let Err(cause) = self.store.write(noted).await {
+            warn!({ fields::CAUSE } = %cause, "The audit log lacks what was just done: {cause}");
+        }
     }
 
     /// How many accounts may exist.
@@ -201,6 +252,20 @@ impl GroundParts {
             // a host without any way out is reached by nobody else
             external_ip: external_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             endpoint: self.settings.endpoint.clone(),
+        }
+    }
+}
+
+/// Logs a deed.
+fn tell(by: &Caller, deed: &Deed) {
+    let Deed { kind, name, text } = deed;
+    match kind {
+        Kind::Account | Kind::Link => info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "{text}"),
+        Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
+        Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
+        Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
+        Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::Webhook | Kind::System => {
+            info!({ fields::CALLER } = %by, "{text}");
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Port forwards: what the API and the command line may do with them.
 
-use tracing::info;
-
 use super::{Caller, Error, Ground};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::port_forward::{OuterPort, PortForward, PortForwardDraft};
 use crate::domain::refusal::Refusal;
-use crate::observe::fields;
 use crate::store::Change;
 
 /// The use cases of port forwards.
@@ -39,17 +37,11 @@ impl PortForwards {
             let server = change.intended().server(&name).ok_or(Refusal::ServerNotFound)?;
             let forward = draft.settle(server, change.intended())?;
             change.put_forward(&name, forward.clone())?;
-            Ok(forward)
+            let PortForward { outer, to_port, to_peer } = &forward;
+            let text = format!("Server `{name}` forwards {outer} to port {to_port} of `{to_peer}`");
+            Ok((forward, Deed::to(Kind::Forward, &name, text)))
         };
-        let forward = self.ground.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::SERVER } = server,
-            { fields::FORWARD } = %forward.outer,
-            { fields::ACCOUNT } = %forward.to_peer,
-            "Server `{server}` forwards {} to port {} of `{}`", forward.outer, forward.to_port, forward.to_peer
-        );
-        Ok(forward)
+        self.ground.write(by, rule).await
     }
 
     /// Removes a port forward from a server; `port` and `protocol` are as the path has them.
@@ -62,15 +54,9 @@ impl PortForwards {
             change.intended().server(&name).ok_or(Refusal::ServerNotFound)?;
             let outer = outer?;
             change.remove_forward(&name, outer)?;
-            Ok(outer)
+            let text = format!("Server `{name}` forwards {outer} no more");
+            Ok(((), Deed::to(Kind::Forward, &name, text)))
         };
-        let outer = self.ground.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::SERVER } = server,
-            { fields::FORWARD } = %outer,
-            "Server `{server}` forwards {outer} no more"
-        );
-        Ok(())
+        self.ground.write(by, rule).await
     }
 }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tracing::info;
 
 use super::{Caller, Error, Ground};
 use crate::domain::account::{Account, rate_or};
+use crate::domain::audit::{Deed, Kind, differences};
 use crate::domain::figures::{AccountFigures, OnlinePeer, ServerDump, ServerTraffic};
 use crate::domain::intended::IntendedServer;
 use crate::domain::pool;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::{Server, ServerDraft, ServerSeed};
-use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
 
@@ -64,16 +63,12 @@ impl Servers {
         let seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
         let rule = move |change: &mut Change| {
             let server = draft.settle(change.intended(), &host, &seed)?;
-            Ok(change.put_server(server))
+            let server = change.put_server(server);
+            let text = format!("Added server `{}` at port {}", server.name, server.listen_port);
+            let deed = Deed::to(Kind::Server, &server.name, text);
+            Ok((server, deed))
         };
-        let server = self.ground.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::SERVER } = %server.name,
-            { fields::PORT } = server.listen_port,
-            "Added server `{}`", server.name
-        );
-        Ok(server)
+        self.ground.write(by, rule).await
     }
 
     /// Edits what the draft names; name, keys and interface stay.
@@ -85,12 +80,12 @@ impl Servers {
         let rule = move |change: &mut Change| {
             let current = change.intended().server(&name).ok_or(Refusal::ServerNotFound)?;
             let server = draft.amend(current, change.intended())?;
+            let text = format!("Edited server `{}`{}", server.name, differences(current.server.as_ref(), &server));
+            let deed = Deed::to(Kind::Server, &server.name, text);
             let unchanged = Some(current.server.clone()).filter(|current| **current == server);
-            Ok(unchanged.unwrap_or_else(|| change.put_server(server)))
+            Ok((unchanged.unwrap_or_else(|| change.put_server(server)), deed))
         };
-        let server = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, { fields::SERVER } = %server.name, "Edited server `{}`", server.name);
-        Ok(server)
+        self.ground.write(by, rule).await
     }
 
     /// Deletes a server that has no accounts.
@@ -99,9 +94,12 @@ impl Servers {
     /// `ServerNotFound`, `ServerHasPeers`.
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let removed = name.to_owned();
-        self.ground.write(move |change| change.remove_server(&removed)).await?;
-        info!({ fields::CALLER } = %by, { fields::SERVER } = name, "Deleted server `{name}`");
-        Ok(())
+        let rule = move |change: &mut Change| {
+            change.remove_server(&removed)?;
+            let text = format!("Deleted server `{removed}`");
+            Ok(((), Deed::to(Kind::Server, &removed, text)))
+        };
+        self.ground.write(by, rule).await
     }
 
     /// A server's accounts, by name.
@@ -140,25 +138,21 @@ impl Servers {
         download: Option<String>,
         upload: Option<String>,
     ) -> Result<(), Error> {
-        let server = name.to_owned();
+        let name = name.to_owned();
         let rule = move |change: &mut Change| {
             let IntendedServer { server, accounts, .. } =
-                change.intended().server(&server).ok_or(Refusal::ServerNotFound)?.clone();
+                change.intended().server(&name).ok_or(Refusal::ServerNotFound)?.clone();
             let b_download = rate_or("b_download", download.as_ref(), server.b_download)?;
             let b_upload = rate_or("b_upload", upload.as_ref(), server.b_upload)?;
             let differs = |account: &&Arc<Account>| (account.b_download, account.b_upload) != (b_download, b_upload);
             for account in accounts.values().filter(differs) {
                 change.put_account(Account { b_download, b_upload, ..account.as_ref().clone() })?;
             }
-            Ok((b_download, b_upload))
+            let rates = format!("{b_download} down, {b_upload} up");
+            let text = format!("Set bandwidth of all accounts of server `{name}` to {rates}");
+            Ok(((), Deed::to(Kind::Server, &name, text)))
         };
-        let (down, up) = self.ground.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            { fields::SERVER } = name,
-            "Set bandwidth of all accounts of server `{name}` to {down} down, {up} up"
-        );
-        Ok(())
+        self.ground.write(by, rule).await
     }
 
     /// The accounts that are connected now, over all servers, by server and name.

@@ -1,12 +1,11 @@
 //! The appliance and its host.
 
 use jiff::Timestamp;
-use tracing::info;
 
 use super::{Caller, Error, Ground};
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::refusal::Refusal;
 use crate::domain::system::{SystemConfig, SystemConfigDraft};
-use crate::observe::fields;
 use crate::runtime::Status;
 use crate::runtime::os::clock;
 use crate::runtime::os::host::{self, Host};
@@ -176,7 +175,8 @@ impl System {
             return Err(Refusal::StatusNotOk.into());
         }
         self.ground.runtime.reload().await;
-        info!({ fields::CALLER } = %by, "Told everything that runs again what it is to be");
+        let text = "Told everything that runs again what it is to be";
+        self.ground.note(by, Deed::of(Kind::System, text)).await;
         Ok(())
     }
 
@@ -212,17 +212,15 @@ impl System {
             if config != current {
                 change.put_system(config);
             }
-            Ok(config)
+            let text = format!(
+                "Set the system: traffic on disk every {} minutes, kept for {} months; online within {} s of a handshake",
+                config.traffic_statistics_frequency,
+                config.traffic_statistics_history,
+                config.wireguard_handshake_uptime
+            );
+            Ok((config, Deed::of(Kind::System, text)))
         };
-        let config = self.ground.write(rule).await?;
-        info!(
-            { fields::CALLER } = %by,
-            "Set the system: traffic on disk every {} minutes, kept for {} months; online within {} s of a handshake",
-            config.traffic_statistics_frequency,
-            config.traffic_statistics_history,
-            config.wireguard_handshake_uptime
-        );
-        Ok(config)
+        self.ground.write(by, rule).await
     }
 
     /// What speaks WireGuard here.

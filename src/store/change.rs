@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::state::{State, Step};
-use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
+use jiff::Timestamp;
+
+use super::state::{Beside, State, Step, WebhookBook};
+use crate::domain::access::{AccessBook, AccessEntry, Caller, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
@@ -15,6 +18,8 @@ use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::webhook::Webhook;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
 #[derive(Debug)]
@@ -241,7 +246,7 @@ impl Change {
 
     /// Stores an access hash; one of its label is replaced.
     pub fn put_access(&mut self, entry: AccessEntry) {
-        self.step(Step::Access(entry));
+        self.step(Beside::Access(entry));
     }
 
     /// Removes an access hash.
@@ -252,13 +257,13 @@ impl Change {
         if !self.state.access.entries.contains_key(label) {
             return Err(Refusal::AccessNotFound);
         }
-        self.step(Step::NoAccess(label.to_owned()));
+        self.step(Beside::NoAccess(label.to_owned()));
         Ok(())
     }
 
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
-        self.step(Step::PanelUser(user));
+        self.step(Beside::PanelUser(user));
     }
 
     /// When and where backups are made, with what this change has done so far.
@@ -268,29 +273,68 @@ impl Change {
 
     /// Stores when and where backups are made.
     pub fn put_backups(&mut self, settings: BackupSettings) {
-        self.step(Step::Backups(Arc::new(settings)));
+        self.step(Beside::Backups(Arc::new(settings)));
+    }
+
+    /// Stores what is logged of the traffic.
+    pub fn put_traffic_log(&mut self, settings: Arc<TrafficLogSettings>) {
+        self.step(Step::TrafficLog(settings));
     }
 
     /// Stores a one-time link.
     pub fn put_link(&mut self, link: OneTimeLink) {
-        self.step(Step::Link(Arc::new(link)));
+        self.step(Beside::Link(Arc::new(link)));
     }
 
     /// Removes one-time links. What is not there is left out.
     pub fn remove_links(&mut self, digests: Vec<LinkDigest>) {
         for digest in digests {
             if self.state.links.links.contains_key(&digest) {
-                self.step(Step::NoLink(digest));
+                self.step(Beside::NoLink(digest));
             }
         }
     }
 
     /// Stores what the page of one-time links shows.
     pub fn put_link_settings(&mut self, settings: LinkSettings) {
-        self.step(Step::LinkSettings(Arc::new(settings)));
+        self.step(Beside::LinkSettings(Arc::new(settings)));
     }
 
-    fn step(&mut self, step: Step) {
+    /// The webhooks, with what this change has done so far.
+    pub fn webhooks(&self) -> &WebhookBook {
+        &self.state.webhooks
+    }
+
+    /// Stores a webhook; one of its name is replaced.
+    pub fn put_webhook(&mut self, webhook: Webhook) -> Arc<Webhook> {
+        let webhook = Arc::new(webhook);
+        self.step(Beside::Webhook(webhook.clone()));
+        webhook
+    }
+
+    /// Removes a webhook.
+    ///
+    /// # Errors
+    /// [`Refusal::WebhookNotFound`].
+    pub fn remove_webhook(&mut self, name: &str) -> Result<(), Refusal> {
+        let name = self.state.webhooks.get(name).ok_or(Refusal::WebhookNotFound)?.name.clone();
+        self.step(Beside::NoWebhook(name));
+        Ok(())
+    }
+
+    /// How many records this change, and those that are committed with it, write so far.
+    pub fn count_steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Puts a deed into the audit log, to be found there as long as what was done is.
+    pub fn note(&mut self, at: Timestamp, by: Caller, deed: Deed) {
+        let number = self.state.audited + 1;
+        self.step(Beside::Audit(Arc::new(AuditEntry { number, at, by, deed })));
+    }
+
+    fn step(&mut self, step: impl Into<Step>) {
+        let step = step.into();
         self.steps.push(step.clone());
         self.undo.push(self.state.take(step));
     }
@@ -361,7 +405,7 @@ mod tests {
     fn link(number: u8, account: &str) -> OneTimeLink {
         let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
         let account = AccountName::parse(account).unwrap();
-        OneTimeLink { key, account, created: jiff::Timestamp::UNIX_EPOCH, expires: jiff::Timestamp::MAX }
+        OneTimeLink { key, account, created: Timestamp::UNIX_EPOCH, expires: Timestamp::MAX }
     }
 
     fn authority() -> Credential {

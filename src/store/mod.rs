@@ -1,6 +1,7 @@
 //! What lasts. The only room that knows the database.
 
 mod archive;
+mod audit;
 mod backups_record;
 mod carried;
 mod change;
@@ -17,6 +18,8 @@ mod state;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod traffic_log_record;
+mod webhook_record;
 mod writer;
 
 use std::path::Path;
@@ -28,8 +31,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
 pub use self::ledger::Ledger;
+pub use self::state::WebhookBook;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
+use crate::domain::audit::{AuditEntry, AuditQuery};
 use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
@@ -105,6 +110,7 @@ struct Shared {
     access: watch::Receiver<Arc<AccessBook>>,
     backups: watch::Receiver<Arc<BackupSettings>>,
     links: watch::Receiver<Arc<LinkBook>>,
+    webhooks: watch::Receiver<Arc<WebhookBook>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -149,9 +155,11 @@ impl Store {
         let (intended, intended_seen) = watch::channel(Arc::new(state.intended));
         let (access, access_seen) = watch::channel(Arc::new(state.access));
         let (links, links_seen) = watch::channel(Arc::new(state.links));
+        let (webhooks, webhooks_seen) = watch::channel(state.webhooks);
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
-        let published = Published { intended, access, backups, links, places: state.places, fault: fault.clone() };
+        let (places, audited) = (state.places, state.audited);
+        let published = Published { intended, access, backups, links, webhooks, places, audited, fault: fault.clone() };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
@@ -162,6 +170,7 @@ impl Store {
             access: access_seen,
             backups: backups_seen,
             links: links_seen,
+            webhooks: webhooks_seen,
             fault,
             orders: Some(orders),
             thread,
@@ -229,6 +238,20 @@ impl Store {
         }
     }
 
+    /// Entries of the audit log, the latest first.
+    ///
+    /// # Errors
+    /// [`Error::Write`] where the file cannot be read, [`Error::Closed`].
+    pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
+        let (caller, answer) = oneshot::channel();
+        self.order(Order::Snapshot(caller)).await?;
+        let transaction = answer.await.map_err(|_| Error::Closed)??;
+        let read = move || audit::read(&transaction, &query);
+        let read = tokio::task::spawn_blocking(read).await;
+        let failed = |why: String| Error::Write { why };
+        read.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+
     async fn order(&self, order: Order) -> Result<(), Error> {
         let orders = self.shared.orders.as_ref().ok_or(Error::Closed)?;
         orders.send(order).await.map_err(|_| Error::Closed)
@@ -237,6 +260,11 @@ impl Store {
     /// The one-time links, as of the last commit. Costs no disk.
     pub fn links(&self) -> Arc<LinkBook> {
         self.shared.links.borrow().clone()
+    }
+
+    /// The webhooks, as of the last commit. Costs no disk.
+    pub fn webhooks(&self) -> Arc<WebhookBook> {
+        self.shared.webhooks.borrow().clone()
     }
 
     /// Runs `rule` on a private copy of everything. What it did is durable and published when this returns, or nothing of

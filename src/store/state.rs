@@ -1,20 +1,27 @@
 //! Everything that lasts, as it is in memory, and the steps by which it changes.
 
+use std::collections::BTreeMap;
 use std::mem::replace;
 use std::sync::Arc;
 
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
 use crate::domain::account::Account;
+use crate::domain::audit::AuditEntry;
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, RuleName, ServerName};
+use crate::domain::name::{AccountName, RuleName, ServerName, WebhookName};
 use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::webhook::Webhook;
+
+/// Webhooks by name.
+pub type WebhookBook = BTreeMap<WebhookName, Arc<Webhook>>;
 
 /// Everything that lasts.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +37,10 @@ pub(super) struct State {
     pub(super) places: Arc<Vec<i64>>,
     /// When and where backups are made.
     pub(super) backups: Arc<BackupSettings>,
+    /// The webhooks, by name.
+    pub(super) webhooks: Arc<WebhookBook>,
+    /// The number of the latest entry of the audit log, which itself is only in the file.
+    pub(super) audited: u64,
 }
 
 /// One record that is written or taken away.
@@ -41,6 +52,7 @@ pub(super) enum Step {
     NoAccount(AccountName),
     Firewall(FirewallSettings),
     Dns(DnsSettings),
+    TrafficLog(Arc<TrafficLogSettings>),
     Rule(i64, FilterRule),
     NoRule(RuleName),
     Forward(ServerName, PortForward),
@@ -50,6 +62,13 @@ pub(super) enum Step {
     Ikev2Settings(Arc<Ikev2Settings>),
     Authority(Option<Arc<Credential>>),
     ServerCertificate(Option<Arc<ServerCredential>>),
+    /// One on which nothing runs.
+    Beside(Beside),
+}
+
+/// One record, on which nothing runs, that is written or taken away.
+#[derive(Debug, Clone)]
+pub(super) enum Beside {
     Access(AccessEntry),
     NoAccess(String),
     PanelUser(PanelUser),
@@ -58,6 +77,11 @@ pub(super) enum Step {
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
     LinkSettings(Arc<LinkSettings>),
+    Webhook(Arc<Webhook>),
+    NoWebhook(WebhookName),
+    Audit(Arc<AuditEntry>),
+    /// Undoes [`Self::Audit`]: the latest entry is again this one. Never written.
+    Audited(u64),
 }
 
 impl State {
@@ -88,9 +112,17 @@ impl State {
         }
     }
 
+    /// Puts a port forward in, and returns the step that undoes it.
+    fn take_forward(&mut self, server: ServerName, forward: PortForward) -> Step {
+        let outer = forward.outer;
+        match self.intended.insert_forward(&server, forward) {
+            Some(before) => Step::Forward(server, before),
+            None => Step::NoForward(server, outer),
+        }
+    }
+
     /// Takes a step, and returns the one that undoes it.
     pub(super) fn take(&mut self, step: Step) -> Step {
-        let AccessBook { entries, users } = &mut self.access;
         match step {
             Step::Server(server) => {
                 let name = server.name.clone();
@@ -112,6 +144,7 @@ impl State {
                 Step::Firewall(replace(&mut firewall.settings, settings))
             }
             Step::Dns(settings) => Step::Dns(replace(&mut self.intended.dns, settings)),
+            Step::TrafficLog(settings) => Step::TrafficLog(replace(&mut self.intended.traffic_log, settings)),
             Step::Rule(place, rule) => {
                 let name = rule.name.clone();
                 self.place(place, rule);
@@ -121,13 +154,7 @@ impl State {
                 Some((place, rule)) => Step::Rule(place, rule),
                 None => Step::NoRule(name),
             },
-            Step::Forward(server, forward) => {
-                let outer = forward.outer;
-                match self.intended.insert_forward(&server, forward) {
-                    Some(before) => Step::Forward(server, before),
-                    None => Step::NoForward(server, outer),
-                }
-            }
+            Step::Forward(server, forward) => self.take_forward(server, forward),
             Step::NoForward(server, outer) => match self.intended.remove_forward(&server, outer) {
                 Some(removed) => Step::Forward(server, removed),
                 None => Step::NoForward(server, outer),
@@ -139,25 +166,43 @@ impl State {
             Step::ServerCertificate(credential) => {
                 Step::ServerCertificate(replace(&mut self.intended.ikev2.server, credential))
             }
-            Step::Access(entry) => {
+            Step::Beside(step) => Step::Beside(self.take_beside(step)),
+        }
+    }
+
+    /// [`Self::take`], of what nothing runs on.
+    fn take_beside(&mut self, step: Beside) -> Beside {
+        let AccessBook { entries, users } = &mut self.access;
+        match step {
+            Beside::Access(entry) => {
                 let label = entry.label.clone();
-                entries.insert(label.clone(), entry).map_or(Step::NoAccess(label), Step::Access)
+                entries.insert(label.clone(), entry).map_or(Beside::NoAccess(label), Beside::Access)
             }
-            Step::NoAccess(label) => entries.remove(&label).map_or(Step::NoAccess(label), Step::Access),
-            Step::PanelUser(user) => {
+            Beside::NoAccess(label) => entries.remove(&label).map_or(Beside::NoAccess(label), Beside::Access),
+            Beside::PanelUser(user) => {
                 let name = user.name.clone();
-                users.insert(name.clone(), user).map_or(Step::NoPanelUser(name), Step::PanelUser)
+                users.insert(name.clone(), user).map_or(Beside::NoPanelUser(name), Beside::PanelUser)
             }
-            Step::NoPanelUser(name) => users.remove(&name).map_or(Step::NoPanelUser(name), Step::PanelUser),
-            Step::Backups(settings) => Step::Backups(replace(&mut self.backups, settings)),
-            Step::Link(link) => {
+            Beside::NoPanelUser(name) => users.remove(&name).map_or(Beside::NoPanelUser(name), Beside::PanelUser),
+            Beside::Backups(settings) => Beside::Backups(replace(&mut self.backups, settings)),
+            Beside::Link(link) => {
                 let digest = link.key.digest();
-                Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Step::NoLink(digest), Step::Link)
+                Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Beside::NoLink(digest), Beside::Link)
             }
-            Step::NoLink(digest) => {
-                Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Step::NoLink(digest), Step::Link)
+            Beside::NoLink(digest) => {
+                Arc::make_mut(&mut self.links.links).remove(&digest).map_or(Beside::NoLink(digest), Beside::Link)
             }
-            Step::LinkSettings(settings) => Step::LinkSettings(replace(&mut self.links.settings, settings)),
+            Beside::LinkSettings(settings) => Beside::LinkSettings(replace(&mut self.links.settings, settings)),
+            Beside::Webhook(webhook) => {
+                let name = webhook.name.clone();
+                let before = Arc::make_mut(&mut self.webhooks).insert(name.clone(), webhook);
+                before.map_or(Beside::NoWebhook(name), Beside::Webhook)
+            }
+            Beside::NoWebhook(name) => {
+                Arc::make_mut(&mut self.webhooks).remove(&name).map_or(Beside::NoWebhook(name), Beside::Webhook)
+            }
+            Beside::Audit(entry) => Beside::Audited(replace(&mut self.audited, entry.number)),
+            Beside::Audited(number) => Beside::Audited(replace(&mut self.audited, number)),
         }
     }
 }
@@ -165,8 +210,12 @@ impl State {
 impl Step {
     /// Whether it changes what ought to run.
     pub(super) fn is_intended(&self) -> bool {
-        let access = matches!(self, Self::Access(_) | Self::NoAccess(_) | Self::PanelUser(_) | Self::NoPanelUser(_));
-        let beside = matches!(self, Self::Backups(_) | Self::Link(_) | Self::NoLink(_) | Self::LinkSettings(_));
-        !access && !beside
+        !matches!(self, Self::Beside(_))
+    }
+}
+
+impl From<Beside> for Step {
+    fn from(step: Beside) -> Self {
+        Self::Beside(step)
     }
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
-use super::state::{State, Step};
+use super::state::{Beside, State, Step};
+use super::traffic_log_record::TrafficLogV1;
+use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
@@ -24,6 +27,7 @@ use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::webhook::Webhook;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -42,6 +46,8 @@ const LINK_SETTINGS: Records = TableDefinition::new("link_settings");
 /// One record, at [`SETTINGS_KEY`].
 const DNS: Records = TableDefinition::new("dns");
 /// One record, at [`SETTINGS_KEY`].
+const TRAFFIC_LOG: Records = TableDefinition::new("traffic_log");
+/// One record, at [`SETTINGS_KEY`].
 const BACKUPS: Records = TableDefinition::new("backups");
 /// One record, at [`SETTINGS_KEY`].
 const SYSTEM: Records = TableDefinition::new("system");
@@ -53,8 +59,9 @@ const IKEV2_SETTINGS: Records = TableDefinition::new("ikev2_settings");
 const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
+const WEBHOOKS: Records = TableDefinition::new("webhooks");
 /// Every table of records.
-const ALL: [Records; 16] = [
+const ALL: [Records; 18] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -65,12 +72,14 @@ const ALL: [Records; 16] = [
     ONE_TIME_LINKS,
     LINK_SETTINGS,
     DNS,
+    TRAFFIC_LOG,
     BACKUPS,
     SYSTEM,
     IKEV2,
     IKEV2_SETTINGS,
     IKEV2_AUTHORITY,
     IKEV2_SERVER,
+    WEBHOOKS,
 ];
 /// [`FORMAT_KEY`] and [`REVISION_KEY`].
 const COUNTERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new("counters");
@@ -192,6 +201,9 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
+        Step::TrafficLog(settings) => {
+            put(transaction, TRAFFIC_LOG, SETTINGS_KEY, &TrafficLogV1::from(settings.as_ref()))
+        }
         Step::Dns(settings) => put(transaction, DNS, SETTINGS_KEY, &DnsV1::from(settings)),
         Step::Rule(place, rule) => put(transaction, FILTER_RULES, rule.name.as_str(), &FilterRuleV1::new(*place, rule)),
         Step::NoRule(name) => take(transaction, FILTER_RULES, name.as_str()),
@@ -213,18 +225,30 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
         Step::ServerCertificate(Some(credential)) => {
             put(transaction, IKEV2_SERVER, SETTINGS_KEY, &ServerCredentialV1::from(credential.as_ref()))
         }
-        Step::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
-        Step::NoAccess(label) => take(transaction, ACCESS, label),
-        Step::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
-        Step::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
-        Step::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
-        Step::Link(link) => {
+        Step::Beside(step) => write_beside(transaction, step),
+    }
+}
+
+fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box<redb::Error>> {
+    match step {
+        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
+        Beside::NoAccess(label) => take(transaction, ACCESS, label),
+        Beside::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
+        Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Beside::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
+        Beside::Link(link) => {
             put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
         }
-        Step::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
-        Step::LinkSettings(settings) => {
+        Beside::NoLink(digest) => take(transaction, ONE_TIME_LINKS, &digest.to_hex()),
+        Beside::LinkSettings(settings) => {
             put(transaction, LINK_SETTINGS, SETTINGS_KEY, &LinkSettingsV1::from(settings.as_ref()))
         }
+        Beside::Webhook(webhook) => {
+            put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref()))
+        }
+        Beside::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
+        Beside::Audit(entry) => audit::write(transaction, entry),
+        Beside::Audited(_) => Ok(()),
     }
 }
 
@@ -249,7 +273,7 @@ fn take(transaction: &WriteTransaction, table: Records, key: &str) -> Result<(),
     Ok(())
 }
 
-fn boxed(error: impl Into<redb::Error>) -> Box<redb::Error> {
+pub(super) fn boxed(error: impl Into<redb::Error>) -> Box<redb::Error> {
     Box::new(error.into())
 }
 
@@ -273,6 +297,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     load_ikev2(&transaction, &mut state)?;
     load_access(&transaction, &mut state)?;
+    each(&transaction, TRAFFIC_LOG, |record: TrafficLogV1| {
+        state.intended.traffic_log = Arc::new(record.into());
+        Ok(())
+    })?;
     each(&transaction, DNS, |record: DnsV1| {
         state.intended.dns = DnsSettings::from(record);
         Ok(())
@@ -282,6 +310,13 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         Ok(())
     })?;
     load_links(&transaction, &mut state)?;
+    let webhooks = Arc::make_mut(&mut state.webhooks);
+    each(&transaction, WEBHOOKS, |record: WebhookV1| {
+        let webhook = Webhook::from(record);
+        webhooks.insert(webhook.name.clone(), Arc::new(webhook));
+        Ok(())
+    })?;
+    state.audited = audit::latest(&transaction)?;
     Ok(state)
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::archive::Tables;
 use super::change::Change;
-use super::state::State;
+use super::state::{State, WebhookBook};
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
@@ -93,8 +93,11 @@ pub(super) struct Published {
     pub(super) access: watch::Sender<Arc<AccessBook>>,
     pub(super) backups: watch::Sender<Arc<BackupSettings>>,
     pub(super) links: watch::Sender<Arc<LinkBook>>,
+    pub(super) webhooks: watch::Sender<Arc<WebhookBook>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
+    /// And the number of the latest entry of the audit log.
+    pub(super) audited: u64,
     pub(super) fault: Arc<Mutex<Option<String>>>,
 }
 
@@ -106,6 +109,8 @@ impl Published {
             links: self.links.borrow().as_ref().clone(),
             places: self.places.clone(),
             backups: self.backups.borrow().clone(),
+            webhooks: self.webhooks.borrow().clone(),
+            audited: self.audited,
         }
     }
 
@@ -239,6 +244,7 @@ impl Writer {
     /// Makes `state` what everybody sees.
     fn publish(&mut self, state: State) {
         self.published.places = state.places;
+        self.published.audited = state.audited;
         if self.published.intended.borrow().revision != state.intended.revision {
             self.published.intended.send_replace(Arc::new(state.intended));
         }
@@ -247,6 +253,9 @@ impl Writer {
         }
         if *self.published.backups.borrow() != state.backups {
             self.published.backups.send_replace(state.backups);
+        }
+        if *self.published.webhooks.borrow() != state.webhooks {
+            self.published.webhooks.send_replace(state.webhooks);
         }
         if !self.published.links.borrow().is_same(&state.links) {
             self.published.links.send_replace(Arc::new(state.links));

@@ -40,6 +40,49 @@ async fn refuses_a_wrong_address_an_unknown_hash_and_a_deleted_one_alike() {
 }
 
 #[tokio::test]
+async fn lets_in_who_shows_the_hash_in_the_header() {
+    let world = World::new().await;
+    let ask = |from: &str, scheme: &str, cookie: Option<&str>| {
+        let request = World::request_from(from.parse().unwrap(), Method::GET, STATUS);
+        let request = request.header(header::AUTHORIZATION, format!("{scheme} {}", world.hash));
+        let cookie = cookie.map(|hash| format!("access_hash={hash}"));
+        let request = cookie.into_iter().fold(request, |request, cookie| request.header(header::COOKIE, cookie));
+        request.body(Body::empty()).unwrap()
+    };
+
+    world.send(ask("127.0.0.1", "Bearer", None)).await.success();
+    world.send(ask("127.0.0.1", "bearer", Some("stale"))).await.success();
+    world.send(ask("127.0.0.1", "Basic", Some(&world.hash))).await.success();
+    assert_eq!(world.send(ask("127.0.0.1", "Basic", None)).await.body, REFUSED);
+    assert_eq!(world.send(ask("198.51.100.1", "Bearer", None)).await.body, REFUSED);
+}
+
+#[tokio::test]
+async fn counts_wrong_hashes_in_the_header_as_those_in_the_cookie() {
+    let world = World::new().await;
+    let wrong = || {
+        let request = World::request_from(HOME, Method::GET, STATUS).header(header::AUTHORIZATION, "Bearer wrong");
+        request.body(Body::empty()).unwrap()
+    };
+    for _ in 0..10 {
+        assert_eq!(world.send(wrong()).await.body, REFUSED);
+    }
+
+    assert_eq!(world.send(wrong()).await.code, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn refuses_the_header_from_a_page_of_another_host() {
+    let world = World::new().await;
+    let request = World::request_from(HOME, Method::GET, STATUS).header(header::HOST, "vpn.example:8098");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {}", world.hash));
+
+    let reply = world.send(request.header(header::ORIGIN, "https://evil.example").body(Body::empty()).unwrap()).await;
+
+    assert_eq!(reply.body, REFUSED);
+}
+
+#[tokio::test]
 async fn shows_a_hash_once_and_keeps_only_what_it_is_for() {
     let world = World::new().await;
 

@@ -1,15 +1,22 @@
 //! Backups: made, carried away, restored, refused.
 
 use std::fs::{self, File};
-use std::io::{Cursor, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::body::Body;
 use axum::http::Method;
 use culvert::domain::access::Caller;
+use culvert::domain::account::AccountDraft;
 use culvert::domain::hex::hex;
 use culvert::domain::intended::Intended;
+use culvert::domain::password::Password;
+use culvert::domain::server::ServerDraft;
+use culvert::observe::upload::{self, KeyFile};
 use culvert::runtime::{self, Runtime, Status};
+use culvert::services::Services;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
@@ -218,6 +225,48 @@ async fn keeps_a_backup_whose_copy_does_not_arrive() {
 }
 
 #[tokio::test]
+async fn takes_an_encrypted_copy_back_and_restores_it() {
+    let world = World::furnished().await;
+    let before = everything(&world).await;
+    let seal = |passphrase: &str, name: &str| {
+        let key = KeyFile::in_folder(world.folder.path());
+        let plain = File::open(folder(&world).join("whole.zip")).unwrap();
+        let mut bytes = Vec::new();
+        upload::seal(plain, &Password::new(passphrase.into()), &key).unwrap().read_to_end(&mut bytes).unwrap();
+        (format!("{BACKUPS}/{name}"), bytes)
+    };
+    let bring = async |(path, bytes): (String, Vec<u8>)| {
+        world.send(world.request(Method::POST, &path).body(Body::from(bytes)).unwrap()).await
+    };
+    world.delete("/api/v1/account/peer_2").await.success();
+
+    // by the key of the folder; a passphrase that nobody set opens nothing
+    bring(seal("", "back.zip.age")).await.success();
+    let strange = bring(seal("open sesame", "strange.zip.age")).await.refusal();
+    world.put("/api/v1/backups/restore", "backup_name=back.zip.age").await.success();
+
+    assert!(strange.starts_with("Error backup reader: "), "{strange}");
+    assert_eq!(everything(&world).await, before);
+    let kept = world.get(&format!("{BACKUPS}/back.zip.age")).await;
+    assert_eq!(kept.headers["content-type"], "application/octet-stream");
+}
+
+#[tokio::test]
+async fn takes_no_archive_whose_body_breaks_off() {
+    let world = World::furnished().await;
+    let whole = world.get("/api/v1/backups/whole.zip").await.bytes;
+    let half = Ok(whole[..whole.len() / 2].to_vec());
+    let broken = tokio_stream::iter([half, Err(std::io::Error::other("gone"))]);
+
+    let request = world.request(Method::POST, "/api/v1/backups/broken.zip").body(Body::from_stream(broken)).unwrap();
+    let refusal = world.send(request).await.refusal();
+
+    assert!(refusal.starts_with("Error backup reader: "), "{refusal}");
+    let names: Vec<_> = fs::read_dir(folder(&world)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["whole.zip"]);
+}
+
+#[tokio::test]
 async fn restores_nothing_while_it_loads() {
     let world = World::furnished().await;
     let (_store, intended) = watch::channel(Arc::default());
@@ -283,31 +332,68 @@ async fn puts_everything_back_where_what_was_restored_does_not_run() {
     deaf.stop().await;
 }
 
-#[tokio::test]
-async fn is_whole_while_much_is_written() {
-    let world = World::new().await;
-    world.post("/api/v1/wireguard", "").await.success();
-    let services = world.services.clone();
-    let writing = tokio::spawn(async move {
-        for _ in 0..100 {
-            let draft = culvert::domain::account::AccountDraft {
-                wg_name: Some("Default_1".into()),
-                ..culvert::domain::account::AccountDraft::default()
-            };
-            services.accounts.add(&Caller::local(), draft).await.unwrap();
+/// Counts up in two accounts and then in a server, so that at any moment the first is as far as the second, and the second
+/// as the third, or one step ahead. Counts the edits that were made.
+async fn count_up(services: Services, number: usize, edits: Arc<AtomicUsize>, mut ended: watch::Receiver<bool>) {
+    let by = Caller::local();
+    for step in 1..=9_999 {
+        let rate = Some(step.to_string());
+        for name in [format!("first_{number}"), format!("second_{number}")] {
+            let draft = AccountDraft { b_download: rate.clone(), ..AccountDraft::default() };
+            services.accounts.edit(&by, &name, draft).await.unwrap();
         }
-    });
+        let draft = ServerDraft { limit_download: rate, ..ServerDraft::default() };
+        services.servers.edit(&by, &format!("server_{number}"), draft).await.unwrap();
+        edits.fetch_add(3, Ordering::Relaxed);
+        if *ended.borrow_and_update() {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn has_everything_of_one_moment_while_a_thousand_edits_a_second_are_made() {
+    const WRITERS: usize = 32;
+    const COPIES: usize = 6;
+    let (world, away) = (World::new().await, World::new().await);
+    for number in 0..WRITERS {
+        let server = format!("name=server_{number}&address=10.{number}.0.1/24&listen_port={}", 52_000 + number);
+        world.post("/api/v1/wireguard", &server).await.success();
+        for name in ["first", "second"] {
+            let account = format!("name={name}_{number}&wg_name=server_{number}");
+            world.post("/api/v1/account", &account).await.success();
+        }
+    }
+    let ((end, ended), edits) = (watch::channel(false), Arc::new(AtomicUsize::new(0)));
+    let writer = |number| tokio::spawn(count_up(world.services.clone(), number, edits.clone(), ended.clone()));
+    let writers: Vec<_> = (0..WRITERS).map(writer).collect();
 
     let mut made = Vec::new();
-    while !writing.is_finished() {
+    for copy in 1..=COPIES {
+        // each is made amid edits, and a good part of them later than the one before
+        while edits.load(Ordering::Relaxed) < copy * 3 * WRITERS {
+            tokio::task::yield_now().await;
+        }
         made.push(world.post(BACKUPS, "").await.success()["backup_name"].as_str().unwrap().to_owned());
     }
-    writing.await.unwrap();
-
-    let mut counts = Vec::new();
-    for name in made.iter().rev().take(5).rev() {
-        world.put("/api/v1/backups/restore", &format!("backup_name={name}")).await.success();
-        counts.push(world.get("/api/v1/account").await.success().as_array().map_or(0, Vec::len));
+    end.send_replace(true);
+    for writer in writers {
+        writer.await.unwrap();
     }
-    assert!(counts.is_sorted(), "a later backup has what an earlier one has: {counts:?}");
+
+    let mut before = [0; WRITERS];
+    for name in made {
+        fs::create_dir_all(folder(&away)).unwrap();
+        fs::copy(folder(&world).join(&name), folder(&away).join(&name)).unwrap();
+        away.operate(Method::PUT, "/api/v1/backups/restore", &format!("backup_name={name}")).await.success();
+        for (number, before) in before.iter_mut().enumerate() {
+            let account = |of: &str| away.services.accounts.detail(&format!("{of}_{number}")).unwrap().b_download.get();
+            let server = away.services.servers.detail(&format!("server_{number}")).unwrap().limit_download.get();
+            let counts = [account("first"), account("second"), server];
+            assert!(counts.is_sorted_by(|ahead, behind| ahead >= behind) && counts[0] - counts[2] <= 1, "{counts:?}");
+            assert!(*before <= counts[2], "a later backup has what an earlier one has");
+            *before = counts[2];
+        }
+    }
+    assert!(before.iter().all(|count| *count > 0), "{before:?}");
 }

@@ -4,12 +4,14 @@
 
 mod access;
 mod accounts;
+mod audit;
 mod backups;
 mod dns;
 mod firewall;
 mod ikev2;
 mod junk;
 mod listener;
+mod metrics;
 mod otl;
 mod port_forwards;
 mod read_outs;
@@ -20,3 +22,5 @@ mod servers;
 mod support;
 mod system;
 mod traffic;
+mod traffic_log;
+mod webhooks;

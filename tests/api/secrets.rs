@@ -45,6 +45,7 @@ async fn stay_out_of_every_log_line() {
     tracing::subscriber::set_global_default(log).unwrap();
     let [server_key, account_key] = [[0x51; 32], [0x52; 32]].map(|bytes| PrivateKey::from_entropy(bytes).to_base64());
     let (password, guess) = ("canary%20of%20a%20password", "5ca1ab1e".repeat(10));
+    let token = "canary-of-a-token";
     let account = format!("wg_name=web&name=kept&private_key={account_key}&password={password}");
 
     let world = World::new().await;
@@ -72,6 +73,11 @@ async fn stay_out_of_every_log_line() {
     world.send(wrong).await.refusal();
     world.operate(Method::GET, "/local/v1/access", "").await.success();
 
+    let to_influxdb = "enabled_influxdb=1&influxdb_url=http://192.0.2.7:8086&influxdb_bucket=b&influxdb_organization=o";
+    world.put("/api/v1/traffic_logging", &format!("enabled=1&{to_influxdb}&influxdb_token={token}")).await.success();
+    world.put("/api/v1/traffic_logging", &format!("enabled=maybe&influxdb_token={token}")).await.refusal();
+    world.get("/api/v1/traffic_logging").await.success();
+
     let link = world.get("/api/v1/account/kept/otl").await.success();
     let link = link.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     world.get("/api/v1/otl/list").await.success();
@@ -82,7 +88,7 @@ async fn stay_out_of_every_log_line() {
 
     let lines = String::from_utf8_lossy(&book.0.lock().unwrap()).into_owned();
     assert!(lines.contains("Added account `kept`"), "nothing was logged, so this proves nothing: {lines}");
-    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess, &link] {
+    for secret in [&server_key, &account_key, "canary of a password", password, &world.hash, &guess, &link, token] {
         assert!(!lines.contains(secret), "a line holds {secret}");
     }
     assert!(lines.contains("Made a certificate of the server"));

@@ -36,12 +36,6 @@ pub(crate) fn entries() -> Vec<Entry> {
     entries
 }
 
-/// The entries that are built.
-pub(crate) fn built() -> Vec<Entry> {
-    let ids: BTreeSet<_> = culvert::http::routes::table().iter().map(|route| route.id).collect();
-    entries().into_iter().filter(|entry| ids.contains(entry.id.as_str())).collect()
-}
-
 /// The entry of this id.
 pub(crate) fn named(id: &str) -> Entry {
     entries().into_iter().find(|entry| entry.id == id).unwrap_or_else(|| panic!("the contract has no `{id}`"))

@@ -1,4 +1,4 @@
-//! The forms of the firewall, of port forwards and of bandwidths, field by field with everything that can be wrong with one:
+//! The forms of the firewall, of port forwards, of bandwidths and of the traffic log, field by field with everything that can be wrong with one:
 //! generated from a table whose fields are the contract's.
 
 use std::collections::BTreeSet;
@@ -48,7 +48,10 @@ const FLAG: Field = Field { edges: &["1", "TRUE", "false"], wrong: &["2", "-1", 
 const RATE: Field =
     Field { good: "7", edges: &["0", "10000"], wrong: &["-1", "10001", "1.5", "x"], required: false, ..ANY };
 
-const FORMS: [Form; 4] = [
+const LINE: Field =
+    Field { edges: &["a", "%C3%A4+b=%26"], wrong: &["a%00b", "a%1Bb", "a%0Ab"], required: false, ..ANY };
+
+const FORMS: [Form; 5] = [
     Form {
         id: "port_forward_add",
         path: "wireguard/Default_1/port_forwarding",
@@ -151,6 +154,73 @@ const FORMS: [Form; 4] = [
             Field { name: "b_upload", text: "Incorrect value b_upload (should be 0 to 10000)", ..RATE },
         ],
         state: "wireguard/Default_1/peers",
+    },
+    Form {
+        id: "traffic_logging_edit",
+        path: "traffic_logging",
+        fields: &[
+            // on only with somewhere to log to, and each of the other fields is left out once
+            Field { name: "enabled", edges: &["false"], text: "Incorrect value enabled (should be 1|0)", ..FLAG },
+            Field { name: "established", text: "Incorrect value established (should be 1|0)", ..FLAG },
+            Field { name: "incoming", text: "Incorrect value incoming (should be 1|0)", ..FLAG },
+            Field { name: "interface_in", text: "Incorrect value interface_in (should be 1|0)", ..FLAG },
+            Field { name: "interface_out", text: "Incorrect value interface_out (should be 1|0)", ..FLAG },
+            Field { name: "invalid", text: "Incorrect value invalid (should be 1|0)", ..FLAG },
+            Field { name: "len", text: "Incorrect value len (should be 1|0)", ..FLAG },
+            Field { name: "mark", text: "Incorrect value mark (should be 1|0)", ..FLAG },
+            Field { name: "new", text: "Incorrect value new (should be 1|0)", ..FLAG },
+            Field { name: "related", text: "Incorrect value related (should be 1|0)", ..FLAG },
+            Field { name: "tos", text: "Incorrect value tos (should be 1|0)", ..FLAG },
+            Field { name: "untracked", text: "Incorrect value untracked (should be 1|0)", ..FLAG },
+            Field { name: "enabled_influxdb", text: "Incorrect value enabled_influxdb (should be 1|0)", ..FLAG },
+            Field {
+                name: "enabled_remote_syslog",
+                text: "Incorrect value enabled_remote_syslog (should be 1|0)",
+                ..FLAG
+            },
+            Field {
+                name: "influxdb_bucket",
+                good: "logs",
+                text: "Incorrect value influxdb_bucket (should be a line of at most 1024 bytes)",
+                ..LINE
+            },
+            Field {
+                name: "influxdb_organization",
+                good: "PUQ sp. z o.o.",
+                text: "Incorrect value influxdb_organization (should be a line of at most 1024 bytes)",
+                ..LINE
+            },
+            Field {
+                name: "influxdb_token",
+                good: "xbUOAf==",
+                text: "Incorrect value influxdb_token (should be a line of at most 1024 bytes)",
+                ..LINE
+            },
+            Field {
+                name: "influxdb_url",
+                good: "http://192.0.2.7:8086",
+                edges: &["https://a", "http://[::1]:8086/below"],
+                wrong: &["192.0.2.7:8086", "ftp://a", "http://", "https://a b"],
+                text: "Incorrect value influxdb_url (should be http://host:port or https://host)",
+                required: false,
+            },
+            Field {
+                name: "remote_syslog_server",
+                good: "192.0.2.7",
+                edges: &["2001:db8::514", "255.255.255.254"],
+                wrong: &["1", "192.0.2", "logs.example", "0.0.0.0", "::"],
+                text: "Incorrect value remote_syslog_server (should be an address)",
+                required: false,
+            },
+            Field {
+                name: "remote_syslog_server_port",
+                good: "1514",
+                text: "Incorrect value remote_syslog_server_port (should be 1 to 65535)",
+                required: false,
+                ..PORT
+            },
+        ],
+        state: "traffic_logging",
     },
 ];
 

@@ -7,7 +7,7 @@ use axum::http::Method;
 use culvert::runtime::{self, Runtime};
 use tokio::sync::watch;
 
-use crate::entry::{built, entries, named};
+use crate::entry::{entries, named};
 use crate::requests::{ELSEWHERE, IMPORT_CA, REFUSALS, ROOT_PRESENT, UNREACHABLE};
 use crate::support::World;
 
@@ -22,7 +22,7 @@ fn tries_every_text_of_every_endpoint() {
     let tried: BTreeSet<_> = tried.map(|(id, text)| (id.to_owned(), text.to_owned())).collect();
 
     let listed =
-        built().into_iter().flat_map(|entry| entry.errors.into_iter().map(move |text| (entry.id.clone(), text)));
+        entries().into_iter().flat_map(|entry| entry.errors.into_iter().map(move |text| (entry.id.clone(), text)));
 
     assert_eq!(tried, listed.collect());
 }

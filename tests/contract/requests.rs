@@ -53,6 +53,8 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("firewall_filter_delete", ("firewall/rules/filter/TEST", "")),
     ("dns", ("dns", "")),
     ("dns_edit", ("dns", "enabled=true&forwarders_1=77.87.125.10&forwarders_2=77.87.125.20&max_cache_ttl=300")),
+    ("traffic_logging", ("traffic_logging", "")),
+    ("traffic_logging_edit", (TRAFFIC_LOG, "enabled=1&enabled_remote_syslog=1&remote_syslog_server=192.0.2.7")),
     ("firewall_nat_list", ("firewall/rules/nat", "")),
     ("firewall_mangle_list", ("firewall/rules/mangle", "")),
     ("backups", ("backups", "")),
@@ -146,6 +148,28 @@ pub(crate) const REFUSALS: &[(&str, &str, Asked)] = &[
     ),
     ("dns_edit", "Incorrect data in Forwarder1 parameters", ("dns", "forwarders_1=1.1.1")),
     ("dns_edit", "Incorrect data in Forwarder2 parameters", ("dns", "forwarders_2=x")),
+    ("traffic_logging_edit", "Remote Syslog Server must be filled", (TRAFFIC_LOG, "enabled_remote_syslog=1")),
+    ("traffic_logging_edit", "InfluxDB Url must be filled", (TRAFFIC_LOG, "enabled_influxdb=1")),
+    (
+        "traffic_logging_edit",
+        "InfluxDB Token must be filled",
+        (TRAFFIC_LOG, "enabled_influxdb=1&influxdb_url=http://192.0.2.7:8086"),
+    ),
+    (
+        "traffic_logging_edit",
+        "InfluxDB Bucket must be filled",
+        (TRAFFIC_LOG, "enabled_influxdb=1&influxdb_url=http://192.0.2.7:8086&influxdb_token=a"),
+    ),
+    (
+        "traffic_logging_edit",
+        "InfluxDB Organization must be filled",
+        (TRAFFIC_LOG, "enabled_influxdb=1&influxdb_url=http://192.0.2.7:8086&influxdb_token=a&influxdb_bucket=b"),
+    ),
+    (
+        "traffic_logging_edit",
+        "At least one logging method must be enabled (Remote Syslog or/and InfluxDB)",
+        (TRAFFIC_LOG, "enabled=1"),
+    ),
     ("wireguard_add", NAME_TAKEN, ("wireguard", "name=spare")),
     ("wireguard_add", "Wrong network interface name (wgXXX)", ("wireguard", "interface_name=eth0")),
     ("wireguard_add", NAME_MALFORMED, ("wireguard", "name=a+b")),
@@ -393,6 +417,8 @@ const NO_ROOT: &str = "The ROOT certificate is not present in the system";
 const FORWARDS: &str = "wireguard/Default_1/port_forwarding";
 /// The path of the backups' settings.
 const BACKUPS: &str = "backups/config";
+/// The path of the traffic log's settings.
+const TRAFFIC_LOG: &str = "traffic_logging";
 const RULES: &str = "firewall/rules/filter/end";
 
 /// Texts that are reached in a world of their own; each has its own test.
@@ -431,6 +457,7 @@ pub(crate) const UNREACHABLE: &[(&str, &str, &str)] = &[
     ("dns", "The license is not active", "this software needs no licence"),
     ("wireguard_add", NO_SERVER, "it names no server that exists; check and write are one transaction"),
     ("license", "The license is not active", "this software needs none"),
+    ("traffic_logging_edit", "InfluxDB Telegraf not installed", "this software writes to InfluxDB itself"),
     ("account_add", NO_ACCOUNT, "it names no account that exists; check and write are one transaction"),
     ("port_forward_add", "ListenPort processing error", "a server's listen port is a number, not text to be processed"),
 ];

@@ -5,7 +5,7 @@ use serde_yaml_ng::Value as Example;
 
 /// Keys beyond the examples, each documented where its view is defined: of a server, then of an account, then of a
 /// firewall rule, then of the resolver, then of certificates and backups.
-const ADDITIONS: &[&str] = &[
+pub(crate) const ADDITIONS: &[&str] = &[
     "address_ipv6",
     "allowed_ips",
     "disable_nat",

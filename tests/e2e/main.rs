@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bare;
+mod copies;
 mod dns;
 mod firewall;
 mod forwards;
@@ -22,3 +23,5 @@ mod servers;
 mod shaping;
 mod steering;
 mod traffic;
+mod traffic_log;
+mod watching;

@@ -1,12 +1,12 @@
 //! Beyond the contract: until when an account may connect, and how much it may move.
 
-use jiff::civil::{Date, DateTime, Weekday};
+use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::AccountDraft;
-use crate::domain::field::{given, number};
+use crate::domain::field::{Bound, given, moment, number};
 use crate::domain::limits;
 use crate::domain::rate::Mbps;
 use crate::domain::refusal::Refusal;
@@ -109,7 +109,11 @@ impl Allowance {
             allowance.expires = match text {
                 _ if text.eq_ignore_ascii_case("never") => None,
                 // whole seconds, for that is what is stored
-                _ => Some(moment(text, draft.zone.as_ref()).and_then(whole).ok_or_else(refusal)?),
+                _ => Some(
+                    moment(text, draft.zone.as_ref().unwrap_or(&TimeZone::UTC), Bound::End)
+                        .and_then(whole)
+                        .ok_or_else(refusal)?,
+                ),
             };
         }
         if let Some(text) = given(draft.quota.as_ref()) {
@@ -131,21 +135,6 @@ impl Allowance {
         }
         Ok(allowance)
     }
-}
-
-/// A moment as a form has it: with an offset (RFC 3339), without one in the given zone, or a day, which counts to its end.
-fn moment(text: &str, zone: Option<&TimeZone>) -> Option<Timestamp> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Some(moment);
-    }
-    let zone = zone.cloned().unwrap_or(TimeZone::UTC);
-    let is_day = text.len() == "2026-12-31".len();
-    let local = if is_day {
-        text.parse::<Date>().ok()?.tomorrow().ok()?.to_zoned_datetime(zone)
-    } else {
-        text.parse::<DateTime>().ok()?.to_zoned_datetime(zone)
-    };
-    local.ok().map(|local| local.timestamp())
 }
 
 fn whole(moment: Timestamp) -> Option<Timestamp> {

@@ -8,6 +8,7 @@ use crate::domain::intended::{Intended, IntendedServer};
 use crate::domain::key::{PrivateKey, PublicKey};
 use crate::domain::limits;
 use crate::domain::name::{AccountName, Username};
+use crate::domain::numbers::Free;
 use crate::domain::password::Password;
 use crate::domain::pool;
 use crate::domain::rate::Mbps;
@@ -34,8 +35,9 @@ impl AccountDraft {
             return Err(Refusal::AccountLimitExceeded);
         }
         let server = given(self.wg_name.as_ref()).and_then(|name| among.server(name)).ok_or(Refusal::ServerNotValid)?;
-        let name = self.settle_name(among)?;
-        let username = self.settle_username(among)?;
+        let free = among.numbers.free(among.accounts());
+        let name = self.settle_name(among, free)?;
+        let username = self.settle_username(among, free)?;
         let address = match given(self.allowed_ips.as_ref()) {
             Some(text) => place(text, server, None, Refusal::AddressMalformed)?,
             None => pool::next_address(server).ok_or(Refusal::PoolExhausted)?,
@@ -57,7 +59,7 @@ impl AccountDraft {
             public_key,
             b_download: server.server.b_download,
             b_upload: server.server.b_upload,
-            mark: pool::lowest_free(among.accounts().map(|account| account.mark), limits::MARK_FIRST),
+            mark: free.mark,
             id: AccountId(seed.id),
             allowance: Allowance::default(),
         };
@@ -85,20 +87,17 @@ impl AccountDraft {
         Ok(account)
     }
 
-    fn settle_name(&self, among: &Intended) -> Result<AccountName, Refusal> {
+    fn settle_name(&self, among: &Intended, free: Free) -> Result<AccountName, Refusal> {
         let Some(text) = given(self.name.as_ref()) else {
-            let names = among.accounts().filter_map(|a| pool::number_behind(limits::ACCOUNT_STEM, a.name.as_str()));
-            return AccountName::parse(&format!("{}{}", limits::ACCOUNT_STEM, pool::lowest_free(names, 1)));
+            return AccountName::parse(&format!("{}{}", limits::ACCOUNT_STEM, free.name));
         };
         let name = AccountName::parse(text)?;
         if among.account(text).is_some() { Err(Refusal::NameTaken) } else { Ok(name) }
     }
 
-    fn settle_username(&self, among: &Intended) -> Result<Username, Refusal> {
+    fn settle_username(&self, among: &Intended, free: Free) -> Result<Username, Refusal> {
         let Some(text) = given(self.username.as_ref()) else {
-            let names =
-                among.accounts().filter_map(|a| pool::number_behind(limits::USERNAME_STEM, a.username.as_str()));
-            return Username::parse(&format!("{}{}", limits::USERNAME_STEM, pool::lowest_free(names, 1)));
+            return Username::parse(&format!("{}{}", limits::USERNAME_STEM, free.username));
         };
         let name = Username::parse(text)?;
         if among.accounts().any(|account| account.username == name) { Err(Refusal::UsernameTaken) } else { Ok(name) }

@@ -11,24 +11,29 @@ use super::password::Password;
 use super::refusal::Refusal;
 
 /// The longest name of a backup, in bytes: what every file system takes.
-const NAME_LENGTH: usize = 255;
+pub const NAME_LENGTH: usize = 255;
 /// What every backup's name ends with.
 const EXTENSION: &str = ".zip";
+/// What follows that in the name of an encrypted copy.
+pub const SEALED: &str = ".age";
 
-/// The name of a backup's file: `<hostname>_<date>_<time>.zip` for one that was made here.
+/// The name of a backup's file: `<hostname>_<date>_<time>.zip` for one that was made here. That of an encrypted copy that
+/// has come back is `.zip.age`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BackupName(String);
 
 impl BackupName {
-    /// Checks a name: letters, digits, `.`, `_` and `-`, not hidden, ending in `.zip`. No such name leaves its folder.
+    /// Checks a name: letters, digits, `.`, `_` and `-`, not hidden, ending in `.zip` or `.zip.age`. No such name leaves its
+    /// folder.
     ///
     /// # Errors
     /// [`Refusal::BackupNotFound`]: there is no backup of any other name.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let sign = |sign: char| sign.is_ascii_alphanumeric() || "._-".contains(sign);
+        let plain = text.strip_suffix(SEALED).unwrap_or(text);
         let good = text.len() <= NAME_LENGTH
-            && text.len() > EXTENSION.len()
-            && text.ends_with(EXTENSION)
+            && plain.len() > EXTENSION.len()
+            && plain.ends_with(EXTENSION)
             && !text.starts_with('.')
             && text.chars().all(sign);
         if good { Ok(Self(text.into())) } else { Err(Refusal::BackupNotFound) }
@@ -40,6 +45,11 @@ impl BackupName {
         let host: String = hostname.trim_matches('.').chars().map(sign).take(NAME_LENGTH / 2).collect();
         let host = if host.is_empty() { "culvert" } else { &host };
         Self(format!("{host}_{}{EXTENSION}", at.strftime("%Y-%m-%d_%H-%M-%S")))
+    }
+
+    /// Whether it is that of an encrypted copy.
+    pub fn is_sealed(&self) -> bool {
+        self.0.ends_with(SEALED)
     }
 
     /// The name as text.
@@ -158,12 +168,26 @@ mod tests {
 
     #[test]
     fn takes_no_name_that_leaves_its_folder() {
-        for text in
-            ["", ".zip", "..zip", ".a.zip", "a", "a.tar", "../a.zip", "a/b.zip", "a\\b.zip", "a b.zip", "a\0.zip"]
-        {
+        for text in [
+            "",
+            ".zip",
+            "..zip",
+            ".a.zip",
+            "a",
+            "a.tar",
+            "../a.zip",
+            "a/b.zip",
+            "a\\b.zip",
+            "a b.zip",
+            "a\0.zip",
+            ".zip.age",
+            "a.age",
+            "a.zip.age.age",
+        ] {
             assert_eq!(BackupName::parse(text), Err(Refusal::BackupNotFound), "{text:?}");
         }
-        assert!(BackupName::parse("dev.softkeel.com_2023-01-27_19-00-40.zip").is_ok());
+        assert!(!BackupName::parse("dev.softkeel.com_2023-01-27_19-00-40.zip").unwrap().is_sealed());
+        assert!(BackupName::parse("dev.softkeel.com_2023-01-27_19-00-40.zip.age").unwrap().is_sealed());
         assert!(BackupName::parse(&format!("{}.zip", "a".repeat(252))).is_err());
     }
 

@@ -1,9 +1,7 @@
 //! From what is asked of the backups to their settings: refuses what cannot be.
 
 use super::BackupSettings;
-use crate::domain::field::{self, amend_flag, given};
-use crate::domain::limits;
-use crate::domain::password::Password;
+use crate::domain::field::{self, amend_flag, amend_line, amend_secret, given};
 use crate::domain::refusal::Refusal;
 
 /// What somebody asks of the backups' settings: the form as it came. What is absent stays; a text that is there and empty
@@ -76,7 +74,7 @@ impl BackupSettingsDraft {
         self.amend_schedule(&mut settings)?;
         self.amend_ftp(&mut settings)?;
         self.amend_s3(&mut settings)?;
-        secret("passphrase", self.passphrase.as_ref(), &mut settings.passphrase)?;
+        amend_secret("passphrase", self.passphrase.as_ref(), &mut settings.passphrase)?;
         Ok(settings)
     }
 
@@ -112,13 +110,12 @@ impl BackupSettingsDraft {
             ftp.server = if server.trim().is_empty() { String::new() } else { host().ok_or(malformed)? };
         }
         if let Some(port) = given(self.ftp_server_port.as_ref()) {
-            let number = field::number(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
             let malformed = Refusal::FieldMalformed { field: "ftp_server_port", rule: "1 to 65535" };
-            ftp.port = number.ok_or(malformed)?;
+            ftp.port = field::port(port).ok_or(malformed)?;
         }
-        text("ftp_user", self.ftp_user.as_ref(), &mut ftp.user)?;
-        text("ftp_path", self.ftp_path.as_ref(), &mut ftp.path)?;
-        secret("ftp_password", self.ftp_password.as_ref(), &mut ftp.password)?;
+        amend_line("ftp_user", self.ftp_user.as_ref(), &mut ftp.user)?;
+        amend_line("ftp_path", self.ftp_path.as_ref(), &mut ftp.path)?;
+        amend_secret("ftp_password", self.ftp_password.as_ref(), &mut ftp.password)?;
         if !settings.to_ftp {
             return Ok(());
         }
@@ -133,18 +130,15 @@ impl BackupSettingsDraft {
     fn amend_s3(&self, settings: &mut BackupSettings) -> Result<(), Refusal> {
         amend_flag("backup_to_s3", self.backup_to_s3.as_ref(), &mut settings.to_s3)?;
         let s3 = &mut settings.s3;
-        if let Some(endpoint) = given(self.s3_endpoint.as_ref()) {
-            let rest = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-            if rest.is_none_or(|rest| rest.is_empty() || rest.contains(char::is_whitespace)) {
-                return Err(Refusal::FieldMalformed { field: "s3_endpoint", rule: "https://host" });
-            }
+        if given(self.s3_endpoint.as_ref()).is_some_and(|url| !field::is_http_url(url)) {
+            return Err(Refusal::FieldMalformed { field: "s3_endpoint", rule: "https://host" });
         }
-        text("s3_endpoint", self.s3_endpoint.as_ref(), &mut s3.endpoint)?;
-        text("s3_region", self.s3_region.as_ref(), &mut s3.region)?;
-        text("s3_bucket", self.s3_bucket.as_ref(), &mut s3.bucket)?;
-        text("s3_path", self.s3_path.as_ref(), &mut s3.path)?;
-        text("s3_access_key", self.s3_access_key.as_ref(), &mut s3.access_key)?;
-        secret("s3_secret_key", self.s3_secret_key.as_ref(), &mut s3.secret_key)?;
+        amend_line("s3_endpoint", self.s3_endpoint.as_ref(), &mut s3.endpoint)?;
+        amend_line("s3_region", self.s3_region.as_ref(), &mut s3.region)?;
+        amend_line("s3_bucket", self.s3_bucket.as_ref(), &mut s3.bucket)?;
+        amend_line("s3_path", self.s3_path.as_ref(), &mut s3.path)?;
+        amend_line("s3_access_key", self.s3_access_key.as_ref(), &mut s3.access_key)?;
+        amend_secret("s3_secret_key", self.s3_secret_key.as_ref(), &mut s3.secret_key)?;
         if !settings.to_s3 {
             return Ok(());
         }
@@ -158,22 +152,6 @@ impl BackupSettingsDraft {
         let missing = filled.into_iter().find(|(_, missing)| *missing);
         missing.map_or(Ok(()), |(field, _)| Err(Refusal::FieldMalformed { field, rule: "filled" }))
     }
-}
-
-fn text(name: &'static str, text: Option<&String>, settled: &mut String) -> Result<(), Refusal> {
-    let Some(text) = text.map(|text| text.trim()) else { return Ok(()) };
-    if text.len() > limits::TEXT_LENGTH || text.chars().any(char::is_control) {
-        return Err(Refusal::FieldMalformed { field: name, rule: "a line of at most 1024 bytes" });
-    }
-    text.clone_into(settled);
-    Ok(())
-}
-
-fn secret(name: &'static str, given: Option<&String>, settled: &mut Password) -> Result<(), Refusal> {
-    let mut line = settled.reveal().to_owned();
-    text(name, given, &mut line)?;
-    *settled = Password::new(line);
-    Ok(())
 }
 
 #[cfg(test)]

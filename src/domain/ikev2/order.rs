@@ -25,7 +25,7 @@ pub enum KeyChoice {
 
 impl KeyChoice {
     /// Each with its word.
-    const WORDS: [(Self, &'static str); 5] = [
+    pub const WORDS: [(Self, &'static str); 5] = [
         (Self::Rsa2048, "rsa2048"),
         (Self::Rsa3072, "rsa3072"),
         (Self::Rsa4096, "rsa4096"),

@@ -42,16 +42,22 @@ impl Dataplane {
                 self.judge_anew();
                 None
             }
+            Change::Log(settings) => {
+                self.apply_log(settings);
+                None
+            }
             Change::Account(account) => {
+                let before = self.account_named(&account.name);
                 let cut = self.apply_account(&account, around, now);
-                self.end_flows(cut, around, now);
+                self.end_flows(cut, before.as_ref(), around, now);
                 self.set_rates(&account, now);
                 cut
             }
             Change::Gone(name) => {
                 self.away.remove(&name);
+                let before = self.account_named(&name);
                 let gone = self.remove_peer(&name);
-                self.end_flows(gone, around, now);
+                self.end_flows(gone, before.as_ref(), around, now);
                 gone
             }
         }
@@ -64,10 +70,15 @@ impl Dataplane {
         self.filter.apply(firewall, epoch);
     }
 
-    /// Ends what a client has open, and what waits for its rate, where it was cut off.
-    fn end_flows(&mut self, cut: Option<Owner>, around: &mut Around<'_>, now: Instant) {
+    fn account_named(&self, name: &AccountName) -> Option<Arc<Account>> {
+        self.peers.get(self.peers.named(name)?).map(|peer| Arc::clone(&peer.account))
+    }
+
+    /// Ends what a client has open, and what waits for its rate, where it was cut off. `before` is who that was.
+    fn end_flows(&mut self, cut: Option<Owner>, before: Option<&Arc<Account>>, around: &mut Around<'_>, now: Instant) {
         let Some(owner) = cut else { return };
         self.flows.close_owner(owner, around.ports, now);
+        self.log_ends(before.map(|account| (owner, account)));
         for _ in 0..self.fragments.drop_owner(owner) {
             self.drops.count(DropReason::PeerGone);
         }
@@ -80,6 +91,7 @@ impl Dataplane {
     /// taken for his.
     pub fn close_external(&mut self, protocol: u8, external: SocketAddr, ports: &mut Ports, now: Instant) {
         self.flows.close_external(protocol, external, ports, now);
+        self.log_ends(None);
     }
 
     fn set_rates(&mut self, account: &Account, now: Instant) {

@@ -79,10 +79,12 @@ impl Dataplane {
             }
             Ok(None) => {
                 self.flows.close(id, around.ports, now);
+                self.log_ends(None);
                 Ok(None)
             }
             Err(reason) => {
                 self.flows.close(id, around.ports, now);
+                self.log_ends(None);
                 Err(reason)
             }
         }
@@ -196,7 +198,9 @@ impl Dataplane {
         }
         let Ruling { owner, way, rule, translation } = *ruling;
         let opening = Opening { owner, way, key: *key, epoch: self.filter.epoch(), rule, translation };
-        self.flows.open(&opening, around.ports, now)
+        let id = self.flows.open(&opening, around.ports, now)?;
+        self.log_begin(id, ip);
+        Ok(id)
     }
 
     /// A client's flow.

@@ -14,6 +14,7 @@ use super::verdict::DropReason;
 use super::waybill::{Next, Waybill, check_hops};
 use super::{Dataplane, nat};
 use crate::domain::firewall::Chain;
+use crate::domain::traffic_log::Tracked;
 use crate::engine::packet::Owner;
 use crate::engine::wire::{FlowKey, Ip};
 
@@ -36,23 +37,28 @@ impl Dataplane {
         match route::find(&self.plan, &self.peers, &self.away, to)? {
             Route::Own => {
                 self.judge(Chain::Input, &key)?;
+                self.log_from_client(Tracked::Untracked, owner, packet, now);
                 self.answer(owner, packet, around, now)
             }
             Route::Peer(target) => {
                 self.check_internal()?;
                 self.judge(Chain::Forward, &key)?;
+                self.log_from_client(Tracked::Untracked, owner, packet, now);
+                self.log_to_client(Tracked::Untracked, Some(target), packet, now);
                 self.cross(owner, target, packet, bill, around, now)
             }
             Route::Away(_) => {
                 self.check_internal()?;
                 self.judge(Chain::Forward, &key)?;
                 check_hops(packet)?;
+                self.log_from_client(Tracked::Untracked, owner, packet, now);
                 self.leave(owner, packet, bill, around, now)
             }
             Route::Outside => {
                 self.judge(Chain::Forward, &key)?;
                 check_hops(packet)?;
                 self.check_bare(&key, around)?;
+                self.log_from_client(Tracked::Untracked, owner, packet, now);
                 self.leave(owner, packet, bill, around, now)
             }
         }
@@ -90,19 +96,23 @@ impl Dataplane {
         check_hops(packet)?;
         match (way, side) {
             (Way::Out, Side::Original) | (Way::In, Side::Reply) if first == owner => {
+                self.log_from_client(Tracked::Related, owner, packet, now);
                 if let Some(key) = translated {
                     translate_error(packet, &key)?;
                 }
                 self.leave(owner, packet, bill, around, now)
             }
             (Way::Across(target), Side::Original) if first == owner => {
+                self.log_from_client(Tracked::Related, owner, packet, now);
                 self.cross(owner, target, packet, bill, around, now)
             }
             (Way::Across(target), Side::Reply) if target == owner => {
+                self.log_from_client(Tracked::Related, owner, packet, now);
                 self.cross(owner, first, packet, bill, around, now)
             }
             // about what the host has said; the server itself says nothing that it would have to mend
             (Way::Own, _) if self.exit.takes_packets() && first == owner => {
+                self.log_from_client(Tracked::Related, owner, packet, now);
                 self.shape(owner, Direction::Upload, packet, bill.next(Next::Host), around, now)
             }
             (Way::Own, _) => Err(DropReason::Unanswered),
@@ -124,6 +134,7 @@ impl Dataplane {
             let target = self.peers.at_address(&self.plan, key.destination.ip()).ok_or(DropReason::NotMapped)?;
             self.judge(Chain::Forward, &key)?;
             bill.check_size(packet, self.plan.mtu)?;
+            self.log_to_client(Tracked::Untracked, Some(target), packet, now);
             return self.shape(target, Direction::Download, packet, bill.next(Next::Down), around, now);
         }
         let (id, side) = self.current_of_error(&quoted_key(packet)?, around, now)?;
@@ -135,6 +146,7 @@ impl Dataplane {
         if let Some(key) = flow.translated(side) {
             translate_error(packet, &key)?;
         }
+        self.log_to_client(Tracked::Related, Some(owner), packet, now);
         self.shape(owner, Direction::Download, packet, bill.next(Next::Down), around, now)
     }
 }

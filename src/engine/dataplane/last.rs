@@ -40,6 +40,7 @@ impl Dataplane {
     pub fn handle_deadline(&mut self, around: &mut Around<'_>, now: Instant) {
         self.handle_peers_due(around, now);
         self.flows.handle_deadline(around.ports, now);
+        self.log_ends(None);
         self.expire_fragments(now);
         self.let_go(around, now);
     }

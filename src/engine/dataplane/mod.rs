@@ -20,6 +20,7 @@ pub mod icmp;
 mod last;
 pub mod limiter;
 pub mod link;
+mod log;
 pub mod nat;
 pub mod peers;
 mod pipeline;
@@ -49,6 +50,7 @@ use crate::domain::nat::NatSettings;
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
+use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::fragments::gather::Fragments;
 use crate::engine::offload::merge::Merge;
 use crate::engine::packet::Owner;
@@ -61,6 +63,7 @@ use forwards::Forwards;
 use icmp::Complaints;
 use last::Aside;
 use limiter::FrontLimiter;
+use log::Log;
 use peers::{Peer, Peers};
 use plan::Plan;
 use seat::{Away, Seat};
@@ -90,6 +93,8 @@ pub enum Change {
     Forwards(Arc<BTreeMap<OuterPort, PortForward>>),
     /// How packets leave. Flows that left otherwise end with their next packet.
     Exit(Exit),
+    /// What is logged.
+    Log(Arc<TrafficLogSettings>),
 }
 
 /// One server's packets.
@@ -114,6 +119,8 @@ pub struct Dataplane {
     complaints: Complaints,
     drops: Drops,
     traffic: Traffic,
+    /// Absent while nothing is logged.
+    log: Option<Box<Log>>,
     entropy: Entropy,
     /// The identification of the next packet that is cut into fragments.
     identification: u32,
@@ -149,6 +156,7 @@ impl Dataplane {
             complaints: Complaints::new(now),
             drops: Drops::new(),
             traffic: Traffic::default(),
+            log: None,
             entropy,
             identification: entropy(),
             scratch: vec![0; SCRATCH].into(),

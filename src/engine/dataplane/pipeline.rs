@@ -21,10 +21,12 @@ use super::around::{Around, Parcel};
 use super::flow::{FlowId, Side, TcpMark, Way};
 use super::greet::Arrival;
 use super::link::room::Room;
+use super::log::is_invalid;
 use super::shape::Direction;
 use super::verdict::DropReason;
 use super::waybill::{Next, Tally, Waybill, check_hops};
 use super::{Dataplane, account, icmp, nat};
+use crate::domain::traffic_log::Tracked;
 use crate::engine::outbox::Endpoint;
 use crate::engine::packet::{Offload, Owner};
 use crate::engine::wire::tcp::Tcp;
@@ -178,6 +180,9 @@ impl Dataplane {
             }
         });
         if let Err(reason) = outcome {
+            if is_invalid(reason) {
+                self.log_from_client(Tracked::Invalid, owner, packet, now);
+            }
             self.complain(owner, reason, packet, around, now);
         }
         self.settle(outcome);
@@ -255,7 +260,10 @@ impl Dataplane {
         let is_tcp = ip.transport().protocol == protocol::TCP;
         let mark = is_tcp.then(|| Tcp::new(ip.payload()).ok()).flatten().map(|segment| TcpMark::of(&segment));
         let tally = Tally::of(ip, offload);
-        self.flows.note(id, side, mark.as_ref(), tally.packets, tally.bytes, now);
+        if self.flows.note(id, side, mark.as_ref(), tally.packets, tally.bytes, now) {
+            self.log_ends(None);
+            self.log_begin(id, ip);
+        }
         let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
         if let Some(rule) = flow.rule {
             self.filter.count(rule, tally.packets.into(), tally.bytes as u64);
@@ -320,7 +328,11 @@ impl Dataplane {
         if self.plan.is_inside(source) {
             return Err(DropReason::SourceForged);
         }
-        self.arrive(packet, offload, arrival, around, now)
+        let outcome = self.arrive(packet, offload, arrival, around, now);
+        if outcome.is_err_and(is_invalid) {
+            self.log_to_client(Tracked::Invalid, None, packet, now);
+        }
+        outcome
     }
 
     /// From outside, or from a client at another worker, to a client of ours.
@@ -404,6 +416,8 @@ impl Dataplane {
             };
             self.note(id, side, &ip, Offload::NONE, now)?;
             bill = bill.of_flow(id);
+        } else if nat::quote::is_error(&ip) {
+            self.log_to_client(Tracked::Related, Some(owner), packet, now);
         }
         self.shape(owner, Direction::Download, packet, bill, around, now)
     }

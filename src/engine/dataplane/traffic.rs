@@ -29,6 +29,8 @@ pub struct Traffic {
     pub internal: Sum,
     /// Refused from client to client.
     pub internal_refused: Sum,
+    /// Handshakes that were completed.
+    pub handshakes: u64,
 }
 
 impl Traffic {

@@ -165,6 +165,7 @@ impl Dataplane {
     pub(super) fn after_receiving(&mut self, owner: Owner, completed: bool, around: &mut Around<'_>, now: Instant) {
         if completed && let Some(peer) = self.peers.get_mut(owner) {
             peer.last_handshake = Some(now);
+            self.traffic.handshakes += 1;
         }
         if self.peers.tunnel_mut(owner).is_some_and(|tunnel| tunnel.has_staged()) {
             self.release(owner, around, now);

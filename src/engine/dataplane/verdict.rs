@@ -169,6 +169,18 @@ impl DropReason {
         Self::NotAgreed,
         Self::NoPolicy,
     ];
+
+    /// Its name, as metrics have it: `not_mapped`.
+    pub fn label(self) -> String {
+        let mut label = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_ascii_uppercase() && !label.is_empty() {
+                label.push('_');
+            }
+            label.push(letter.to_ascii_lowercase());
+        }
+        label
+    }
 }
 
 /// How often each reason was given.
@@ -206,6 +218,12 @@ impl Default for Drops {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn is_labelled_as_metrics_are() {
+        assert_eq!(DropReason::NotMapped.label(), "not_mapped");
+        assert_eq!(DropReason::Stray.label(), "stray");
+    }
 
     #[test]
     fn counts_every_reason_in_a_place_of_its_own() {

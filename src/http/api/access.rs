@@ -5,11 +5,16 @@ use std::net::IpAddr;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{DONE, Named};
 use crate::domain::access::{AccessEntry, Caller};
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, text};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// Lists the access hashes: what they are for, never what they are.
@@ -35,9 +40,11 @@ pub(crate) async fn remove(
 }
 
 /// An access hash, without the hash.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Access)]
 pub(crate) struct AccessView {
     created: Timestamp,
+    #[schema(value_type = String)]
     ip: IpAddr,
     label: String,
     /// `null` where it has let nobody in yet.
@@ -51,7 +58,32 @@ impl From<AccessEntry> for AccessView {
 }
 
 /// A hash that was just made.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccessMade)]
 pub(crate) struct MadeView {
     access_hash: String,
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let form = [
+        text("label", limits::LABEL_LENGTH, "What the hash is for.").required().such_as("billing"),
+        Field::new("ip", Kind::Ip, "The address from which alone it works.").required().such_as("192.0.2.7"),
+    ];
+    Group {
+        name: "Access hashes",
+        about: "Who may call the API, and from where.",
+        named: ("", ""),
+        operations: vec![
+            Operation::new("local_access_list", "Lists the access hashes", Shape::list_of::<AccessView>())
+                .about("What they are for, never what they are."),
+            Operation::new("local_access_add", "Makes an access hash", Shape::of::<MadeView>())
+                .about("It is shown this once.")
+                .form(form)
+                .refuses([Refusal::NameTaken]),
+            Operation::new("local_access_remove", "Removes an access hash", Shape::done())
+                .at([text("label", limits::LABEL_LENGTH, "What the hash is for.")])
+                .refuses([Refusal::AccessNotFound]),
+        ],
+    }
 }

@@ -6,15 +6,21 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{DONE, Named, text};
 use crate::domain::access::Caller;
+use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
 use crate::domain::account::{Account, AccountDraft, Allowance};
 use crate::domain::figures::{AccountDump, Connection};
 use crate::domain::key::PrivateKey;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::domain::restriction::Restriction;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, number, rate, text, words};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::traffic::Standing;
 use crate::services::{Services, System};
 
@@ -150,7 +156,8 @@ pub(super) fn status(account: &Account) -> &'static str {
 }
 
 /// An account as clients read it. Where the contract's example quotes a number, it is text here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(crate) struct AccountView {
     #[serde(rename = "allowed_IPs")]
     allowed_ips: String,
@@ -175,11 +182,13 @@ pub(crate) struct AccountView {
     expires: Option<String>,
     /// Beyond the contract: what it may move.
     #[serde(flatten)]
+    #[schema(inline)]
     quota: Option<QuotaView>,
 }
 
 /// What an account may move, where that has an end. Numbers are text, as the other limits of an account are.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountQuota)]
 struct QuotaView {
     quota: String,
     quota_period: &'static str,
@@ -220,7 +229,8 @@ impl AccountView {
 }
 
 /// An account's tunnel.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountTunnel)]
 pub(crate) struct DumpView {
     allowed_ips: String,
     endpoint: String,
@@ -244,7 +254,8 @@ impl From<AccountDump> for DumpView {
 }
 
 /// An open flow, wholly beyond the contract.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Connection)]
 pub(crate) struct ConnectionView {
     /// `tcp`, `udp`, `icmp`, `icmpv6`, or the protocol's number as text.
     protocol: String,
@@ -283,6 +294,102 @@ impl From<&Connection> for ConnectionView {
             bytes_down: connection.down.bytes,
         }
     }
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let found = || [Refusal::AccountNotFound];
+    Group {
+        name: "Accounts",
+        about: "Who may connect: a WireGuard peer and an IKEv2 user in one.",
+        named: ("The account's name.", "peer_1"),
+        operations: vec![
+            Operation::new("account_list", "Lists all accounts", Shape::list_of::<AccountView>()),
+            Operation::new("account_add", "Adds an account to a server", Shape::of::<AccountView>())
+                .about("What is not given is chosen: the next free address, fresh keys, a password.")
+                .form(form(true))
+                .refuses([
+                    Refusal::AccountLimitExceeded,
+                    Refusal::ServerNotValid,
+                    Refusal::NameMalformed,
+                    Refusal::NameTaken,
+                    Refusal::UsernameTaken,
+                    Refusal::UsernameMalformed,
+                    Refusal::AddressMalformed,
+                    Refusal::AddressTaken,
+                    Refusal::AddressOutOfRange,
+                    Refusal::PoolExhausted,
+                    Refusal::KeysInvalid,
+                ]),
+            Operation::new("account_detail", "Shows an account", Shape::of::<AccountView>()).refuses(found()),
+            Operation::new("account_edit", "Changes what the form names", Shape::of::<AccountView>())
+                .about(
+                    "Its name, its username, its keys and its server stay, whatever the form says. No session drops.",
+                )
+                .form(form(false))
+                .refuses([
+                    Refusal::AccountNotFound,
+                    Refusal::ServerNotValid,
+                    Refusal::ExternalIpMalformed,
+                    Refusal::AddressTaken,
+                    Refusal::AddressOutOfRange,
+                ]),
+            Operation::new("account_delete", "Deletes an account", Shape::done()).refuses(found()),
+            Operation::new("account_config_text", "Shows the client's file", Shape::text("A file of wg-quick."))
+                .refuses(found()),
+            Operation::new("account_config_qr", "Draws that file as a QR code", Shape::text("A PNG in base64."))
+                .refuses(found()),
+            Operation::new("account_dump", "Shows the account's tunnel", Shape::of::<DumpView>()).refuses(found()),
+            Operation::new(
+                "account_mangle_rules",
+                "Shows what its mark has counted",
+                Shape::text("Lines as iptables has."),
+            )
+            .refuses(found()),
+            Operation::new("account_traffic_control", "Shows what its shaper does", Shape::text("Lines as tc has."))
+                .refuses(found()),
+            Operation::new("account_connections", "Lists its open flows", Shape::list_of::<ConnectionView>())
+                .about("The oldest first.")
+                .refuses(found()),
+            Operation::new(
+                "local_account_config_qr_text",
+                "Draws the client's file for a terminal",
+                Shape::text("Lines."),
+            )
+            .refuses(found()),
+        ],
+    }
+}
+
+/// The form of an account, a new one's or one's that is there.
+fn form(is_new: bool) -> [Field; 16] {
+    let server = Field::new("wg_name", Kind::Name, "The server that it belongs to.");
+    [
+        if is_new { server.required().such_as("Default_1") } else { server },
+        Field::new("name", Kind::Name, "Its name, unique over all servers."),
+        words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
+        Field::new("username", Kind::Name, "Its name for IKEv2, unique over all servers."),
+        text("password", limits::PASSWORD_MAX, "Its password for IKEv2."),
+        Field::new("allowed_IPs", Kind::Ipv4, "Its address within the server's network."),
+        Field::new("allowed_IPs_ipv6", Kind::Ipv6, "Its IPv6 address within the server's network."),
+        Field::new("private_key", Kind::Key, "Its private key."),
+        Field::new("public_key", Kind::Key, "Its public key; alone, the client keeps the private key to itself."),
+        rate("b_download", "Mbit/s towards it; 0 for no limit.").such_as("100"),
+        rate("b_upload", "Mbit/s from it; 0 for no limit.").such_as("20"),
+        Field::new("expires", Kind::Moment, "When it ends. A time without an offset is of the appliance's zone."),
+        Field::new("quota", Kind::Amount, "What it may move, both directions together; 0 for no quota."),
+        Field::new(
+            "quota_period",
+            Kind::Words(QuotaPeriod::ALL.map(QuotaPeriod::word).into()),
+            "For how long that counts.",
+        ),
+        Field::new(
+            "quota_action",
+            Kind::Words(QuotaAction::ALL.map(QuotaAction::word).into()),
+            "What happens when it is used up.",
+        ),
+        number("quota_rate", 1..=limits::RATE_MAX, "Mbit/s of an account that is slowed down."),
+    ]
 }
 
 #[cfg(test)]

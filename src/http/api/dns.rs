@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use ipnet::IpNet;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::access::Caller;
 use crate::domain::dns::{DnsCounters, DnsDraft};
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, number};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::dns::DnsState;
 
@@ -30,7 +35,8 @@ pub(crate) async fn edit(State(services): State<Services>, caller: Caller, field
 }
 
 /// The contract's `dns`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Dns)]
 pub(crate) struct DnsView {
     acl: Vec<String>,
     bind9: String,
@@ -46,14 +52,16 @@ pub(crate) struct DnsView {
 }
 
 /// What is remembered.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DnsCache)]
 struct CacheView {
     bytes: u64,
     entries: u64,
 }
 
 /// What became of a server's questions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = DnsQuestions)]
 struct CountersView {
     all: u64,
     blocked: u64,
@@ -99,4 +107,25 @@ impl From<DnsCounters> for CountersView {
 fn shown(network: &IpNet) -> String {
     let is_one = network.prefix_len() == network.max_prefix_len();
     if is_one { network.addr().to_string() } else { network.to_string() }
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let form = [
+        flag("enabled", "Whether it answers.").such_as("1"),
+        Field::new("forwarders_1", Kind::Ip, "Whom it asks first; empty for the configuration's.").such_as("9.9.9.9"),
+        Field::new("forwarders_2", Kind::Ip, "Whom it asks next; empty for the configuration's."),
+        number("max_cache_ttl", limits::DNS_CACHE_TTL, "How long it may remember an answer, in seconds."),
+    ];
+    Group {
+        name: "DNS",
+        about: "The resolver that answers clients at each server's own address.",
+        named: ("", ""),
+        operations: vec![
+            Operation::new("dns", "Shows the resolver", Shape::of::<DnsView>()),
+            Operation::new("dns_edit", "Changes what the form names", Shape::of::<DnsView>())
+                .form(form)
+                .refuses([Refusal::Forwarder1Malformed, Refusal::Forwarder2Malformed]),
+        ],
+    }
 }

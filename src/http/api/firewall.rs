@@ -3,13 +3,19 @@
 use axum::Extension;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{DONE, Named};
 use crate::domain::access::{Caller, Way};
 use crate::domain::figures::Counter;
-use crate::domain::firewall::{End, FilterRule, FilterRuleDraft, FirewallDraft, FirewallSettings, MarkRow, NatRow};
+use crate::domain::firewall::{
+    Action, Chain, End, FilterRule, FilterRuleDraft, FirewallDraft, FirewallSettings, MarkRow, NatRow, RuleProtocol,
+};
+use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, number, words};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::firewall::FirewallVersions;
 
@@ -94,7 +100,8 @@ pub(crate) async fn mark_rows(State(services): State<Services>) -> Answer<Vec<Ma
 }
 
 /// The contract's `firewall_info`, whose names are those of Debian's packages.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FirewallVersions)]
 pub(crate) struct VersionsView {
     ip_forward: &'static str,
     iproute2: String,
@@ -112,7 +119,8 @@ impl From<FirewallVersions> for VersionsView {
 }
 
 /// The contract's `firewall_conf`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FirewallSettings)]
 pub(crate) struct ConfView {
     internal_traffic: bool,
     ip_forward: bool,
@@ -134,7 +142,8 @@ impl From<FirewallSettings> for ConfView {
 }
 
 /// A rule as clients read it, its ports as text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FilterRule)]
 pub(crate) struct RuleView {
     action: &'static str,
     /// Beyond the contract: bytes of the packets that the rule has decided.
@@ -168,7 +177,8 @@ impl RuleView {
 }
 
 /// A server's translation, in the words of `iptables`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NatRule)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct NatView {
     action: &'static str,
@@ -195,7 +205,8 @@ impl From<NatRow> for NatView {
 }
 
 /// An account's mark in one direction, in the words of `iptables`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MarkRule)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct MarkView {
     action: &'static str,
@@ -220,4 +231,70 @@ impl From<MarkRow> for MarkView {
             set_mark: row.mark.to_string(),
         }
     }
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let actions = Action::ALL.map(Action::word);
+    let settings = [
+        flag("internal_traffic", "Whether clients of one server reach those of another.").such_as("0"),
+        flag("ip_forward", "Whether packets of clients are forwarded at all.").such_as("1"),
+        words("policy_input", actions, "What becomes of packets to this host that no rule decides."),
+        words("policy_forward", actions, "What becomes of packets through it that no rule decides."),
+        words("policy_output", actions, "What becomes of packets from it that no rule decides."),
+    ];
+    Group {
+        name: "Firewall",
+        about: "Rules that are tried in their order, and what decides where none does.",
+        named: ("The rule's name.", "web"),
+        operations: vec![
+            Operation::new("firewall_info", "Shows what filters, translates and shapes", Shape::of::<VersionsView>()),
+            Operation::new("firewall_conf", "Shows the settings", Shape::of::<ConfView>()),
+            Operation::new("firewall_conf_edit", "Changes what the form names", Shape::done()).form(settings).refuses(
+                [
+                    Refusal::PolicyInputMalformed,
+                    Refusal::PolicyForwardMalformed,
+                    Refusal::PolicyOutputMalformed,
+                    Refusal::LocksOut,
+                ],
+            ),
+            Operation::new("firewall_filter_list", "Lists the rules", Shape::list_of::<RuleView>())
+                .about("In the order in which they are tried. Port 0 is any."),
+            Operation::new("firewall_filter_add", "Adds a rule at an end of the list", Shape::done())
+                .at([words("name", ["top", "end"], "Where the rule goes.").such_as("end")])
+                .form(rule_form())
+                .refuses([
+                    Refusal::RuleNameMalformed,
+                    Refusal::RuleNameTaken,
+                    Refusal::ChainMalformed,
+                    Refusal::DestinationMalformed,
+                    Refusal::SourceMalformed,
+                    Refusal::RulesExceeded,
+                    Refusal::LocksOut,
+                ]),
+            Operation::new("firewall_filter_delete", "Deletes a rule", Shape::done()).refuses([
+                Refusal::RuleNotFound,
+                Refusal::RuleIsSystem,
+                Refusal::LocksOut,
+            ]),
+            Operation::new("firewall_nat_list", "Lists the servers' translations", Shape::list_of::<NatView>()),
+            Operation::new("firewall_mangle_list", "Lists the accounts' marks", Shape::list_of::<MarkView>()),
+        ],
+    }
+}
+
+/// The form of a rule, which needs every field.
+fn rule_form() -> [Field; 8] {
+    let port = |name, about| number(name, 0..=u16::MAX, about);
+    [
+        Field::new("name", Kind::RuleName, "Its name, unique.").such_as("web"),
+        words("action", Action::ALL.map(Action::word), "What it does.").such_as("ACCEPT"),
+        words("chain", Chain::ALL.map(Chain::word), "To this host, through it, or from it.").such_as("FORWARD"),
+        words("protocol", RuleProtocol::ALL.map(RuleProtocol::word), "Of which protocol.").such_as("TCP"),
+        Field::new("s_ip", Kind::Network, "From where.").such_as("0.0.0.0/0"),
+        port("s_port", "From which port; 0 is any.").such_as("0"),
+        Field::new("d_ip", Kind::Network, "To where.").such_as("198.51.100.0/24"),
+        port("d_port", "To which port; 0 is any.").such_as("443"),
+    ]
+    .map(Field::required)
 }

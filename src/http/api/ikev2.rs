@@ -3,13 +3,21 @@
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::{DONE, Named, accounts};
 use crate::domain::access::Caller;
-use crate::domain::ikev2::settings::{Ikev2Settings, SUBSYSTEMS, YesNo};
-use crate::domain::ikev2::{AuthorityDraft, Certificate, Credential, Ikev2Draft, ServerOrderDraft, Subject};
+use crate::domain::ikev2::settings::{
+    Action, AuthBy, ConnectionType, Fragmentation, Ikev2Settings, ModeConfig, SUBSYSTEMS, StrictCrlPolicy, UniqueIds,
+    YesNo,
+};
+use crate::domain::ikev2::{AuthorityDraft, Certificate, Credential, Ikev2Draft, KeyChoice, ServerOrderDraft, Subject};
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, number, text};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::ikev2::{Format, Ikev2Config, Ikev2Versions, OnlineClient};
 
@@ -106,7 +114,7 @@ pub(crate) async fn disconnect(
     caller: Caller,
     Named(name): Named,
 ) -> Answer<&'static str> {
-    services.ikev2.disconnect(&caller, &name)?;
+    services.ikev2.disconnect(&caller, &name).await?;
     Ok(Success(DONE))
 }
 
@@ -170,7 +178,8 @@ fn draft(fields: &Fields) -> Ikev2Draft {
 }
 
 /// The contract's `ikev2_info`: both processes of strongSwan are this one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ikev2Versions)]
 pub(crate) struct VersionsView {
     pid_charon: String,
     pid_starter: String,
@@ -185,7 +194,8 @@ impl From<Ikev2Versions> for VersionsView {
 }
 
 /// The contract's `ikev2_config`; what is absent is "", and names without a certificate are suggestions.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ikev2Config)]
 pub(crate) struct ConfigView {
     ca_cert: String,
     ca_common_name: String,
@@ -312,7 +322,8 @@ fn advanced_view(settings: &Ikev2Settings) -> Map<String, Value> {
 }
 
 /// An account that is connected now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ikev2Online)]
 pub(crate) struct OnlineView {
     #[serde(rename = "allowed_IPs")]
     allowed_ips: String,
@@ -350,6 +361,127 @@ fn span(seconds: u64) -> String {
     let (unit, name) = units.into_iter().find(|(unit, _)| seconds > 2 * unit).unwrap_or((1, "seconds"));
     let count = seconds / unit;
     format!("{count} {}", if count == 1 { &name[..name.len() - 1] } else { name })
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let certificates = || [Refusal::RootMissing];
+    let profiles = [
+        ("account_ikev2_profile", "Shows what strongSwan's app imports", "A profile of JSON."),
+        ("account_ikev2_mobileconfig", "Shows what Apple's systems import", "A profile of XML."),
+        ("account_ikev2_powershell", "Shows the script for Windows", "A script of PowerShell."),
+    ];
+    let profiles = profiles
+        .map(|(id, about, format)| Operation::new(id, about, Shape::text(format)).refuses([Refusal::AccountNotFound]));
+    let settings = || Shape::as_set("Ikev2Settings", &settings_form());
+    let operations = [
+        Operation::new("ikev2_info", "Shows what speaks IKEv2", Shape::of::<VersionsView>()),
+        Operation::new("ikev2_config", "Shows certificates, keys and the switch", Shape::of::<ConfigView>())
+            .about("What is absent is empty; names without a certificate are suggestions."),
+        Operation::new("ikev2_enable", "Turns IKEv2 on or off", Shape::of::<ConfigView>())
+            .form([flag("enabled", "Whether it answers.").required().such_as("1")])
+            .refuses([Refusal::RootMissing, Refusal::ServerCertificateMissing]),
+        Operation::new("ikev2_import_ca", "Takes a certificate authority", Shape::of::<ConfigView>())
+            .form([
+                Field::new("ca_cert", Kind::Pem, "Its certificate.").required(),
+                Field::new("ca_key", Kind::Pem, "Its key.").required(),
+            ])
+            .refuses([
+                Refusal::RootPresent,
+                Refusal::CaCertMissing,
+                Refusal::CaKeyMissing,
+                Refusal::CertificateNotFound,
+                Refusal::CertificateFailed,
+            ]),
+        Operation::new("ikev2_generate_ca", "Makes a certificate authority", Shape::of::<ConfigView>())
+            .form(holder_form("ca"))
+            .refuses([Refusal::RootPresent, Refusal::CommonNameMissing, Refusal::OrganizationMissing]),
+        Operation::new("ikev2_delete_ca", "Deletes the authority", Shape::of::<ConfigView>())
+            .about("The server's certificate goes with it.")
+            .refuses(certificates()),
+        Operation::new("ikev2_generate_server", "Makes the server's certificate", Shape::of::<ConfigView>())
+            .form([
+                Field::new("server_domain", Kind::Host, "What clients connect to.").required().such_as("vpn.example"),
+                Field::new("server_ip", Kind::Ip, "The server's address.").required().such_as("192.0.2.1"),
+                Field::new("server_ipv6", Kind::Ipv6, "Another, over IPv6."),
+            ])
+            .form(holder_form("server"))
+            .refuses([
+                Refusal::RootAbsent,
+                Refusal::ServerDomainMissing,
+                Refusal::ServerIpMissing,
+                Refusal::CommonNameMissing,
+                Refusal::OrganizationMissing,
+            ]),
+        Operation::new("ikev2_delete_server", "Deletes the server's certificate", Shape::of::<ConfigView>())
+            .refuses(certificates()),
+        Operation::new("ikev2_advanced", "Shows the advanced settings", settings()),
+        Operation::new("ikev2_advanced_edit", "Changes what the form names", settings())
+            .form(settings_form())
+            .refuses([Refusal::EspMissing, Refusal::IkeMissing]),
+        Operation::new("ikev2_advanced_default", "Sets them as they were at first", settings()),
+        Operation::new("ikev2_online", "Lists who is connected", Shape::list_of::<OnlineView>()),
+        Operation::new("ikev2_drop", "Ends an account's sessions", Shape::done()),
+    ];
+    Group {
+        name: "IKEv2",
+        about: "The responder for clients that systems have built in: its certificates, settings and sessions.",
+        named: ("The account's name.", "peer_1"),
+        operations: operations.into_iter().chain(profiles).collect(),
+    }
+}
+
+/// The form of a certificate's holder; every field begins with whose it is.
+fn holder_form(whose: &str) -> [Field; 7] {
+    let of = |name: &str, about| Field::new(format!("{whose}_{name}"), Kind::Characters(limits::SUBJECT_TEXT), about);
+    let keys = Kind::Words(KeyChoice::WORDS.map(|(_, word)| word).into());
+    [
+        of("common_name", "Whom it is for.").required().such_as("vpn.example"),
+        of("organization", "Whose it is.").required().such_as("Example"),
+        of("organizational_unit", "The part of the organization."),
+        of("locality", "The city."),
+        of("state_or_province_name", "The state or province."),
+        of("country_name", "The country."),
+        Field::new("key_type", keys, "The kind of the key that is made."),
+    ]
+}
+
+/// The form of the advanced settings, in strongSwan's words.
+fn settings_form() -> Vec<Field> {
+    let kept = "Kept for clients of the API; does nothing here.";
+    let word = |name, rule, about| Field::new(name, Kind::of_rule(rule), about);
+    let any = |name, about| number(name, 0..=limits::IKE_NUMBER_MAX, about);
+    let debug = SUBSYSTEMS.iter().map(|subsystem| {
+        let levels = i64::from(*limits::DEBUG_LEVELS.start())..=i64::from(*limits::DEBUG_LEVELS.end());
+        Field::new(format!("charondebug_{subsystem}"), Kind::Number(levels), kept)
+    });
+    let others = [
+        word("uniqueids", UniqueIds::RULE, "What becomes of an account's earlier session."),
+        word("strictcrlpolicy", StrictCrlPolicy::RULE, kept),
+        word("authby", AuthBy::RULE, "Which key the server must have to prove who it is."),
+        word("closeaction", Action::RULE, "What becomes of a tunnel that its client has closed."),
+        word("compress", YesNo::RULE, kept),
+        word("dpdaction", Action::RULE, "What becomes of a tunnel that has gone silent."),
+        any("dpddelay", "Seconds of silence after which a client is asked.").such_as("30"),
+        any("dpdtimeout", "Seconds that an unanswered request is repeated at most."),
+        any("inactivity", "Seconds without a packet after which a tunnel ends."),
+        text("esp", limits::PROPOSALS_LENGTH, "Proposals for tunnels.").required().such_as("aes256gcm16!"),
+        word("forceencaps", YesNo::RULE, "Whether ESP is always carried in UDP."),
+        word("fragmentation", Fragmentation::RULE, "Whether messages may come in fragments (RFC 7383)."),
+        text("ike", limits::PROPOSALS_LENGTH, "Proposals for IKE.").required().such_as("aes256-sha256-modp2048!"),
+        any("ikelifetime", "Seconds that an IKE SA lives."),
+        word("installpolicy", YesNo::RULE, kept),
+        number("keyingtries", 1..=limits::IKE_NUMBER_MAX, "How often rekeying is tried."),
+        number("lifetime", 1..=limits::CHILD_LIFETIME_MAX, "Seconds that a CHILD SA lives."),
+        number("margintime", 1..=limits::IKE_NUMBER_MAX, "Seconds before its end at which an SA is rekeyed."),
+        word("mobike", YesNo::RULE, "Whether clients may move to another address (RFC 4555)."),
+        word("modeconfig", ModeConfig::RULE, kept),
+        word("reauth", YesNo::RULE, "Whether a client must log in again where an IKE SA ends."),
+        word("rekey", YesNo::RULE, "Whether the server begins rekeying itself."),
+        any("rekeyfuzz", "By how many percent of margintime rekeying begins earlier at random."),
+        word("type", ConnectionType::RULE, "What a connection is."),
+    ];
+    debug.chain(others).collect()
 }
 
 #[cfg(test)]

@@ -5,15 +5,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use super::{DONE, Named};
 use crate::domain::access::Caller;
+use crate::domain::limits;
 use crate::domain::one_time_link::{
     BUTTON_LABELS, BUTTON_LINKS, BUTTONS, ButtonDraft, Buttons, LinkIkev2, LinkIkev2Draft, LinkPage, LinkPageDraft,
     LinkWireguard, LinkWireguardDraft, OneTimeLink,
 };
+use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, number, text};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// Makes a link to an account's configuration.
@@ -102,9 +108,11 @@ fn buttons(fields: &Fields) -> [ButtonDraft; BUTTONS] {
 }
 
 /// The open links; the contract spells it `olts`, and keys each link by its key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Links)]
 pub(crate) struct ListView {
     #[serde(serialize_with = "by_key")]
+    #[schema(value_type = BTreeMap<String, LinkView>)]
     olts: Vec<LinkView>,
 }
 
@@ -113,7 +121,8 @@ fn by_key<S: Serializer>(links: &[LinkView], serializer: S) -> Result<S::Ok, S::
 }
 
 /// An open link; the contract spells it `created_data`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Link)]
 pub(crate) struct LinkView {
     account: String,
     created_data: Date,
@@ -135,7 +144,8 @@ impl LinkView {
 }
 
 /// The contract's `otl_config`: the days are text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkPage)]
 pub(crate) struct PageView {
     after_body: String,
     before_body: String,
@@ -159,9 +169,11 @@ impl From<&LinkPage> for PageView {
 }
 
 /// The contract's `otl_config_wireguard`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkWireguard)]
 pub(crate) struct WireguardView {
     #[serde(flatten)]
+    #[schema(schema_with = buttons_shape)]
     buttons: ButtonsView,
     download_config_button_label: String,
     enable: bool,
@@ -182,9 +194,11 @@ impl From<&LinkWireguard> for WireguardView {
 }
 
 /// The contract's `otl_config_ikev2`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LinkIkev2)]
 pub(crate) struct Ikev2View {
     #[serde(flatten)]
+    #[schema(schema_with = buttons_shape)]
     buttons: ButtonsView,
     download_certificate_button_label: String,
     download_profile_button_label: String,
@@ -214,10 +228,69 @@ impl Serialize for ButtonsView {
     }
 }
 
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let markup = |name, about| text(name, limits::LINK_HTML_LENGTH, about);
+    let label = |name, about| text(name, limits::LINK_LABEL_LENGTH, about);
+    let page = [
+        label("title", "The page's title.").such_as("Your VPN"),
+        markup("before_body", "HTML before what is shown."),
+        markup("after_body", "HTML after what is shown."),
+        markup("not_relevant", "HTML for a link that is used up or has ended."),
+        markup("css", "CSS after the page's own."),
+        number("lifetime", 1..=limits::LINK_LIFETIME_MAX, "How many days a new link is open.").such_as("3"),
+    ];
+    let wireguard = [
+        flag("enable", "Whether the WireGuard part is shown.").such_as("1"),
+        flag("enable_config_text", "Whether the client's file is shown as text."),
+        flag("enable_config_qr", "Whether it is shown as a QR code."),
+        label("download_config_button_label", "What its button says; empty for no button."),
+    ];
+    let ikev2 = [
+        flag("enable", "Whether the IKEv2 part is shown.").such_as("1"),
+        label("download_certificate_button_label", "What the certificate's button says; empty for no button."),
+        label("download_profile_button_label", "What the profile's button says; empty for no button."),
+    ];
+    Group {
+        name: "One-time links",
+        about: "Links that show an account's configuration once, and the page that they open.",
+        named: ("The account's name.", "peer_1"),
+        operations: vec![
+            Operation::new("account_otl", "Makes a link", Shape::text("Its address."))
+                .refuses([Refusal::AccountNotFound, Refusal::LinksExceeded]),
+            Operation::new("account_otl_withdraw", "Withdraws every link to an account", Shape::done())
+                .refuses([Refusal::AccountNotFound]),
+            Operation::new("otl_list", "Lists the open links", Shape::of::<ListView>()).about("The oldest first."),
+            Operation::new("otl_config", "Shows the page's settings", Shape::of::<PageView>()),
+            Operation::new("otl_config_edit", "Changes what the form names", Shape::of::<PageView>()).form(page),
+            Operation::new("otl_config_wireguard", "Shows its WireGuard part", Shape::of::<WireguardView>()),
+            Operation::new("otl_config_wireguard_edit", "Changes what the form names", Shape::of::<WireguardView>())
+                .form(wireguard)
+                .form(buttons_form()),
+            Operation::new("otl_config_ikev2", "Shows its IKEv2 part", Shape::of::<Ikev2View>()),
+            Operation::new("otl_config_ikev2_edit", "Changes what the form names", Shape::of::<Ikev2View>())
+                .form(ikev2)
+                .form(buttons_form()),
+        ],
+    }
+}
+
+fn buttons_form() -> impl Iterator<Item = Field> {
+    let label = |name| text(name, limits::LINK_LABEL_LENGTH, "What the button says; empty for no button.");
+    let link = |name| Field::new(name, Kind::Url, "Where the button leads.");
+    BUTTON_LABELS.into_iter().zip(BUTTON_LINKS).flat_map(move |(of_label, of_link)| [label(of_label), link(of_link)])
+}
+
+/// What [`ButtonsView`] becomes.
+fn buttons_shape() -> Schema {
+    let text = || Schema::from(ObjectBuilder::new().schema_type(Type::String));
+    let names = BUTTON_LABELS.into_iter().zip(BUTTON_LINKS).flat_map(|(label, link)| [label, link]);
+    names.fold(ObjectBuilder::new(), |object, name| object.property(name, text()).required(name)).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::limits;
     use crate::domain::name::AccountName;
     use crate::domain::one_time_link::LinkKey;
 

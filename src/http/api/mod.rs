@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod accounts;
+pub(super) mod audit;
 pub(super) mod backups;
 pub(super) mod dns;
 pub(super) mod firewall;
@@ -12,16 +13,39 @@ pub(super) mod servers;
 pub(super) mod system;
 mod text;
 pub(super) mod traffic;
+pub(super) mod traffic_log;
+pub(super) mod webhooks;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::error::Problem;
+use super::openapi::operation::Group;
 use crate::domain::refusal::Refusal;
 
 /// What a write answers that has nothing to show.
 const DONE: &str = "success";
+
+/// What the endpoints below `/api/v1` are, in the order in which people read it.
+pub(super) fn described() -> Vec<Group> {
+    vec![
+        system::described(),
+        servers::described(),
+        port_forwards::described(),
+        accounts::described(),
+        traffic::described(),
+        links::described(),
+        firewall::described(),
+        dns::described(),
+        traffic_log::described(),
+        ikev2::described(),
+        backups::described(),
+        webhooks::described(),
+        audit::described(),
+        access::described(),
+    ]
+}
 
 /// The name in a request's path, unescaped, or all the names where there are several. Whether something has this name is
 /// the service's business.

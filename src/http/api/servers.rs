@@ -5,14 +5,19 @@ use std::net::Ipv4Addr;
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::accounts::{self, AccountView};
 use super::{DONE, Named, text};
 use crate::domain::access::Caller;
 use crate::domain::figures::OnlinePeer;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::domain::server::{Server, ServerDraft};
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::{Field, Kind, flag, number, rate};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// Lists the servers, by name.
@@ -142,7 +147,8 @@ fn draft(fields: &Fields) -> ServerDraft {
 }
 
 /// A server as clients read it. Where the contract's example quotes a number, it is text here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Server)]
 pub(crate) struct ServerView {
     address: String,
     /// Beyond the examples: the server's own IPv6 address with its network's prefix length.
@@ -213,14 +219,16 @@ impl From<&Server> for ServerView {
 }
 
 /// A server's port and key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServerTunnel)]
 pub(crate) struct DumpView {
     port: String,
     public_key: String,
 }
 
 /// An account that is connected now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WireguardOnline)]
 pub(crate) struct OnlineView {
     #[serde(rename = "allowed_IPs")]
     allowed_ips: String,
@@ -253,6 +261,100 @@ impl From<&OnlinePeer> for OnlineView {
             wg_name: account.server.to_string(),
         }
     }
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let found = || [Refusal::ServerNotFound];
+    let settled = [
+        Refusal::InterfaceMalformed,
+        Refusal::NameMalformed,
+        Refusal::NameTaken,
+        Refusal::KeysInvalid,
+        Refusal::InterfaceTaken,
+        Refusal::PortTaken,
+        Refusal::PortMalformed,
+        Refusal::ExternalIpMalformed,
+        Refusal::SubnetTaken,
+        Refusal::Dns1Malformed,
+        Refusal::Dns2Malformed,
+    ];
+    let bandwidth = [
+        rate("b_download", "Mbit/s towards each; 0 for no limit.").such_as("100"),
+        rate("b_upload", "Mbit/s from each; 0 for no limit.").such_as("20"),
+    ];
+    let read_outs = [
+        ("server_nat_rules", "Shows what it translates", "Lines as iptables has."),
+        ("server_filter_rules", "Shows what passes between its clients", "Lines as iptables has."),
+        ("server_traffic_control", "Shows what its shaper does", "Lines as tc has."),
+    ];
+    let read_outs = read_outs.map(|(id, about, lines)| Operation::new(id, about, Shape::text(lines)).refuses(found()));
+    let operations = [
+        Operation::new("wireguard_list", "Lists the servers by name", Shape::by_name::<ServerView>()),
+        Operation::new("wireguard_add", "Adds a server", Shape::of::<ServerView>())
+            .about("Every field may be absent: what is not given is chosen.")
+            .form(form())
+            .refuses(settled.clone()),
+        Operation::new("wireguard_detail", "Shows a server", Shape::of::<ServerView>()).refuses(found()),
+        Operation::new("wireguard_edit", "Changes what the form names", Shape::of::<ServerView>())
+            .about("Its name, its interface and its keys stay, whatever the form says.")
+            .form(form())
+            .refuses(found())
+            .refuses(settled),
+        Operation::new("wireguard_delete", "Deletes a server without accounts", Shape::done())
+            .refuses([Refusal::ServerNotFound, Refusal::ServerHasPeers]),
+        Operation::new("wireguard_peers", "Lists its accounts by name", Shape::by_name::<AccountView>())
+            .refuses(found()),
+        Operation::new("wireguard_online", "Lists who is connected", Shape::list_of::<OnlineView>()),
+        Operation::new("server_available_ips", "Lists addresses that are free", Shape::texts("IPv4 addresses."))
+            .refuses(found()),
+        Operation::new("server_set_bandwidth", "Sets the bandwidth of all its accounts", Shape::nothing())
+            .about("Without fields each gets the server's own.")
+            .form(bandwidth)
+            .refuses(found()),
+        Operation::new("server_dump", "Shows its port and key", Shape::of::<DumpView>()).refuses(found()),
+    ];
+    Group {
+        name: "Servers",
+        about: "WireGuard servers: a port, a key and a network each.",
+        named: ("The server's name.", "Default_1"),
+        operations: operations.into_iter().chain(read_outs).collect(),
+    }
+}
+
+/// The form of a server.
+fn form() -> [Field; 24] {
+    [
+        Field::new("name", Kind::Name, "Its name."),
+        Field::new("private_key", Kind::Key, "Its private key."),
+        Field::new("public_key", Kind::Key, "Its public key, which belongs to the private key."),
+        Field::new("interface_name", Kind::Interface, "The name of its network interface."),
+        number("listen_port", limits::LISTEN_PORT_FIRST..=u16::MAX, "The UDP port on which it listens.")
+            .such_as("51821"),
+        number(
+            "mtu",
+            0..=limits::MTU_MAX,
+            "The largest inner packet, in bytes; 0 for the default. At least 576, with IPv6 1280.",
+        ),
+        number("keep_alive", 0..=limits::KEEP_ALIVE_MAX, "Its clients' persistent keepalive, in seconds."),
+        Field::new("allowed_ips", Kind::Networks, "What clients route into the tunnel; empty for everything."),
+        Field::new("endpoint", Kind::Host, "What clients connect to; empty for external_ip."),
+        Field::new("address", Kind::Cidr, "Its own address, with its network's prefix length."),
+        flag("internal_traffic", "Whether its clients reach one another."),
+        Field::new("external_ip", Kind::Ip, "The address by which the internet reaches it."),
+        Field::new("dns_1", Kind::Ipv4, "Its clients' first DNS server.").such_as("9.9.9.9"),
+        Field::new("dns_2", Kind::Ipv4, "Its clients' second DNS server."),
+        flag("ipv6", "Whether its clients get IPv6 addresses too.").such_as("1"),
+        Field::new("address_ipv6", Kind::Cidr, "Its own IPv6 address, with its network's prefix length."),
+        Field::new("dns_1_ipv6", Kind::Ipv6, "As dns_1, over IPv6; empty for none."),
+        Field::new("dns_2_ipv6", Kind::Ipv6, "As dns_2, over IPv6; empty for none."),
+        rate("b_download", "Mbit/s towards a new account; 0 for no limit."),
+        rate("b_upload", "Mbit/s from a new account; 0 for no limit."),
+        flag("ikev2", "Whether its accounts may connect by IKEv2."),
+        flag("disable_nat", "Whether packets leave with the clients' own addresses."),
+        rate("limit_download", "Mbit/s towards all its clients together; 0 for no limit."),
+        rate("limit_upload", "Mbit/s from all its clients together; 0 for no limit."),
+    ]
 }
 
 #[cfg(test)]

@@ -2,12 +2,17 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::DONE;
 use crate::domain::access::Caller;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
+use crate::http::openapi::field::number;
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::system::{License, SystemInfo, SystemStatus, WireguardVersions};
 
@@ -69,6 +74,7 @@ pub(crate) async fn appliance(State(services): State<Services>) -> Answer<Applia
     let (status, condition) = (services.system.status(), services.system.condition());
     Ok(Success(ApplianceView {
         accounts: status.count_accounts,
+        backup_fault: services.backups.fault(),
         faults: condition.faults.into_iter().map(|(server, why)| FaultView { server, why }).collect(),
         revision: condition.revision,
         servers: status.count_wireguard,
@@ -80,7 +86,8 @@ pub(crate) async fn appliance(State(services): State<Services>) -> Answer<Applia
 }
 
 /// The contract's `system_status`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SystemStatus)]
 pub(crate) struct StatusView {
     count_accounts: u32,
     count_accounts_available: u32,
@@ -106,7 +113,8 @@ impl From<SystemStatus> for StatusView {
 }
 
 /// The contract's `license`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = License)]
 pub(crate) struct LicenseView {
     accounts: u32,
     expiration_date: String,
@@ -116,7 +124,8 @@ pub(crate) struct LicenseView {
 }
 
 /// The contract's `system_config`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SystemConfig)]
 pub(crate) struct ConfigView {
     traffic_statistics_frequency: u32,
     traffic_statistics_history: u32,
@@ -134,7 +143,8 @@ impl From<SystemConfig> for ConfigView {
 }
 
 /// The contract's `system_info`: every value is text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SystemInfo)]
 pub(crate) struct InfoView {
     cpu_model: String,
     cpu_threads: String,
@@ -172,7 +182,8 @@ impl From<SystemInfo> for InfoView {
 }
 
 /// The contract's `wireguard_info`, whose names are those of Debian's packages.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = WireguardVersions)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct VersionsView {
     wireguard: String,
@@ -191,9 +202,12 @@ impl From<WireguardVersions> for VersionsView {
 }
 
 /// What the operator's `status` shows.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Appliance)]
 pub(crate) struct ApplianceView {
     accounts: u32,
+    /// Why the last backup, or its copy, is not there; `null` where they are.
+    backup_fault: Option<String>,
     faults: Vec<FaultView>,
     /// How many commits the store has seen.
     revision: u64,
@@ -206,15 +220,63 @@ pub(crate) struct ApplianceView {
 }
 
 /// A server that ought to run and cannot.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApplianceFault)]
 struct FaultView {
     server: String,
     why: String,
 }
 
 /// Which way packets leave, and why that one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApplianceUplink)]
 struct UplinkView {
     name: String,
     why: String,
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let form = [
+        number(
+            "traffic_statistics_frequency",
+            limits::TRAFFIC_FREQUENCY,
+            "How often traffic figures go to disk, in minutes.",
+        ),
+        number("traffic_statistics_history", limits::TRAFFIC_HISTORY, "How many whole months of them are kept."),
+        number(
+            "wireguard_handshake_uptime",
+            limits::HANDSHAKE_UPTIME,
+            "Seconds since a handshake within which a peer is online.",
+        ),
+    ];
+    Group {
+        name: "System",
+        about: "The appliance as a whole.",
+        named: ("", ""),
+        operations: vec![
+            Operation::new("system_status", "Shows what the appliance is doing", Shape::of::<StatusView>())
+                .about("Its `status` is OK when all servers run."),
+            Operation::new("system_info", "Shows what the host is", Shape::of::<InfoView>()).about("Memory is in MiB."),
+            Operation::new("system_reload", "Looks again at everything that ought to run", Shape::done())
+                .refuses([Refusal::StatusNotOk]),
+            Operation::new("system_config", "Shows the settings", Shape::of::<ConfigView>()),
+            Operation::new("system_config_edit", "Changes what the form names", Shape::of::<ConfigView>())
+                .form(form)
+                .refuses([
+                    Refusal::TrafficFrequencyMalformed,
+                    Refusal::TrafficHistoryMalformed,
+                    Refusal::HandshakeUptimeMalformed,
+                ]),
+            Operation::new("system_config_default", "Sets them as they were at first", Shape::of::<ConfigView>()),
+            Operation::new("wireguard_info", "Shows what speaks WireGuard", Shape::of::<VersionsView>()),
+            Operation::new("license", "Shows how many accounts are allowed", Shape::of::<LicenseView>())
+                .about("This software needs no licence; the answer has the operator's own cap."),
+            Operation::new(
+                "local_status",
+                "Shows how packets leave, and what does not run",
+                Shape::of::<ApplianceView>(),
+            ),
+        ],
+    }
 }

@@ -2,10 +2,15 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Named;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
 use crate::domain::traffic::{DayTraffic, HourTraffic};
 use crate::http::envelope::{Answer, Success};
+use crate::http::openapi::field::{Field, number};
+use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// What an account moved on every day of a month.
@@ -39,7 +44,8 @@ pub(crate) async fn day(
 }
 
 /// A day, in bytes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TrafficOfDay)]
 pub(crate) struct DayView {
     account: String,
     date: String,
@@ -48,11 +54,37 @@ pub(crate) struct DayView {
 }
 
 /// An hour, in bytes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TrafficOfHour)]
 pub(crate) struct HourView {
     account: String,
     /// When it began (RFC 3339), with the offset of the appliance's time zone.
     hour: String,
     traffic_download: u64,
     traffic_upload: u64,
+}
+
+/// What the document says of these.
+pub(crate) fn described() -> Group {
+    let year = || number("year", limits::YEARS, "The year.").such_as("2026");
+    let month = || number("month", 1..=12, "The month.").such_as("11");
+    let day = || -> Field { number("day", 1..=31, "The day of the month.").such_as("26") };
+    Group {
+        name: "Traffic",
+        about: "What accounts have moved, in bytes, by the clock of the appliance's time zone.",
+        named: ("The account's name.", "peer_1"),
+        operations: vec![
+            Operation::new("account_traffic_statistics", "Shows every day of a month", Shape::list_of::<DayView>())
+                .at([year(), month()])
+                .refuses([Refusal::AccountNotFound, Refusal::YearMalformed, Refusal::MonthMalformed]),
+            Operation::new("account_traffic_hourly", "Shows every hour of a day", Shape::list_of::<HourView>())
+                .at([year(), month(), day()])
+                .refuses([
+                    Refusal::AccountNotFound,
+                    Refusal::YearMalformed,
+                    Refusal::MonthMalformed,
+                    Refusal::DayMalformed,
+                ]),
+        ],
+    }
 }

@@ -4,14 +4,16 @@ use std::fs::File;
 use std::time::Duration;
 
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
-use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig};
 
-use super::{provider, trusted};
 use crate::domain::backup::S3;
+use crate::observe::trust::agent;
 
 /// How long the signature is good, and the whole upload may take.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How much of an error's document is read, in bytes.
+const EXPLANATION: u64 = 65_536;
+/// How long the store may take to answer once it has everything.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long the store may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
@@ -27,28 +29,40 @@ pub fn send(to: &S3, name: &str, file: File) -> Result<(), String> {
     let path = to.path.trim_matches('/');
     let key = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     let url = bucket.put_object(Some(&credentials), &key).sign(PATIENCE);
-    let response = agent().put(url.as_str()).send(file).map_err(|error| without(&error.to_string(), url.as_str()))?;
-    if response.status().is_success() { Ok(()) } else { Err(format!("the store answered {}", response.status())) }
+    let answer = agent(CONNECT, ANSWER, PATIENCE).put(url.as_str()).send(file);
+    let answer = answer.map_err(|error| without(&error.to_string(), url.as_str()))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let text = answer.into_body().with_config().limit(EXPLANATION).read_to_string().unwrap_or_default();
+    Err(code(&text)
+        .map_or_else(|| format!("the store answered {status}"), |code| format!("the store answered {status}: {code}")))
 }
 
-fn agent() -> Agent {
-    let certificates = trusted();
-    let roots = if certificates.is_empty() {
-        RootCerts::WebPki
-    } else {
-        certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
-    };
-    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider()).build();
-    let config = Agent::config_builder()
-        .tls_config(tls)
-        .timeout_connect(Some(CONNECT))
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .build();
-    config.into()
+/// The code of an error's document, as in `<Code>NoSuchBucket</Code>`.
+fn code(document: &str) -> Option<&str> {
+    let (_, rest) = document.split_once("<Code>")?;
+    let (code, _) = rest.split_once("</Code>")?;
+    (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric())).then_some(code)
 }
 
 /// The signed URL is as good as the credentials for a while: no message shows it.
 fn without(message: &str, url: &str) -> String {
     message.replace(url, "the store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_code_of_an_error() {
+        let document = "<?xml version=\"1.0\"?>\n<Error><Code>NoSuchBucket</Code><Message>m</Message></Error>";
+
+        assert_eq!(code(document), Some("NoSuchBucket"));
+        for other in ["", "<html>", "<Code>", "<Code>a\nb</Code>", "<Code><b></Code>"] {
+            assert_eq!(code(other), None, "{other}");
+        }
+    }
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
-use tracing::{debug, info};
+use tracing::debug;
 
 use super::{Caller, Error, Ground};
 use crate::domain::account::Account;
+use crate::domain::audit::{Deed, Kind};
 use crate::domain::ikev2::{
     self, AuthorityDraft, Credential, Flaw, Ikev2Draft, Ikev2Session, Ikev2Settings, Profile, ServerOrderDraft,
 };
@@ -105,9 +106,7 @@ impl Ikev2 {
             debug!({ fields::CAUSE } = %flaw, "Refused a certificate authority: {flaw}");
             Refusal::from(flaw)
         })?;
-        self.ground.write(move |change: &mut Change| change.put_authority(authority)).await?;
-        info!({ fields::CALLER } = %by, "Imported a certificate authority");
-        Ok(())
+        self.change(by, "Imported a certificate authority", move |change| change.put_authority(authority)).await
     }
 
     /// Makes a certificate authority.
@@ -118,9 +117,7 @@ impl Ikev2 {
         self.lacks_authority()?;
         let (order, at) = (draft.settle()?, clock::timestamp());
         let authority = self.aside(move || issue::authority(&order, at)).await??;
-        self.ground.write(move |change: &mut Change| change.put_authority(authority)).await?;
-        info!({ fields::CALLER } = %by, "Made a certificate authority");
-        Ok(())
+        self.change(by, "Made a certificate authority", move |change| change.put_authority(authority)).await
     }
 
     /// Deletes the certificate authority, and the server's certificate with it; IKEv2 goes off.
@@ -128,9 +125,8 @@ impl Ikev2 {
     /// # Errors
     /// `RootMissing`.
     pub async fn delete_authority(&self, by: &Caller) -> Result<(), Error> {
-        self.ground.write(Change::remove_authority).await?;
-        info!({ fields::CALLER } = %by, "Deleted the certificate authority and what it had signed");
-        Ok(())
+        let text = "Deleted the certificate authority and what it had signed";
+        self.change(by, text, Change::remove_authority).await
     }
 
     /// Makes the server's certificate, in the place of one that is there.
@@ -144,9 +140,7 @@ impl Ikev2 {
             let server = issue::server(&order, &authority, at)?;
             Ok(move |change: &mut Change| change.put_server_certificate(&authority, server))
         });
-        self.ground.write(rule.await??).await?;
-        info!({ fields::CALLER } = %by, "Made a certificate of the server");
-        Ok(())
+        self.change(by, "Made a certificate of the server", rule.await??).await
     }
 
     /// Deletes the server's certificate; IKEv2 goes off.
@@ -154,9 +148,7 @@ impl Ikev2 {
     /// # Errors
     /// `RootMissing`, `ServerCertificateMissing`.
     pub async fn delete_server(&self, by: &Caller) -> Result<(), Error> {
-        self.ground.write(Change::remove_server_certificate).await?;
-        info!({ fields::CALLER } = %by, "Deleted the certificate of the server");
-        Ok(())
+        self.change(by, "Deleted the certificate of the server", Change::remove_server_certificate).await
     }
 
     /// Turns IKEv2 on or off.
@@ -165,9 +157,8 @@ impl Ikev2 {
     /// `FieldMalformed`; `RootMissing`, `ServerCertificateMissing` where it is to be on without them.
     pub async fn enable(&self, by: &Caller, enabled: Option<String>) -> Result<(), Error> {
         let on = ikev2::enabled(enabled.as_ref())?;
-        self.ground.write(move |change: &mut Change| change.enable_ikev2(on)).await?;
-        info!({ fields::CALLER } = %by, { fields::ENABLED } = on, "Turned IKEv2 {}", if on { "on" } else { "off" });
-        Ok(())
+        let text = if on { "Turned IKEv2 on" } else { "Turned IKEv2 off" };
+        self.change(by, text, move |change| change.enable_ikev2(on)).await
     }
 
     /// The advanced settings.
@@ -185,9 +176,7 @@ impl Ikev2 {
             change.put_ikev2_settings(settings);
             Ok(change.intended().ikev2.settings.clone())
         };
-        let settings = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Edited the advanced settings of IKEv2");
-        Ok(settings)
+        self.change(by, "Edited the advanced settings of IKEv2", rule).await
     }
 
     /// Sets the advanced settings back to their defaults.
@@ -199,9 +188,16 @@ impl Ikev2 {
             change.put_ikev2_settings(Ikev2Settings::default());
             Ok(change.intended().ikev2.settings.clone())
         };
-        let settings = self.ground.write(rule).await?;
-        info!({ fields::CALLER } = %by, "Set the advanced settings of IKEv2 back to their defaults");
-        Ok(settings)
+        self.change(by, "Set the advanced settings of IKEv2 back to their defaults", rule).await
+    }
+
+    /// Writes what is told by `text`.
+    async fn change<T, F>(&self, by: &Caller, text: &'static str, rule: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Change) -> Result<T, Refusal> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.ground.write(by, move |change| Ok((rule(change)?, Deed::of(Kind::Ikev2, text)))).await
     }
 
     /// The accounts that are connected now, by name.
@@ -219,11 +215,12 @@ impl Ikev2 {
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub fn disconnect(&self, by: &Caller, name: &str) -> Result<(), Error> {
+    pub async fn disconnect(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let intended = self.ground.store.intended();
         let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
         if self.ground.runtime.disconnect_ikev2(&account.name) {
-            info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "Disconnected account `{name}` from IKEv2");
+            let text = format!("Disconnected account `{name}` from IKEv2");
+            self.ground.note(by, Deed::to(Kind::Account, &name, text)).await;
         }
         Ok(())
     }

@@ -49,15 +49,11 @@ impl Api {
         self.send("GET", path, "")
     }
 
-    /// Puts a form.
+    /// Sends a form.
     ///
     /// # Errors
     /// Unless the envelope says success.
-    pub(crate) fn put(&mut self, path: &str, form: &str) -> Result<(), Box<dyn Error>> {
-        self.send("PUT", path, form)
-    }
-
-    fn send(&mut self, method: &str, path: &str, form: &str) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn send(&mut self, method: &str, path: &str, form: &str) -> Result<(), Box<dyn Error>> {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: access_hash={}\r\nContent-Length: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",

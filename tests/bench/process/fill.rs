@@ -7,13 +7,13 @@ use std::path::Path;
 use culvert::domain::access::Caller;
 use culvert::domain::account::{Account, AccountDraft};
 use culvert::domain::key::PublicKey;
-use culvert::domain::server::ServerDraft;
+use culvert::domain::server::{Server, ServerDraft};
 use culvert::runtime::Runtime;
 use culvert::services::{Services, Settings};
 use culvert::store::Store;
 use tokio::task::JoinSet;
 
-/// The server that the accounts belong to.
+/// The first server's name, and what the names of the others begin with.
 const SERVER: &str = "bench";
 const PORT: u16 = 51_900;
 /// Requests at once: they are committed together.
@@ -33,11 +33,17 @@ pub(crate) struct Filled {
     pub(crate) endpoint: SocketAddr,
 }
 
-/// Makes what the first start makes, then the server and its accounts: so many, and one to shake hands with.
+/// The name of a server, counted from 0.
+pub(crate) fn server(number: usize) -> String {
+    if number == 0 { SERVER.into() } else { format!("{SERVER}_{number}") }
+}
+
+/// Makes what the first start makes, then so many servers (100 at most), accounts that they share, and one account of the
+/// first to shake hands with.
 ///
 /// # Errors
 /// What the store and the services say.
-pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>> {
+pub(crate) fn fill(dir: &Path, servers: usize, accounts: usize) -> Result<Filled, Box<dyn Error>> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
         let store = Store::open(dir)?;
@@ -54,39 +60,46 @@ pub(crate) fn fill(dir: &Path, accounts: usize) -> Result<Filled, Box<dyn Error>
         };
         let services = Services::new(store.clone(), Runtime::detached(), settings);
         let first = services.first_start().await?.ok_or("the store is not empty")?;
-        let draft = ServerDraft {
-            name: Some(SERVER.into()),
-            address: Some("10.64.0.1/16".into()),
-            listen_port: Some(PORT.to_string()),
-            ..ServerDraft::default()
-        };
-        let server = services.servers.add(&Caller::local(), draft).await?;
-        let mut last = add(services.clone()).await?;
+        for number in 1..servers {
+            add_server(&services, number).await?;
+        }
+        let first_server = add_server(&services, 0).await?;
         let mut left = accounts;
         while left > 0 {
             let count = left.min(AT_ONCE);
             left -= count;
             let mut tasks = JoinSet::new();
-            for _ in 0..count {
-                tasks.spawn(add(services.clone()));
+            for number in 0..count {
+                tasks.spawn(add(services.clone(), server(number % servers)));
             }
             for added in tasks.join_all().await {
-                last = added?;
+                added?;
             }
         }
+        let last = add(services.clone(), server(0)).await?;
         store.close().await?;
         let private = last.private_key.as_ref().ok_or("the account has no private key")?.secret();
         Ok(Filled {
             access_hash: first.access_hash,
             account: last.name.to_string(),
             private,
-            server: server.public_key,
+            server: first_server.public_key,
             endpoint: SocketAddr::new(loopback, PORT),
         })
     })
 }
 
-async fn add(services: Services) -> Result<std::sync::Arc<Account>, culvert::services::Error> {
-    let draft = AccountDraft { wg_name: Some(SERVER.into()), ..AccountDraft::default() };
+async fn add_server(services: &Services, number: usize) -> Result<std::sync::Arc<Server>, Box<dyn Error>> {
+    let draft = ServerDraft {
+        name: Some(server(number)),
+        address: Some(format!("10.{}.0.1/16", 64 + number)),
+        listen_port: Some((usize::from(PORT) + number).to_string()),
+        ..ServerDraft::default()
+    };
+    Ok(services.servers.add(&Caller::local(), draft).await?)
+}
+
+async fn add(services: Services, server: String) -> Result<std::sync::Arc<Account>, culvert::services::Error> {
+    let draft = AccountDraft { wg_name: Some(server), ..AccountDraft::default() };
     services.accounts.add(&Caller::local(), draft).await
 }

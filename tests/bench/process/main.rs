@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn observe(culvert: &str, accounts: usize) -> Result<Shown, Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
-    let filled = fill::fill(dir.path(), accounts)?;
+    let filled = fill::fill(dir.path(), 1, accounts)?;
     let served = Served::start(culvert, dir.path())?;
     let (api, ready) = served.wait_until_ready(&filled)?;
     pause(REST);
@@ -71,7 +71,7 @@ fn edits(filled: &Filled) -> Result<Vec<f64>, Box<dyn Error>> {
     let path = format!("/api/v1/account/{}", filled.account);
     let edit = |at: usize| {
         let began = clock::now();
-        api.put(&path, &format!("b_download={}", at + 1))?;
+        api.send("PUT", &path, &format!("b_download={}", at + 1))?;
         Ok(clock::now().saturating_duration_since(began).as_secs_f64() * 1e3)
     };
     (0..EDITS).map(edit).collect()

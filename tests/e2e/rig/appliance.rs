@@ -71,7 +71,8 @@ impl<'a> Appliance<'a> {
         appliance.started()
     }
 
-    fn started(mut self) -> Self {
+    /// Starts what was prepared, and takes an access hash for it.
+    pub fn started(mut self) -> Self {
         self.serve();
         self.cli("access add e2e --ip 127.0.0.1").trim().clone_into(&mut self.hash);
         self

@@ -3,6 +3,7 @@
 pub mod appliance;
 pub mod hosts;
 pub mod http;
+pub mod keepers;
 pub mod namespace;
 pub mod peer;
 pub mod program;

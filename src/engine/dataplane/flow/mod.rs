@@ -5,6 +5,7 @@
 //! NAT turned off, before the sockets of the OS) stand in the same table. NAT follows RFC 4787 (UDP), 5382 (TCP), 5508
 //! (ICMP), 6888 (limits) and 7857 (what was learnt since).
 
+mod ends;
 mod limits;
 mod lists;
 mod mapping;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::time::Instant;
 
+pub use self::ends::Ended;
 pub use self::limits::FlowLimits;
 pub use self::open::{Opening, Translation, may_open};
 pub use self::state::State;
@@ -124,6 +126,10 @@ pub struct Flow {
     expires: u32,
     /// The port that it shares with other flows.
     mapping: Option<u32>,
+    /// Bytes of its first packet, and that packet's type of service: for the log alone, and 0 while there is none.
+    first: (u16, u8),
+    /// Whether its end is told already, for the log alone.
+    told: bool,
 }
 
 impl Flow {

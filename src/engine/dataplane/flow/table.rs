@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::nat::ports::Ports;
 use super::super::verdict::DropReason;
+use super::ends::{Ended, Ends};
 use super::limits::Owners;
 use super::mapping::Mappings;
 use super::open::Opening;
@@ -29,6 +30,8 @@ pub struct FlowTable {
     limits: FlowLimits,
     filtering: Filtering,
     start: Instant,
+    /// What has ended, while somebody wants to know.
+    ends: Option<Box<Ends>>,
 }
 
 impl FlowTable {
@@ -43,6 +46,7 @@ impl FlowTable {
             limits,
             filtering,
             start: now,
+            ends: None,
         }
     }
 
@@ -158,6 +162,8 @@ impl FlowTable {
             state: State::Opening,
             expires: deadline(self.second(now), life(&key, way, State::Opening)),
             mapping: answers.mapping,
+            first: (0, 0),
+            told: false,
         };
         if let Some(mapping) = flow.mapping {
             self.mappings.enter(mapping, spoken_to(&flow));
@@ -175,34 +181,58 @@ impl FlowTable {
         Ok(id)
     }
 
-    /// Counts packets of one side and takes note of what they say: `tcp` is given for TCP.
-    pub fn note(&mut self, id: FlowId, side: Side, tcp: Option<&TcpMark>, packets: u32, bytes: usize, now: Instant) {
+    /// Counts packets of one side and takes note of what they say: `tcp` is given for TCP. Whether with them another
+    /// connection begins, by the ports of one that is over.
+    pub fn note(
+        &mut self,
+        id: FlowId,
+        side: Side,
+        tcp: Option<&TcpMark>,
+        packets: u32,
+        bytes: usize,
+        now: Instant,
+    ) -> bool {
         let second = self.second(now);
-        let Some(flow) = self.flows.get_mut(id) else { return };
-        let counter = &mut flow.counters[side as usize];
-        counter.packets += u64::from(packets);
-        counter.bytes += bytes as u64;
+        let Some(flow) = self.flows.get_mut(id) else { return false };
         let before = flow.state;
         let is_outbound = flow.way.is_outbound(side);
-        flow.state = match tcp {
+        let state = match tcp {
             Some(mark) => flow.connection.note(before, side, is_outbound, mark),
             None if side == Side::Reply => State::Established,
             None => before,
         };
+        let begins = state == State::Opening && before != State::Opening;
+        if begins {
+            if let Some(ends) = self.ends.as_mut().filter(|_| !flow.told) {
+                ends.note(Ended::of(flow, self.start));
+            }
+            (flow.counters, flow.opened, flow.told) = ([Counter::default(); 2], now, false);
+        }
+        flow.state = state;
+        let counter = &mut flow.counters[side as usize];
+        counter.packets += u64::from(packets);
+        counter.bytes += bytes as u64;
         // RFC 7857, section 2.3: a reset does not keep a flow alive
         let refreshes = is_outbound && !tcp.is_some_and(|mark| mark.rst);
         if flow.state == before {
             if refreshes {
                 flow.expires = deadline(second, life(&flow.original, flow.way, flow.state));
             }
-            return;
+            return false;
         }
         self.change(id, before, refreshes, second);
+        begins
     }
 
     /// What follows from another state.
     fn change(&mut self, id: FlowId, before: State, refreshes: bool, second: u32) {
         let Some(flow) = self.flows.get_mut(id) else { return };
+        match (&mut self.ends, flow.state) {
+            (Some(ends), State::Closing | State::Reset) if !flow.told => ends.begin(id, second),
+            // the reset was none
+            (Some(_), State::Established) => flow.told = false,
+            _ => {}
+        }
         // an answer from outside does not keep UDP or a ping alive, whatever the state is called
         if refreshes || flow.original.protocol == protocol::TCP {
             flow.expires = deadline(second, life(&flow.original, flow.way, flow.state));
@@ -216,12 +246,15 @@ impl FlowTable {
 
     /// When [`FlowTable::handle_deadline`] wants to be called.
     pub fn poll_deadline(&self) -> Option<Instant> {
-        self.wheel.next().map(|second| self.start + Duration::from_secs(u64::from(second)))
+        let over = self.ends.as_ref().and_then(|ends| ends.next());
+        let second = self.wheel.next().into_iter().chain(over).min()?;
+        Some(self.start + Duration::from_secs(u64::from(second)))
     }
 
     /// Ends flows whose time has come, a bounded number in one call.
     pub fn handle_deadline(&mut self, ports: &mut Ports, now: Instant) {
         let second = self.second(now);
+        self.tell_closed(second);
         for _ in 0..TURN {
             let Some(slot) = self.wheel.pop_due(second) else { return };
             let Some(flow) = self.flows.at(slot) else { continue };
@@ -236,6 +269,9 @@ impl FlowTable {
     /// Ends a flow, and its port where no other flow uses it.
     pub fn close(&mut self, id: FlowId, ports: &mut Ports, now: Instant) {
         let Some(flow) = self.flows.remove(id) else { return };
+        if let Some(ends) = self.ends.as_mut().filter(|_| !flow.told) {
+            ends.note(Ended::of(&flow, self.start));
+        }
         self.wheel.remove(id.slot);
         self.owners.leave(flow.owner, flow.way.begin(), id.slot);
         if flow.is_half_open() {
@@ -278,6 +314,50 @@ impl FlowTable {
         self.close_all_where(uses, ports, now);
     }
 
+    /// Keeps account of what ends from now on, or no longer.
+    pub fn watch_ends(&mut self, wanted: bool) {
+        match (&self.ends, wanted) {
+            (None, true) => self.ends = Some(Box::default()),
+            (Some(_), false) => self.ends = None,
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    /// What a flow's first packet was, for whoever is told of its end.
+    pub fn note_first(&mut self, id: FlowId, len: u16, tos: u8) {
+        if let Some(flow) = self.flows.get_mut(id) {
+            flow.first = (len, tos);
+        }
+    }
+
+    /// The next of what has ended since this was last asked.
+    pub fn pop_ended(&mut self) -> Option<Ended> {
+        self.ends.as_mut()?.pop()
+    }
+
+    /// How many more have ended than could be kept, since this was last asked.
+    pub fn take_untold(&mut self) -> u64 {
+        self.ends.as_mut().map_or(0, |ends| std::mem::take(&mut ends.untold))
+    }
+
+    /// What every flow is whose end was not told yet, as if it ended now.
+    pub fn unended(&self) -> impl Iterator<Item = Ended> + '_ {
+        self.flows.iter().filter(|(_, flow)| !flow.told).map(|(_, flow)| Ended::of(flow, self.start))
+    }
+
+    /// Tells of connections that both sides have ended, long before the table lets go of them.
+    fn tell_closed(&mut self, second: u32) {
+        let Some(ends) = &mut self.ends else { return };
+        for _ in 0..TURN {
+            let Some(id) = ends.pop_over(second) else { return };
+            let is_over = |flow: &&mut Flow| !flow.told && matches!(flow.state, State::Closing | State::Reset);
+            if let Some(flow) = self.flows.get_mut(id).filter(is_over) {
+                flow.told = true;
+                ends.note(Ended::of(flow, self.start));
+            }
+        }
+    }
+
     fn end_mapping(&mut self, mapping: Option<u32>, ports: &mut Ports, now: Instant) {
         let Some(mapping) = mapping else { return };
         if let Some(owner) = self.mappings.end_if_idle(mapping, ports, now) {
@@ -292,7 +372,7 @@ impl FlowTable {
 }
 
 /// The second at which a flow ends that was alive in this one: never before its life is over, at most one after.
-fn deadline(second: u32, life: Duration) -> u32 {
+pub(super) fn deadline(second: u32, life: Duration) -> u32 {
     second.saturating_add(u32::try_from(life.as_secs()).unwrap_or(u32::MAX)).saturating_add(1)
 }
 

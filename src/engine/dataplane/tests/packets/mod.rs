@@ -7,6 +7,7 @@ mod connections;
 mod errors;
 mod fragments;
 mod lives;
+mod log;
 mod shares;
 mod sizes;
 
