@@ -257,6 +257,7 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
         nat: config.nat.clone(),
         syslog: config.syslog.clone(),
         workers: None,
+        ikev2: runtime::ikev2::Ports { ike: config.ikev2_ports.0, esp: config.ikev2_ports.1 },
         folder: config.data.clone(),
     }
 }

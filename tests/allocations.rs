@@ -22,6 +22,8 @@ use culvert::engine::dataplane::exit::{Exit, Name};
 use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
+use culvert::engine::esp::association::{Inbound, Keys, Outbound};
+use culvert::engine::esp::suite::{Encryption, Integrity, Suite};
 use culvert::engine::outbox::{Endpoint, Outbox};
 use culvert::engine::packet::{Offload, Owner};
 use culvert::engine::wire::checksum::Sum;
@@ -459,4 +461,37 @@ fn a_strangers_datagram_allocates_nothing() {
     assert_eq!(plane.drops().total(), 6_000);
     assert!(outbox.is_empty());
     assert_eq!(allocations, 0);
+}
+
+#[test]
+fn an_esp_packet_allocates_nothing() {
+    let suites = [
+        Suite::aead(Encryption::Aes256Gcm),
+        Suite::aead(Encryption::ChaCha20Poly1305),
+        Suite::pair(Encryption::Aes256Cbc, Integrity::Sha1),
+        Suite::pair(Encryption::TripleDes, Integrity::Sha256),
+    ];
+    for suite in suites {
+        let keys = Keys {
+            spi: 0x100,
+            suite,
+            extended: true,
+            encryption: (1..=200).take(suite.encryption.key_len()).collect::<Vec<u8>>().into(),
+            integrity: (1..=200).take(suite.integrity_key_len()).collect::<Vec<u8>>().into(),
+        };
+        let (mut outbound, mut inbound) = (Outbound::new(&keys, [1; 16]).unwrap(), Inbound::new(&keys).unwrap());
+        let (from, to) = (SocketAddr::from((address(1), 1)), SocketAddr::from((address(2), 2)));
+        let mut packet = vec![0; 1_400];
+        let length = udp::write_packet(&mut packet, from, to, 64, &[7; 1_300]).unwrap();
+        let mut memory = vec![0; 2_000];
+
+        let allocations = allocations_of(|| {
+            for _ in 0..200 {
+                let sealed = outbound.seal(&packet[..length], &mut memory).unwrap();
+                assert_eq!(inbound.open(&mut memory[..sealed]).unwrap().packet.len(), length);
+            }
+        });
+
+        assert_eq!(allocations, 0, "{suite:?}");
+    }
 }

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 20] = [
+pub const KEYS: [Key; 22] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -86,6 +86,8 @@ pub const KEYS: [Key; 20] = [
         "whom the resolver asks where the API names nobody; `tls://` is over TLS",
     ),
     list("dns.blocklists", "none", "files or URLs with names that are not answered, of one server with `NAME=` before"),
+    number("ikev2.port", "500", "the UDP port where IKEv2 clients begin"),
+    number("ikev2.nat_port", "4500", "the UDP port where they go on, with their packets beside it"),
     list("api.trusted_proxies", "none", "prefixes of proxies whose X-Forwarded-For is believed"),
     text(
         "api.url",

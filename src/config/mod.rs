@@ -47,6 +47,8 @@ pub struct Config {
     pub forwarders: Vec<Forwarder>,
     /// Lists of names that the resolver does not answer.
     pub blocklists: Vec<BlocklistSource>,
+    /// The UDP ports of IKEv2: where clients begin, and where they go on.
+    pub ikev2_ports: (u16, u16),
     /// How the traffic log travels to its syslog server.
     pub syslog: Transport,
     /// Proxies whose forwarded-for header is believed.

@@ -50,6 +50,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
             "files or URLs, as in /etc/culvert/ads.hosts or Default_1=https://lists.example/ads",
         )
         .list(BlocklistSource::parse)?,
+        ikev2_ports: ikev2_ports(raw)?,
         syslog: one("syslog", "udp, tcp, tls, or tls#logs.example").text(Transport::parse)?.unwrap_or_default(),
         certificate: certificate(raw)?,
         strangers: raw.strangers.clone(),
@@ -163,6 +164,19 @@ fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
     }
 }
 
+/// Two ports, of which the first alone speaks without a marker: they cannot be one.
+fn ikev2_ports(raw: &Raw) -> Result<(u16, u16), Error> {
+    let field = |name| Field { raw, name, expected: "a port from 1 to 65535, another than that of the other key" };
+    let port = |text: &str| text.parse().ok().filter(|port| *port > 0);
+    let (first, second) = (field("ikev2.port"), field("ikev2.nat_port"));
+    let ports = (first.text(port)?.unwrap_or(500), second.text(port)?.unwrap_or(4_500));
+    let written = second.written().map(|written| (&second, written)).or_else(|| Some((&first, first.written()?)));
+    match written {
+        Some((field, (written, text))) if ports.0 == ports.1 => Err(field.refuse(written, text)),
+        _ => Ok(ports),
+    }
+}
+
 /// Both files or none.
 fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
     let chain = Field { raw, name: "api.certificate", expected: "a PEM file" };
@@ -200,6 +214,7 @@ mod tests {
         );
         assert_eq!((config.log.as_str(), config.log_format), ("info", LogFormat::Text));
         assert_eq!((config.accounts_cap, &config.certificate), (None, &None));
+        assert_eq!(config.ikev2_ports, (500, 4_500));
         assert_eq!(file("limits.accounts = 0").unwrap(), config);
         assert_eq!((config.nat.ports.clone(), config.nat.filtering), (16_384..=51_819, Filtering::AddressDependent));
     }
@@ -224,6 +239,9 @@ mod tests {
             reach.allow = ["192.168.10.0/24", "10.1.2.3"]
             dns.forwarders = ["tls://192.0.2.53#dns.example"]
             dns.blocklists = ["Default_1=/srv/ads"]
+            [ikev2]
+            port = 1500
+            nat_port = 14500
             [api]
             trusted_proxies = ["10.0.0.2"]
             url = "https://[2001:db8::1]:8443/vpn/"
@@ -243,6 +261,7 @@ mod tests {
         assert_eq!(config.reach_allow, ["192.168.10.0/24".parse().unwrap(), "10.1.2.3/32".parse().unwrap()]);
         assert_eq!(config.blocklists, [BlocklistSource::parse("Default_1=/srv/ads").unwrap()]);
         assert_eq!(config.forwarders, [Forwarder::parse("tls://192.0.2.53#dns.example").unwrap()]);
+        assert_eq!(config.ikev2_ports, (1_500, 14_500));
         assert_eq!(config.syslog, Transport::Tls { name: Some("logs.example".into()) });
         assert_eq!(config.trusted_proxies, ["10.0.0.2/32".parse().unwrap()]);
         assert_eq!(config.public_url.as_deref(), Some("https://[2001:db8::1]:8443/vpn"));
@@ -288,6 +307,10 @@ mod tests {
             ("api.url", "\"https://vpn.example.org:x\"", "https://vpn.example.org:x"),
             ("api.url", "\"https://vpn.example.org/?a\"", "https://vpn.example.org/?a"),
             ("api.url", "\"https:///a\"", "https:///a"),
+            ("ikev2.port", "0", "0"),
+            ("ikev2.port", "4500", "4500"),
+            ("ikev2.nat_port", "65536", "65536"),
+            ("ikev2.nat_port", "500", "500"),
             ("dns.blocklists", "[\"ftp://lists.example\"]", "ftp://lists.example"),
             ("dns.forwarders", "[\"dns.example\"]", "dns.example"),
             ("dns.forwarders", "[\"1.1.1.1\", \"2.2.2.2\", \"3.3.3.3\"]", "1.1.1.1, 2.2.2.2, 3.3.3.3"),

@@ -5,8 +5,10 @@
 
 pub mod dataplane;
 pub mod dns;
+pub mod esp;
 pub mod flows;
 pub mod fragments;
+pub mod ike;
 pub mod offload;
 pub mod outbox;
 pub mod packet;

@@ -22,11 +22,22 @@ pub struct Endpoint {
     pub local: Option<IpAddr>,
 }
 
+/// By which of our ports a datagram leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Port {
+    /// The server's own, for `WireGuard`.
+    WireGuard,
+    /// That of ESP in UDP (RFC 3948), which all servers share.
+    Esp,
+}
+
 /// Datagrams to one endpoint, side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch<'a> {
     /// Where they go.
     pub endpoint: Endpoint,
+    /// By which of our ports.
+    pub port: Port,
     /// The datagrams.
     pub bytes: &'a [u8],
     /// The length of each but the last, which may be shorter.
@@ -36,17 +47,18 @@ pub struct Batch<'a> {
 #[derive(Debug)]
 struct Entry {
     endpoint: Endpoint,
+    port: Port,
     range: Range<usize>,
     segment: usize,
 }
 
 impl Entry {
     /// Whether a datagram of this length may stand behind the last one.
-    fn takes(&self, endpoint: Endpoint, length: usize) -> bool {
+    fn takes(&self, endpoint: Endpoint, port: Port, length: usize) -> bool {
         let bytes = self.range.len();
         // a shorter segment is the last one
         let open = bytes.is_multiple_of(self.segment) && bytes / self.segment < SEGMENTS_MAX;
-        open && length <= self.segment && bytes + length <= BATCH_MAX && self.endpoint == endpoint
+        open && length <= self.segment && bytes + length <= BATCH_MAX && (self.endpoint, self.port) == (endpoint, port)
     }
 }
 
@@ -79,14 +91,19 @@ impl Outbox {
 
     /// Keeps the first `length` bytes of the room as a datagram to this endpoint. A length of 0 keeps nothing.
     pub fn commit(&mut self, endpoint: Endpoint, length: usize) {
+        self.commit_by(Port::WireGuard, endpoint, length);
+    }
+
+    /// As [`Self::commit`], for a datagram that leaves by this port of ours.
+    pub fn commit_by(&mut self, port: Port, endpoint: Endpoint, length: usize) {
         if length == 0 || !self.has_room(length) {
             return;
         }
         let start = self.used;
         self.used += length;
         match self.entries.last_mut() {
-            Some(last) if last.takes(endpoint, length) => last.range.end = self.used,
-            _ => self.entries.push(Entry { endpoint, range: start..self.used, segment: length }),
+            Some(last) if last.takes(endpoint, port, length) => last.range.end = self.used,
+            _ => self.entries.push(Entry { endpoint, port, range: start..self.used, segment: length }),
         }
     }
 
@@ -102,6 +119,7 @@ impl Outbox {
     pub fn batches(&self) -> impl Iterator<Item = Batch<'_>> {
         self.entries.iter().map(|entry| Batch {
             endpoint: entry.endpoint,
+            port: entry.port,
             bytes: &self.memory[entry.range.clone()],
             segment: entry.segment,
         })
@@ -162,6 +180,16 @@ mod tests {
         let other_address = Endpoint { local: Some(IpAddr::from([10, 0, 0, 1])), ..endpoint(2) };
         assert!(outbox.push(other_address, &[0; 10]));
         assert_eq!(shapes(&outbox), [(1, 10, 10), (2, 10, 10), (2, 10, 10)]);
+    }
+
+    #[test]
+    fn keeps_our_ports_apart() {
+        let mut outbox = Outbox::new(10_000);
+        for port in [Port::WireGuard, Port::Esp, Port::Esp, Port::WireGuard] {
+            outbox.commit_by(port, endpoint(1), 10);
+        }
+        let ports: Vec<(Port, usize)> = outbox.batches().map(|batch| (batch.port, batch.bytes.len())).collect();
+        assert_eq!(ports, [(Port::WireGuard, 10), (Port::Esp, 20), (Port::WireGuard, 10)]);
     }
 
     #[test]

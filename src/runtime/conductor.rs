@@ -17,6 +17,7 @@ use super::os::door::Door;
 use super::os::ports;
 use super::os::tun::{Queue, Tun};
 use super::reconcile::{self, Step};
+use super::responder::Responder;
 use super::room::Opening;
 use super::worker::{Command, Deed, Fault, Order, Worker};
 use super::{Faults, Status};
@@ -53,6 +54,8 @@ pub(super) struct Conductor {
     exits: BTreeMap<ServerName, Exit>,
     /// The kernel's part of an uplink for whole packets.
     kernel: Option<Kernel>,
+    /// IKEv2.
+    responder: Responder,
     said: Said,
 }
 
@@ -102,10 +105,11 @@ impl Conductor {
         workers: Arc<[Worker]>,
         forwarders: Arc<[Forwarder]>,
         kernel: Option<Kernel>,
+        responder: Responder,
         said: Said,
     ) -> Self {
         let (running, slots, exits) = (Intended::default(), BTreeMap::new(), BTreeMap::new());
-        Self { workers, running, forwarders, resolver: None, slots, exits, kernel, said }
+        Self { workers, running, forwarders, resolver: None, slots, exits, kernel, responder, said }
     }
 
     async fn run(mut self, Wishes { mut intended, mut restrictions, mut looks }: Wishes) {
@@ -120,7 +124,8 @@ impl Conductor {
                 // a caller that has gone away wanted no answer
                 let _ = caller.send(());
             }
-            let broken = !self.said.faults.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+            let faults = self.said.faults.lock().unwrap_or_else(PoisonError::into_inner).concat();
+            let broken = !faults.is_empty();
             tokio::select! {
                 changed = intended.changed() => if changed.is_err() { return },
                 changed = restrictions.changed() => if changed.is_err() { return },
@@ -166,6 +171,8 @@ impl Conductor {
         self.slots.retain(|name, _| wanted.servers.contains_key(name));
         let before = std::mem::replace(&mut self.running, wanted.clone());
         self.note_faults(broken, &before);
+        let without = self.responder.conform(&self.running, &self.workers).await;
+        self.said.faults.lock().unwrap_or_else(PoisonError::into_inner)[1] = without;
         self.said.live.send_replace(wanted.revision);
         self.said.doing.send_replace(Status::Ready);
     }
@@ -401,7 +408,7 @@ impl Conductor {
     /// Corrects the picture where it is not as it ought to be, so that the next look tries again: a server that could not
     /// be brought up is not there, one that could not be changed is as it was before.
     fn note_faults(&mut self, broken: Vec<Broken>, running_before: &Intended) {
-        let mut faults = self.said.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let [faults, _] = &mut *self.said.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
         for Broken { server, why, goes_on } in broken {
             if !before.contains(&server) {

@@ -6,6 +6,7 @@ use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 
 use super::dns::{Dns, Service};
+use super::esp::Esp;
 use super::forwarding::Forwards;
 use super::os::door::{Door, Sent};
 use super::os::tun::Queue;
@@ -13,10 +14,10 @@ use super::parcels::Outgoing;
 use super::uplink::SocketsUplink;
 use super::uplink::host::Host;
 use super::uplink::packets::{self, PacketUplink};
-use crate::engine::dataplane::around::{Beyond, Parcel, Standing};
+use crate::engine::dataplane::around::{Beyond, EspWord, Parcel, Standing};
 use crate::engine::flows::reach::HostAddresses as _;
 use crate::engine::offload::split::split;
-use crate::engine::outbox::Outbox;
+use crate::engine::outbox::{Outbox, Port};
 use crate::engine::packet::{Offload, Owner};
 
 /// What carries a room's packets to the outside.
@@ -96,6 +97,7 @@ impl Link {
 /// Where packets go that leave a room's road.
 pub(super) struct Exits<'a> {
     pub(super) door: &'a Door,
+    pub(super) esp: &'a Esp,
     /// Absent for packets on their way down, which come from it.
     pub(super) link: Option<&'a mut Link>,
     pub(super) packets: Option<&'a mut PacketUplink>,
@@ -153,15 +155,23 @@ impl Beyond for Exits<'_> {
         if is_hosts { Standing::Host } else { Standing::Outside }
     }
 
+    fn tell_ike(&mut self, word: EspWord) {
+        self.esp.tell_ike(word);
+    }
+
     fn make_room(&mut self, outbox: &mut Outbox) {
-        flush(self.door, outbox);
+        flush(self.door, self.esp, outbox);
     }
 }
 
 /// Sends what waits. What the kernel does not take is lost, as on any full link.
-pub(super) fn flush(door: &Door, outbox: &mut Outbox) {
+pub(super) fn flush(door: &Door, esp: &Esp, outbox: &mut Outbox) {
     for batch in outbox.batches() {
-        if door.send(&batch) == Sent::Full {
+        let door = match batch.port {
+            Port::WireGuard => Some(door),
+            Port::Esp => esp.door(),
+        };
+        if door.is_some_and(|door| door.send(&batch) == Sent::Full) {
             break;
         }
     }

@@ -6,6 +6,7 @@
 mod arrivals;
 mod conductor;
 mod dns;
+mod esp;
 mod forwarding;
 pub mod ikev2;
 mod kernel;
@@ -14,6 +15,7 @@ pub mod os;
 mod parcels;
 mod question;
 pub mod reconcile;
+mod responder;
 mod room;
 mod share;
 pub mod steering;
@@ -30,7 +32,7 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
-use self::ikev2::Ikev2Sessions;
+use self::ikev2::{Ike, Ikev2Sessions};
 use self::kernel::Kernel;
 use self::os::tun::{Queue, Tun};
 use self::share::Descriptors;
@@ -74,6 +76,8 @@ pub struct Settings {
     pub syslog: Transport,
     /// How many threads move packets; the number of cores where absent.
     pub workers: Option<usize>,
+    /// The UDP ports of IKEv2.
+    pub ikev2: ikev2::Ports,
     /// The folder where the kernel's settings are remembered that `tun` changes, so that they can be put back, and where
     /// records of the traffic log lie until they are taken.
     pub folder: PathBuf,
@@ -132,8 +136,8 @@ pub struct Uplink {
 #[error("the change is stored but not live yet")]
 pub struct Unsettled;
 
-/// Servers that do not run as they ought to, with the reason, for people.
-type Faults = Arc<Mutex<Vec<(ServerName, String)>>>;
+/// Servers that do not run as they ought to, with the reason, for people; and those that speak no IKEv2 though they ought to.
+type Faults = Arc<Mutex<[Vec<(ServerName, String)>; 2]>>;
 
 /// The handle to what runs; cheap to clone.
 #[derive(Debug, Clone)]
@@ -148,6 +152,7 @@ pub struct Runtime {
     again: mpsc::Sender<oneshot::Sender<()>>,
     restrictions: watch::Sender<Arc<Restrictions>>,
     in_force: watch::Receiver<Arc<Restrictions>>,
+    ike: Option<Ike>,
     ikev2: Ikev2Sessions,
     /// What the traffic log has lost.
     log_losses: Arc<Losses>,
@@ -166,10 +171,13 @@ impl Runtime {
         let policy = Policy { reach: Reach::new(settings.reach_allow.clone()), nat: settings.nat.clone() };
         let limit = os::descriptors::raise_limit();
         let (descriptors, errands) = (Descriptors::new(limit), dns::start(limit));
+        let (ike, parts) = Ike::prepare()?;
         let log = TrafficLog::start(&settings.syslog, steering.is_some(), &settings.folder);
         let log_losses = log.sink.losses();
-        let ways = Ways { errands, log: log.sink };
+        let ways = Ways { errands, log: log.sink, ike: ike.clone() };
         let workers: Arc<[Worker]> = Worker::start_all(count, &policy, &descriptors, queues, &ways)?.into();
+        let ikev2 = Ikev2Sessions::default();
+        Ike::start(parts, settings.ikev2, Arc::clone(&workers), ikev2.clone())?;
         dns::keep_lists(settings.blocklists.clone(), settings.folder.clone(), Arc::clone(&workers));
         let (live, settled) = watch::channel(Revision(0));
         let (doing, status) = watch::channel(Status::Loading("starting".into()));
@@ -183,6 +191,7 @@ impl Runtime {
                 Arc::clone(&workers),
                 Arc::clone(&forwarders),
                 steering.clone().map(|steering| Kernel::new(steering, settings.nat.ports.clone())),
+                responder::Responder::new(ike.clone(), settings.ikev2),
                 conductor::Said {
                     live,
                     in_force: held_now,
@@ -193,7 +202,7 @@ impl Runtime {
             ),
             conductor::Wishes { intended, restrictions: held, looks },
         );
-        let (uplink, ikev2) = (Arc::new(uplink), Ikev2Sessions::default());
+        let (uplink, ike) = (Arc::new(uplink), Some(ike));
         Ok(Self {
             uplink,
             settled,
@@ -205,6 +214,7 @@ impl Runtime {
             again,
             restrictions,
             in_force,
+            ike,
             ikev2,
             log_losses,
             log_ended: log.ended,
@@ -234,6 +244,7 @@ impl Runtime {
             again,
             restrictions,
             in_force,
+            ike: None,
             ikev2,
             log_losses: Arc::default(),
             log_ended,
@@ -252,7 +263,7 @@ impl Runtime {
 
     /// Servers that do not run as they ought to, with the reason, for people. Each is tried again every few seconds.
     pub fn faults(&self) -> Vec<(ServerName, String)> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).concat()
     }
 
     /// Waits until everything up to `revision` is live.
@@ -324,6 +335,16 @@ impl Runtime {
         &self.ikev2
     }
 
+    /// Ends an account's connections by IKEv2; whether it had any. They are gone from the table at once; its client is told
+    /// afterwards, and may come again.
+    pub fn disconnect_ikev2(&self, account: &AccountName) -> bool {
+        let was_connected = self.ikev2.take(account.as_str());
+        if let Some(ike) = self.ike.as_ref() {
+            ike.tell(ikev2::Command::Disconnect(account.clone()));
+        }
+        was_connected
+    }
+
     /// The host's own address towards the internet, by which clients are likely to reach it.
     pub fn outward_address(&self) -> Option<IpAddr> {
         os::door::outward_address()
@@ -369,6 +390,11 @@ impl Runtime {
     pub async fn stop(&self) -> Vec<Passed> {
         let mut last = Vec::new();
         let ended = async {
+            if let Some(ike) = &self.ike {
+                let (answer, answered) = oneshot::channel();
+                ike.tell(ikev2::Command::Stop(answer));
+                let _ = answered.await;
+            }
             last = self.told(Command::Stop).await;
             for worker in self.workers.iter() {
                 worker.ended().await;

@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 
 use super::Policy;
 use super::dns::{Dns, Service};
+use super::esp::Esp;
 use super::forwarding::Forwards;
 use super::link::{Device, Exits, Link, flush};
 use super::os::door::{Door, Inbox};
@@ -33,6 +34,7 @@ use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
 use crate::domain::traffic_log::TrafficLogSettings;
 use crate::engine::dataplane::around::{Around, Parcel};
+use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
@@ -40,7 +42,7 @@ use crate::engine::dataplane::shape::ServerLimit;
 use crate::engine::dataplane::{Change, Dataplane};
 use crate::engine::dns::Asker;
 use crate::engine::flows::Limits;
-use crate::engine::outbox::Outbox;
+use crate::engine::outbox::{Endpoint, Outbox};
 use crate::engine::packet::{Offload, Owner};
 use crate::observe::traffic_log::Sink;
 
@@ -90,6 +92,8 @@ pub(super) struct Desk<'a> {
     pub(super) host: &'a mut Host,
     /// The resolver of this worker.
     pub(super) dns: &'a mut Dns,
+    /// What this worker has of ESP.
+    pub(super) esp: &'a mut Esp,
     /// The ways to the other workers.
     pub(super) outgoing: &'a mut Outgoing,
     /// The present.
@@ -280,7 +284,7 @@ impl Room {
             self.link.drop_owner(cut);
             self.service.drop_owner(cut);
         }
-        flush(&self.door, desk.outbox);
+        flush(&self.door, desk.esp, desk.outbox);
     }
 
     /// Tells the uplink what the server's settings and its share of the descriptors mean for flows.
@@ -320,7 +324,7 @@ impl Room {
             self.door_ready = self.take_in(desk);
         }
         self.bring_down(desk);
-        flush(&self.door, desk.outbox);
+        flush(&self.door, desk.esp, desk.outbox);
         self.door_ready || matches!(&self.link, Link::Packets(device) if device.is_ready())
     }
 
@@ -330,7 +334,8 @@ impl Room {
         let (inbox, now, slot) = (&mut *desk.inbox, desk.now, place.slot);
         let (packets, resolver) = (desk.packets.as_deref_mut(), Some((&mut *desk.dns, service)));
         let (outgoing, host) = (&mut *desk.outgoing, &mut *desk.host);
-        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
+        let (link, esp) = (Some(link), &*desk.esp);
+        let mut exits = Exits { door, esp, link, packets, forwards, host, outgoing, resolver, slot, now };
         let mut around = Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits };
         let received = door.receive(inbox, |from, datagram| plane.handle_datagram(from, datagram, &mut around, now));
         plane.handle_batch_end(&mut around, now);
@@ -340,7 +345,23 @@ impl Room {
     /// Takes what another worker hands over.
     pub(super) fn take_parcel(&mut self, parcel: Parcel<'_>, desk: &mut Desk<'_>) {
         self.with_around(desk, |plane, around, now| plane.handle_parcel(parcel, around, now));
-        flush(&self.door, desk.outbox);
+        flush(&self.door, desk.esp, desk.outbox);
+    }
+
+    /// Takes a client's ESP packet; what follows from it goes on at the latest with [`Self::end_esp`].
+    pub(super) fn take_esp(&mut self, from: Endpoint, datagram: &mut [u8], desk: &mut Desk<'_>) {
+        self.with_around(desk, |plane, around, now| plane.handle_esp(from, datagram, around, now));
+    }
+
+    /// No more ESP packets come for now.
+    pub(super) fn end_esp(&mut self, desk: &mut Desk<'_>) {
+        self.with_around(desk, Dataplane::handle_batch_end);
+        self.send(desk);
+    }
+
+    /// Takes what IKE has agreed upon; `false` where no enabled account of this name lives here.
+    pub(super) fn apply_esp(&mut self, account: &AccountName, change: EspChange) -> bool {
+        self.plane.apply_esp(account, change)
     }
 
     /// Takes a packet from outside; what follows from it leaves with [`Self::send`].
@@ -350,7 +371,7 @@ impl Room {
 
     /// Sends what waits for the door.
     pub(super) fn send(&mut self, desk: &mut Desk<'_>) {
-        flush(&self.door, desk.outbox);
+        flush(&self.door, desk.esp, desk.outbox);
     }
 
     /// Gives the uplink its turn, and takes its packets, or the host's, down the road.
@@ -358,10 +379,10 @@ impl Room {
         let Self { door, plane, link, place, forwards, service, .. } = self;
         let (now, slot) = (desk.now, place.slot);
         let (outbox, ports, outgoing) = (&mut *desk.outbox, &mut *desk.ports, &mut *desk.outgoing);
-        let (forwards, host) = (&*forwards, &mut *desk.host);
+        let (forwards, host, esp) = (&*forwards, &mut *desk.host, &*desk.esp);
         let mut down = |owner: Owner, packet: &mut [u8]| {
             let (link, packets, resolver) = (None, None, None);
-            let mut exits = Exits { door, link, packets, forwards, host, outgoing, resolver, slot, now };
+            let mut exits = Exits { door, esp, link, packets, forwards, host, outgoing, resolver, slot, now };
             let mut around = Around { outbox, ports, beyond: &mut exits };
             plane.handle_down(owner, packet, &mut around, now);
         };
@@ -395,7 +416,8 @@ impl Room {
         let Self { door, plane, link, place, forwards, service, .. } = self;
         let (now, slot, packets) = (desk.now, place.slot, desk.packets.as_deref_mut());
         let (outgoing, host, resolver) = (&mut *desk.outgoing, &mut *desk.host, Some((&mut *desk.dns, service)));
-        let mut exits = Exits { door, link: Some(link), packets, forwards, host, outgoing, resolver, slot, now };
+        let (link, esp) = (Some(link), &*desk.esp);
+        let mut exits = Exits { door, esp, link, packets, forwards, host, outgoing, resolver, slot, now };
         call(plane, &mut Around { outbox: desk.outbox, ports: desk.ports, beyond: &mut exits }, now)
     }
 

@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error};
 
 use super::dns::{self, Dns, Errand, Lists};
+use super::esp::{self, Esp};
+use super::ikev2::Ike;
 use super::os::door::Inbox;
 use super::os::ports::InUse;
 use super::os::tun::Queue;
@@ -36,6 +38,7 @@ use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::traffic::Passed;
 use crate::domain::traffic_log::TrafficLogSettings;
+use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::exit::Exit;
 use crate::engine::dataplane::nat::Ports;
 use crate::engine::dataplane::seat::Seat;
@@ -45,6 +48,8 @@ use crate::observe::traffic_log::Sink;
 
 /// Commands that may wait; who sends one more waits until the worker has turned.
 const COMMANDS: usize = 256;
+/// The token of the port of ESP.
+const ESP: Token = Token(usize::MAX - 3);
 /// Readiness notes taken a turn.
 const EVENTS: usize = 1_024;
 /// The commands' own token; rooms have the others.
@@ -109,6 +114,17 @@ pub(super) enum Command {
     Table(Arc<Table>),
     /// The ports that programs of the host use, which no client's packets leave by.
     InUse(Arc<InUse>),
+    /// Uses this door to the port of ESP from now on, or none.
+    EspDoor(Option<os::door::Door>),
+    /// Uses, or no longer uses, what IKE has agreed upon with an account's client.
+    Esp {
+        /// The account.
+        account: AccountName,
+        /// What was agreed upon.
+        change: EspChange,
+        /// SPIs of ours that lead nowhere from now on.
+        gone: Vec<u32>,
+    },
     /// Answers.
     Ask(Question),
     /// Tells what accounts have moved since this was last asked.
@@ -163,6 +179,8 @@ pub(super) struct Ways {
     pub(super) errands: mpsc::Sender<Errand>,
     /// What is logged of the traffic.
     pub(super) log: Sink,
+    /// What IKE is told.
+    pub(super) ike: Ike,
 }
 
 /// The handle to a worker's thread.
@@ -203,7 +221,7 @@ impl Worker {
                 None => None,
             };
             let dns = Dns::new(ways.errands.clone(), Arc::clone(&waker), count);
-            let parts = (packets, dns, ways.log.clone());
+            let parts = (packets, dns, Esp::new(ways.ike.clone()), ways.log.clone());
             Self::start(seat, (poll, waker), ends, parts, (policy.clone(), descriptors.clone()))
         };
         (0..).zip(parts).map(start).collect()
@@ -213,7 +231,7 @@ impl Worker {
         seat: Seat,
         (poll, waker): (Poll, Arc<Waker>),
         (outgoing, incoming): (Outgoing, Incoming),
-        (uplink, dns, log): (Option<PacketUplink>, Dns, Sink),
+        (uplink, dns, esp, log): (Option<PacketUplink>, Dns, Esp, Sink),
         (policy, descriptors): (Policy, Descriptors),
     ) -> io::Result<Self> {
         let (commands, told) = sync_channel(COMMANDS);
@@ -230,6 +248,7 @@ impl Worker {
             policy,
             packets: uplink,
             dns,
+            esp,
             log,
             logged: Arc::default(),
             host: Host::new(clock::now()),
@@ -270,6 +289,7 @@ struct Turns {
     ports: Ports,
     packets: Option<PacketUplink>,
     dns: Dns,
+    esp: Esp,
     log: Sink,
     /// What is logged.
     logged: Arc<TrafficLogSettings>,
@@ -300,6 +320,8 @@ impl Turns {
             for event in events.iter().filter(|event| event.token() != COMMAND) {
                 if [UPLINK, UPLINK_ERRORS].contains(&event.token()) {
                     self.packets.iter_mut().for_each(PacketUplink::handle_ready);
+                } else if event.token() == ESP {
+                    self.esp.handle_ready();
                 } else if let Some(Some(room)) = self.rooms.get_mut(Place::room_of(event.token())) {
                     room.handle_event(event, now);
                 }
@@ -325,18 +347,19 @@ impl Turns {
     /// Takes what was handed over and what comes from outside, and lets each room take its portion; whether something is
     /// left over.
     fn turn(&mut self, now: Instant) -> bool {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, incoming, rooms, log, .. } = self;
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, incoming, rooms, log, .. } = self;
         dns.turn(now, |asker, message| {
             if let Some(Some(room)) = rooms.get_mut(usize::from(asker.server)) {
                 room.give(asker, message);
             }
         });
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let mut left_over = incoming.take(|slot, parcel| match rooms.get_mut(slot) {
             Some(Some(room)) => room.take_parcel(parcel, &mut desk),
             Some(None) | None => arrivals::take_over(slot, parcel, rooms, &mut desk),
         });
         left_over |= arrivals::take(rooms, &mut desk);
+        left_over |= esp::take(rooms, &mut desk);
         for room in rooms.iter_mut().flatten() {
             left_over |= room.turn(&mut desk);
         }
@@ -384,6 +407,14 @@ impl Turns {
                     let _ = answer.send(self.rooms.iter().flatten().flat_map(Room::doors).collect());
                 }
                 Command::AllDoors(doors) => self.for_each_room(now, |room, desk| room.know_doors(&doors, desk)),
+                Command::EspDoor(door) => {
+                    if let Err(cause) = self.esp.set_door(door, self.poll.registry(), ESP) {
+                        error!("A worker cannot wait for ESP packets: {cause}");
+                    }
+                }
+                Command::Esp { account, change, gone } => {
+                    esp::agree(&account, change, &gone, &mut self.rooms, &mut self.esp);
+                }
                 Command::Table(table) => self.set_table(&table, now),
                 Command::Ask(question) => question.answer(self.rooms.iter().flatten(), &self.dns, now),
                 Command::InUse(in_use) => self.keep_off(in_use),
@@ -392,7 +423,8 @@ impl Turns {
                     self.tell_passed(answer);
                     self.rooms.iter_mut().flatten().for_each(|room| room.close_log(&self.log));
                     let lost = self.packets.as_ref().map_or(0, PacketUplink::lost);
-                    debug!("The kernel did not take {lost} packets");
+                    let unknown = self.esp.unknown;
+                    debug!("The kernel did not take {lost} packets; {unknown} were of no ESP association");
                     return false;
                 }
             }
@@ -410,8 +442,8 @@ impl Turns {
     }
 
     fn for_each_room(&mut self, now: Instant, mut call: impl FnMut(&mut Room, &mut Desk<'_>)) {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         for room in rooms.iter_mut().flatten() {
             call(room, &mut desk);
         }
@@ -455,13 +487,14 @@ impl Turns {
 
     /// Carries out one order.
     fn carry_out(&mut self, Order { slot, deed }: Order, now: Instant) -> Option<Fault> {
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, rooms, left, log, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, rooms, left, log, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let room = rooms.get_mut(slot).and_then(Option::as_mut);
         let done = match (deed, room) {
             (Deed::Open(opening), _) => self.open(slot, *opening, now),
             (Deed::Close, _) => {
                 let closed = rooms.get_mut(slot).and_then(Option::take);
+                desk.esp.lose(closed.iter().flat_map(|room| room.plane().connected_by_esp()));
                 left.extend(closed.into_iter().flat_map(|mut room| {
                     room.close_log(log);
                     room.take_passed()
@@ -495,14 +528,15 @@ impl Turns {
     fn open(&mut self, slot: usize, opening: Opening, now: Instant) -> io::Result<()> {
         let seat = Seat { server: u16::try_from(slot).map_err(io::Error::other)?, ..self.seat };
         let place = Place { registry: self.poll.registry().try_clone()?, slot, seat };
-        let Self { inbox, outbox, ports, packets, dns, host, outgoing, .. } = self;
-        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, host, outgoing, now };
+        let Self { inbox, outbox, ports, packets, dns, esp, host, outgoing, .. } = self;
+        let mut desk = Desk { inbox, outbox, ports, packets: packets.as_mut(), dns, esp, host, outgoing, now };
         let mut room = Room::open(opening, place, self.policy.clone(), &self.descriptors, &mut desk)?;
         room.set_log(Arc::clone(&self.logged), &mut desk);
         if self.rooms.len() <= slot {
             self.rooms.resize_with(slot + 1, || None);
         }
         let before = self.rooms[slot].replace(room);
+        self.esp.lose(before.iter().flat_map(|room| room.plane().connected_by_esp()));
         self.left.extend(before.into_iter().flat_map(|mut room| {
             room.close_log(&self.log);
             room.take_passed()

@@ -12,6 +12,8 @@ mod dns;
 mod firewall;
 mod forwards;
 mod host;
+mod ikev2;
+mod ikev2_keys;
 mod lifecycle;
 mod moves;
 mod nat;

@@ -8,6 +8,7 @@ mod arrivals;
 mod campaign;
 mod certificates;
 mod dice;
+mod ike;
 mod names;
 mod outside;
 mod packets;

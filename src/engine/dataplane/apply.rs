@@ -147,6 +147,9 @@ impl Dataplane {
             self.call_back(owner, around, now);
         }
         let moved = (before.address, before.address_ipv6) != (account.address, account.address_ipv6);
+        if moved || !account.enabled {
+            self.peers.close_esp(owner);
+        }
         (other_key || moved || (before.enabled && !account.enabled)).then_some(owner)
     }
 

@@ -35,8 +35,25 @@ pub enum Standing {
     Inside,
 }
 
-/// Who takes what leaves the road otherwise than through the door. Each call but [`Self::standing`] and
-/// [`Self::make_room`] is the end of a packet's way here.
+/// What IKE is told of a client's ESP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EspWord {
+    /// Something authentic came by the association with this inbound SPI, or something went out beside it.
+    Used {
+        /// Our SPI.
+        inbound: u32,
+        /// Where the newest packet came from; absent for what went out.
+        from: Option<Endpoint>,
+    },
+    /// Its sequence numbers are nearly spent.
+    Spent {
+        /// Our SPI.
+        inbound: u32,
+    },
+}
+
+/// Who takes what leaves the road otherwise than through the door. Each call but [`Self::standing`],
+/// [`Self::tell_ike`] and [`Self::make_room`] is the end of a packet's way here.
 pub trait Beyond {
     /// Takes a client's packet for the outside, with nothing left to decide.
     fn outward(&mut self, owner: Owner, packet: &mut [u8], offload: Offload);
@@ -57,6 +74,9 @@ pub trait Beyond {
     fn standing(&mut self, _protocol: u8, _to: SocketAddr) -> Standing {
         Standing::Outside
     }
+
+    /// Takes a word for IKE about an ESP association; at most one a second for each but where the client moves.
+    fn tell_ike(&mut self, _word: EspWord) {}
 
     /// Sends what waits for the door, for not much more fits.
     fn make_room(&mut self, _outbox: &mut Outbox) {}

@@ -82,6 +82,10 @@ pub fn complaint(reason: DropReason, mtu: usize) -> Option<Complaint> {
         | DropReason::FragmentUnfit
         | DropReason::Filtered
         | DropReason::ForwardingOff
-        | DropReason::Stray => None,
+        | DropReason::Stray
+        | DropReason::NotEsp
+        | DropReason::Dummy
+        | DropReason::NotAgreed
+        | DropReason::NoPolicy => None,
     }
 }

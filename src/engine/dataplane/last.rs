@@ -235,6 +235,9 @@ impl Dataplane {
         if packet.len() > self.plan.mtu {
             return Err(DropReason::TooBig);
         }
+        if self.goes_by_esp(owner) {
+            return self.down_by_esp(owner, packet, around, now);
+        }
         let endpoint = self.reach(owner, now)?;
         if around.outbox.is_tight() {
             around.beyond.make_room(around.outbox);
@@ -251,7 +254,7 @@ impl Dataplane {
     /// Whether there is a client to send to.
     pub(super) fn check_reachable(&self, target: Owner) -> Result<(), DropReason> {
         let peer = self.peers.get(target).filter(|peer| peer.account.enabled).ok_or(DropReason::PeerGone)?;
-        peer.endpoint.map(|_| ()).ok_or(DropReason::NoEndpoint)
+        if peer.endpoint.is_some() || self.goes_by_esp(target) { Ok(()) } else { Err(DropReason::NoEndpoint) }
     }
 
     /// Takes a client's packet for the server or its host.

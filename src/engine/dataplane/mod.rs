@@ -7,6 +7,7 @@
 pub mod account;
 mod apply;
 pub mod around;
+pub mod by_esp;
 pub mod deadlines;
 mod decide;
 pub mod exit;
@@ -236,14 +237,14 @@ impl Dataplane {
 
     /// The figures of every account that has spoken since the beginning.
     pub fn figures(&self, now: Instant) -> Vec<AccountFigures> {
-        let spoken = self.peers.iter().filter(|(_, peer)| peer.endpoint.is_some());
+        let spoken = self.peers.iter().filter(|(_, peer)| peer.has_spoken());
         spoken.map(|(_, peer)| figures_of(peer, now)).collect()
     }
 
     /// The figures of one account, if it has spoken.
     pub fn account_figures(&self, name: &AccountName, now: Instant) -> Option<AccountFigures> {
         let peer = self.peers.get(self.peers.named(name)?)?;
-        peer.endpoint.map(|_| figures_of(peer, now))
+        peer.has_spoken().then(|| figures_of(peer, now))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use foldhash::fast::FixedState;
 
 use super::account;
+use super::link::connections::Connections;
 use super::link::wireguard::Tunnel;
 use super::plan::Plan;
 use crate::domain::account::Account;
@@ -29,6 +30,10 @@ pub struct Peer {
     pub endpoint: Option<Endpoint>,
     /// Its keys and timers, while there are any.
     pub tunnel: Option<Box<Tunnel>>,
+    /// Its connections by IKEv2, once there was one.
+    pub esp: Option<Box<Connections>>,
+    /// Whether the last packet from it came by ESP.
+    pub spoke_esp: bool,
     /// When the last handshake was completed.
     pub last_handshake: Option<Instant>,
     /// Bytes of inner packets from it.
@@ -54,6 +59,8 @@ pub struct Peers {
     by_key: HashMap<PublicKey, Owner, FixedState>,
     by_address: HashMap<IpAddr, Owner, FixedState>,
     by_index: HashMap<u32, Owner, FixedState>,
+    /// By our SPIs of ESP.
+    by_spi: HashMap<u32, Owner, FixedState>,
     /// Slot + 1 of who last spoke from an endpoint with this hash; may be wrong, and is never trusted.
     hints: Box<[u32]>,
     hasher: FixedState,
@@ -62,6 +69,11 @@ pub struct Peers {
 }
 
 impl Peer {
+    /// Whether it was ever heard of, by either link.
+    pub fn has_spoken(&self) -> bool {
+        self.endpoint.is_some() || self.received > 0 || self.esp.is_some()
+    }
+
     /// What it has moved since it was last told.
     fn take_passed(&mut self) -> Option<Passed> {
         let bytes = Bytes { down: self.sent - self.told.down, up: self.received - self.told.up };
@@ -81,6 +93,7 @@ impl Peers {
             by_key: HashMap::with_hasher(hasher()),
             by_address: HashMap::with_hasher(hasher()),
             by_index: HashMap::with_hasher(hasher()),
+            by_spi: HashMap::with_hasher(hasher()),
             hints: vec![0; HINTS].into(),
             hasher: hasher(),
             left: Vec::new(),
@@ -126,6 +139,29 @@ impl Peers {
     /// Whose session it is; the low 8 bits of the index count sessions of one tunnel.
     pub fn with_session(&self, index: u32) -> Option<Owner> {
         self.by_index.get(&(index >> 8)).copied()
+    }
+
+    /// Whose ESP association it is.
+    pub fn with_spi(&self, inbound: u32) -> Option<Owner> {
+        self.by_spi.get(&inbound).copied()
+    }
+
+    /// An ESP association is this peer's.
+    pub fn put_spi(&mut self, inbound: u32, owner: Owner) {
+        self.by_spi.insert(inbound, owner);
+    }
+
+    /// An ESP association is nobody's.
+    pub fn remove_spi(&mut self, inbound: u32) {
+        self.by_spi.remove(&inbound);
+    }
+
+    /// Forgets a peer's connections by IKEv2.
+    pub fn close_esp(&mut self, owner: Owner) {
+        let Some(link) = self.get_mut(owner).and_then(|peer| peer.esp.take()) else { return };
+        for inbound in link.spis() {
+            self.by_spi.remove(&inbound);
+        }
     }
 
     /// Who may be speaking from this endpoint.
@@ -192,6 +228,8 @@ impl Peers {
             account: Arc::clone(account),
             endpoint: None,
             tunnel: None,
+            esp: None,
+            spoke_esp: false,
             last_handshake: None,
             received: 0,
             received_packets: 0,
@@ -229,6 +267,7 @@ impl Peers {
         let owner = self.named(name)?;
         self.unlist(owner);
         self.close(owner);
+        self.close_esp(owner);
         self.by_name.remove(name);
         let gone = self.slots[owner.index()].take();
         self.left.extend(gone.and_then(|mut peer| peer.take_passed()));

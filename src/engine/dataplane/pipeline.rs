@@ -95,7 +95,7 @@ impl Dataplane {
     }
 
     /// The one place where an end for a reason is counted.
-    fn settle(&mut self, outcome: Result<(), DropReason>) {
+    pub(super) fn settle(&mut self, outcome: Result<(), DropReason>) {
         if let Err(reason) = outcome {
             self.drops.count(reason);
         }
@@ -154,12 +154,24 @@ impl Dataplane {
             self.peers.roam(owner, from);
         }
         let opened = opened?;
+        if opened.length > 0
+            && let Some(peer) = self.peers.get_mut(owner)
+        {
+            peer.spoke_esp = false;
+        }
         self.after_receiving(owner, opened.completed, around, now);
         Ok(opened.length)
     }
 
     /// Takes a client's packet out of its tunnel; tells the client where it ends, if a router would.
-    fn take_up(&mut self, owner: Owner, packet: &mut [u8], offload: Offload, around: &mut Around<'_>, now: Instant) {
+    pub(super) fn take_up(
+        &mut self,
+        owner: Owner,
+        packet: &mut [u8],
+        offload: Offload,
+        around: &mut Around<'_>,
+        now: Instant,
+    ) {
         let outcome = self.admit(owner, packet, offload).and_then(|is_fragment| {
             if is_fragment {
                 self.gather(owner, packet, around, now)
@@ -219,7 +231,7 @@ impl Dataplane {
             (Way::Out, Side::Original) | (Way::In, Side::Reply) => {
                 check_hops(packet)?;
                 if self.exit.takes_packets() {
-                    nat::clamp_mss(packet, bill.offload, self.plan.mtu);
+                    nat::clamp_mss(packet, bill.offload, self.mtu_of(owner));
                 }
                 if let Some(key) = translated {
                     nat::translate(packet, bill.offload, &key)?;
@@ -366,19 +378,20 @@ impl Dataplane {
                 Err(_) => return Err(DropReason::NobodyThere),
             },
         };
-        let way = self.flows.get(id).ok_or(DropReason::PeerGone)?.way;
+        let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
+        let (way, mtu) = (flow.way, self.mtu_of(flow.owner));
         // what a client says comes by his tunnel, whatever name it has outside
         if !matches!((way, side), (Way::Out, Side::Reply) | (Way::In, Side::Original)) {
             return Err(DropReason::SourceForged);
         }
-        if let Err(reason) = bill.check_size(packet, self.plan.mtu) {
-            self.complain_outward(reason, packet, around, now);
+        if let Err(reason) = bill.check_size(packet, mtu) {
+            self.complain_outward((reason, mtu), packet, around, now);
             return Err(reason);
         }
         self.note(id, side, &ip, bill.offload, now)?;
         let flow = self.flows.get(id).ok_or(DropReason::PeerGone)?;
         let (owner, translated) = (flow.owner, flow.translated(side));
-        nat::clamp_mss(packet, bill.offload, self.plan.mtu);
+        nat::clamp_mss(packet, bill.offload, mtu);
         if let Some(key) = translated {
             nat::translate(packet, bill.offload, &key)?;
         }
@@ -429,7 +442,7 @@ impl Dataplane {
             return if taken { Ok(()) } else { Err(DropReason::HandOverFull) };
         };
         let mut bill = Waybill::new(offload).next(Next::Down);
-        bill.check_size(packet, self.plan.mtu)?;
+        bill.check_size(packet, self.mtu_of(owner))?;
         if let Ok(Some(key)) = FlowKey::of(&ip) {
             let (id, side) = match self.current(&key, around, now)? {
                 Some(found) => found,
@@ -460,8 +473,14 @@ impl Dataplane {
     }
 
     /// Tells a sender outside that its packet does not fit a client's tunnel; from the very address that it wrote to.
-    fn complain_outward(&mut self, reason: DropReason, about: &[u8], around: &mut Around<'_>, now: Instant) {
-        let Some(complaint) = icmp::complaint(reason, self.plan.mtu) else { return };
+    fn complain_outward(
+        &mut self,
+        (reason, mtu): (DropReason, usize),
+        about: &[u8],
+        around: &mut Around<'_>,
+        now: Instant,
+    ) {
+        let Some(complaint) = icmp::complaint(reason, mtu) else { return };
         let Ok(about) = Ip::new(about) else { return };
         let own: IpAddr = about.destination();
         self.write_complaint(own, complaint, &about, now, |_, packet, offload| {

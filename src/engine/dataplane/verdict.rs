@@ -102,11 +102,19 @@ pub enum DropReason {
     Stray,
     /// A protocol without ports, which cannot be translated.
     Portless,
+    /// A datagram that is no ESP packet.
+    NotEsp,
+    /// An ESP packet that hides how much is said (RFC 4303, section 2.6), and says nothing.
+    Dummy,
+    /// Addresses for which no ESP association was agreed upon.
+    NotAgreed,
+    /// An ESP association that is to carry nothing (`installpolicy`).
+    NoPolicy,
 }
 
 impl DropReason {
     /// Every reason, in the order in which they are counted.
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 53] = [
         Self::NotWireGuard,
         Self::WrongMac,
         Self::UnderLoad,
@@ -156,6 +164,10 @@ impl DropReason {
         Self::NoWay,
         Self::Stray,
         Self::Portless,
+        Self::NotEsp,
+        Self::Dummy,
+        Self::NotAgreed,
+        Self::NoPolicy,
     ];
 
     /// Its name, as metrics have it: `not_mapped`.

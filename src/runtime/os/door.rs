@@ -43,6 +43,13 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Inbox(Box<[u8]>);
 
+impl Inbox {
+    /// No memory: what stands in for an inbox while that is in use.
+    pub fn none() -> Self {
+        Self(Box::default())
+    }
+}
+
 impl Default for Inbox {
     fn default() -> Self {
         Self(vec![0; BATCH_SIZE * MESSAGE_MAX].into())
@@ -89,6 +96,27 @@ impl Door {
             sharing::by_session(first, workers)?;
         }
         sockets.into_iter().map(Self::of).collect()
+    }
+
+    /// Opens the port of ESP in UDP (RFC 3948): a door for each of so many workers, and one for the messages of IKE that
+    /// come by the same port.
+    ///
+    /// # Errors
+    /// As [`Self::open_shared`].
+    pub fn open_esp(port: u16, workers: usize) -> io::Result<(Vec<Self>, Self)> {
+        // as above: a stranger's port is not shared
+        let free = bind_all(port, Sharing::Alone)?;
+        let port = free.local_addr()?.port();
+        drop(free);
+        let mut sockets: Vec<UdpSocket> =
+            (0..=workers).map(|_| bind_all(port, Sharing::Together)).collect::<io::Result<_>>()?;
+        if let Some(first) = sockets.first() {
+            sharing::by_spi(first, workers)?;
+        }
+        let of_ike = sockets.pop().map(Self::of).transpose()?.ok_or(io::ErrorKind::AddrNotAvailable)?;
+        // a message must not come to a worker only because it is as long as the packet before it
+        option::keep_apart(&of_ike.socket)?;
+        Ok((sockets.into_iter().map(Self::of).collect::<io::Result<_>>()?, of_ike))
     }
 
     fn of(socket: UdpSocket) -> io::Result<Self> {
@@ -270,6 +298,7 @@ pub fn outward_address_of(v6: bool) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::outbox::Port;
 
     fn drain(door: &mut Door) -> Vec<(Endpoint, Vec<u8>)> {
         let mut poll = mio::Poll::new().unwrap();
@@ -306,7 +335,7 @@ mod tests {
         let endpoint = Endpoint { remote: client.local_addr().unwrap(), local: None };
 
         for chunk in bytes.chunks(40 * 1_452) {
-            assert_eq!(near.send(&Batch { endpoint, bytes: chunk, segment: 1_452 }), Sent::All);
+            assert_eq!(near.send(&Batch { endpoint, port: Port::WireGuard, bytes: chunk, segment: 1_452 }), Sent::All);
         }
 
         let mut got = Vec::new();
@@ -339,6 +368,31 @@ mod tests {
                 assert_eq!(got, [(usize::from(index % 3), datagram.to_vec())], "type {kind}");
             }
         }
+    }
+
+    #[test]
+    fn gives_each_worker_its_associations_and_ike_its_messages() {
+        let (doors, of_ike) = Door::open_esp(0, 3).unwrap();
+        let port = of_ike.port().unwrap();
+        let got = |datagram: &[u8]| {
+            let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            client.send_to(datagram, (Ipv4Addr::LOCALHOST, port)).unwrap();
+            let all = doors.iter().chain([&of_ike]).enumerate();
+            let mut got = Vec::new();
+            for (number, door) in all {
+                door.receive(&mut Inbox::default(), |_, datagram| got.push((number, datagram.to_vec()))).unwrap();
+            }
+            got
+        };
+        for shard in 0..=255_u8 {
+            let mut datagram = [0xee; 64];
+            datagram[3] = shard;
+            assert_eq!(got(&datagram), [(usize::from(shard % 3), datagram.to_vec())]);
+        }
+        let mut message = [0xee; 64];
+        message[..4].fill(0);
+        assert_eq!(got(&message), [(3, message.to_vec())]);
+        assert_eq!(got(&[0xff]), [(0, vec![0xff])], "a keepalive");
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub(crate) fn allow_fragments(socket: &impl std::os::fd::AsFd) -> io::Result<()>
     Ok(())
 }
 
+/// Has the kernel hand over every datagram by itself, and put none together (UDP GRO turned off).
+///
+/// # Errors
+/// The operating system's.
+pub(crate) fn keep_apart(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    set(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO, 0)
+}
+
 /// Has a raw `ICMPv6` socket receive only the types whose bits are 0 (RFC 3542, section 3.2).
 ///
 /// # Errors

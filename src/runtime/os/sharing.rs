@@ -30,6 +30,32 @@ pub(super) fn by_session(first: &UdpSocket, sockets: usize) -> io::Result<()> {
         instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, sockets),
         instruction(libc::BPF_RET | libc::BPF_A, 0, 0, 0),
     ];
+    attach(first, &mut instructions)
+}
+
+/// Has the kernel choose among the doors to the port of ESP in UDP: a message of IKE, which begins with four zero bytes
+/// (RFC 3948, section 2.2), is for the last of them; of an ESP packet the lowest byte of the SPI says which worker it is for.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn by_spi(first: &UdpSocket, workers: usize) -> io::Result<()> {
+    let workers = u32::try_from(workers).map_err(io::Error::other)?;
+    let load = |size| libc::BPF_LD | size | libc::BPF_ABS;
+    // what is too short for a load goes to the first
+    attach(
+        first,
+        &mut [
+            instruction(load(libc::BPF_W), 0, 0, 0),
+            instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 3, 0, 0),
+            instruction(load(libc::BPF_B), 0, 0, 3),
+            instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, 0, 0, workers),
+            instruction(libc::BPF_RET | libc::BPF_A, 0, 0, 0),
+            instruction(libc::BPF_RET | libc::BPF_K, 0, 0, workers),
+        ],
+    )
+}
+
+fn attach(first: &UdpSocket, instructions: &mut [libc::sock_filter]) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: u16::try_from(instructions.len()).map_err(io::Error::other)?,
         filter: instructions.as_mut_ptr(),

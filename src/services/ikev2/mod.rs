@@ -216,8 +216,9 @@ impl Ikev2 {
     /// # Errors
     /// `AccountNotFound`.
     pub async fn disconnect(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?;
-        if self.ground.runtime.ikev2().take(name) {
+        let intended = self.ground.store.intended();
+        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        if self.ground.runtime.disconnect_ikev2(&account.name) {
             let text = format!("Disconnected account `{name}` from IKEv2");
             self.ground.note(by, Deed::to(Kind::Account, &name, text)).await;
         }

@@ -7,6 +7,7 @@ pub mod keepers;
 pub mod namespace;
 pub mod peer;
 pub mod program;
+pub mod strongswan;
 pub mod world;
 
 use std::thread;

@@ -18,7 +18,7 @@ fn makes_a_tunnel_only_when_a_peer_speaks() {
 
 #[test]
 fn costs_little_for_a_peer_that_has_not_spoken() {
-    assert!(size_of::<Option<super::super::peers::Peer>>() <= 136);
+    assert!(size_of::<Option<super::super::peers::Peer>>() <= 144);
 }
 
 #[test]

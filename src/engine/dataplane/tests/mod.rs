@@ -2,6 +2,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "every other outcome fails the test that meets it")]
 
 mod edits;
+mod esp;
 mod handshakes;
 mod host;
 mod limits;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 use boringtun::noise::{Tunn, TunnResult};
 use boringtun::x25519;
 
-use super::around::{Around, Beyond, Parcel, Standing};
+use super::around::{Around, Beyond, EspWord, Parcel, Standing};
 use super::nat::Ports;
 use super::seat::Seat;
 use super::verdict::DropReason;
@@ -134,6 +135,8 @@ struct World {
 struct Outside {
     outward: Vec<(Owner, Vec<u8>)>,
     elsewhere: Vec<(u8, Handed)>,
+    /// What IKE was told.
+    words: Vec<EspWord>,
     /// What went to the host, and whose it was.
     to_host: Vec<(Owner, Vec<u8>)>,
     /// What an address is that is not somebody else's.
@@ -171,6 +174,10 @@ impl Beyond for Outside {
         };
         self.elsewhere.push((worker, handed));
         true
+    }
+
+    fn tell_ike(&mut self, word: EspWord) {
+        self.words.push(word);
     }
 
     fn host(&mut self, owner: Owner, packet: &mut [u8], _offload: Offload) {

@@ -1,0 +1,8 @@
+//! The responder against recorded sessions and against a client of its own kind.
+
+mod client;
+mod connect;
+mod orders;
+mod recorded;
+mod rig;
+mod upkeep;
