@@ -102,7 +102,7 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether a browser says that a page of another host sent this (RFC 6454, section 7).
-fn is_from_another_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_from_another_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let page = origin.to_str().ok().and_then(|origin| origin.strip_prefix("https://"));
     let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());

@@ -66,7 +66,7 @@ fn next_number() -> u64 {
 }
 
 /// The few refusals that HTTP has a code of its own for; clients of the contract read `status` and expect 200.
-fn code(refusal: &Refusal) -> StatusCode {
+pub(super) fn code(refusal: &Refusal) -> StatusCode {
     const CODES: [(Refusal, StatusCode); 4] = [
         (Refusal::PathUnknown, StatusCode::NOT_FOUND),
         (Refusal::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED),

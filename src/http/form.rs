@@ -55,6 +55,23 @@ impl Fields {
         }
     }
 
+    /// A password's value, to the byte: blanks may be a part of it.
+    pub(super) fn secret(&self, name: &str) -> Option<String> {
+        self.read(name).cloned()
+    }
+
+    /// The names of all fields.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The fields of an urlencoded body.
+    pub(super) fn read_urlencoded(encoded: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        fields.add_urlencoded(encoded)?;
+        Ok(fields)
+    }
+
     fn read(&self, name: &str) -> Option<&String> {
         #[cfg(test)]
         asked::note(name);
@@ -159,6 +176,11 @@ pub(super) mod asked {
     pub(in crate::http) fn take() -> BTreeSet<String> {
         NAMES.take()
     }
+}
+
+/// Whether the body is a form as a browser sends it by itself.
+pub(super) fn is_urlencoded(headers: &HeaderMap) -> bool {
+    media_type(headers).eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

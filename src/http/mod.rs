@@ -18,6 +18,7 @@ mod link_page;
 mod local_socket;
 mod metrics;
 mod openapi;
+mod panel;
 mod places;
 pub mod routes;
 pub mod server;
@@ -44,6 +45,7 @@ use address::Proxies;
 use caller::Gate;
 use error::Problem;
 use link_page::Guard;
+use panel::visit;
 use routes::{Admission, Route};
 
 /// What the world reaches: every row but the operator's, each behind its admission.
@@ -51,6 +53,7 @@ use routes::{Admission, Route};
 /// A request without a [`Remote`] among its extensions comes from nowhere and is not authorized.
 pub fn router(services: Services, proxies: Vec<IpNet>) -> Router {
     let guard = Guard::new(services.clone(), Proxies::new(proxies.clone()));
+    let door = visit::Gate::new(services.users.clone(), proxies.clone());
     let gate = Gate::new(services.access.clone(), proxies);
     let metrics = &services.metrics;
     let open = rows(metrics, |route| route.admission == Admission::Anyone);
@@ -58,12 +61,16 @@ pub fn router(services: Services, proxies: Vec<IpNet>) -> Router {
     let links = links.route_layer(middleware::from_fn_with_state(guard, link_page::limit));
     let keyed = rows(metrics, |route| route.admission == Admission::Key);
     let keyed = keyed.route_layer(middleware::from_fn_with_state(gate, caller::authorize));
-    finish(open.merge(links).merge(keyed), services)
+    let guests = rows(metrics, |route| route.admission == Admission::Guest);
+    let guests = guests.route_layer(middleware::from_fn_with_state(door.clone(), visit::receive));
+    let pages = rows(metrics, |route| route.admission == Admission::Session);
+    let pages = pages.route_layer(middleware::from_fn_with_state(door, visit::admit));
+    finish(open.merge(links).merge(keyed).merge(guests).merge(pages), services)
 }
 
-/// What the operator reaches on the machine itself: every row, with no hash to show.
+/// What the operator reaches on the machine itself: every row but the pages of the panel, with no hash to show.
 pub fn local_router(services: Services) -> Router {
-    finish(rows(&services.metrics, |_| true).layer(Extension(Caller::local())), services)
+    finish(rows(&services.metrics, |route| !route.is_page()).layer(Extension(Caller::local())), services)
 }
 
 /// The rows that are wanted, each with a watch at its side.
@@ -100,7 +107,8 @@ async fn wrong_method(request: Request) -> Problem {
 /// Answers hold keys and passwords: nobody keeps them, nobody guesses what they are.
 async fn guard(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // a file of the panel, which says what it is by its name, may be kept
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

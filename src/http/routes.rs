@@ -10,7 +10,7 @@ use super::api::{
     access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
     traffic_log, webhooks,
 };
-use super::{landing, link_page, metrics, openapi};
+use super::{landing, link_page, metrics, openapi, panel};
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
@@ -26,6 +26,10 @@ pub enum Admission {
     Key,
     /// The operator alone, over the local socket.
     Operator,
+    /// Whoever has a browser: the panel's pages before the login.
+    Guest,
+    /// Who is logged in to the panel.
+    Session,
 }
 
 /// A row.
@@ -44,7 +48,7 @@ pub struct Route {
 
 /// Every endpoint.
 pub fn table() -> Vec<Route> {
-    [tunnels(), beside(), operators()].concat()
+    [tunnels(), beside(), operators(), panel::rows()].concat()
 }
 
 /// The appliance, its servers and their accounts.
@@ -189,20 +193,25 @@ impl Route {
         self
     }
 
+    /// Whether it is a page of the panel, or sent by one.
+    pub(super) fn is_page(&self) -> bool {
+        matches!(self.admission, Admission::Guest | Admission::Session)
+    }
+
     /// What is to be called at each of its paths.
     pub(super) fn endpoint(&self) -> MethodRouter<Services> {
         self.handler.clone()
     }
 }
 
-fn get<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn get<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
     row(id, admission, vec![Method::GET], path, on(MethodFilter::GET, handler))
 }
 
-fn post<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn post<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {

@@ -54,6 +54,16 @@ impl Servers {
         self.find(name).map(|server| server.server)
     }
 
+    /// What a new server would be by itself. Nothing of it is kept; its keys are none that a server will have.
+    ///
+    /// # Errors
+    /// The refusals of [`ServerDraft`], where there is no room for another.
+    pub fn proposal(&self) -> Result<Server, Error> {
+        let seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
+        let draft = ServerDraft { ipv6: Some("1".into()), ..ServerDraft::default() };
+        Ok(draft.settle(&self.ground.store.intended(), &self.ground.host_facts(), &seed)?)
+    }
+
     /// Adds a server and returns once it listens.
     ///
     /// # Errors

@@ -105,7 +105,8 @@ pub(crate) async fn connections(State(services): State<Services>, Named(name): N
     Ok(Success(connections.iter().map(ConnectionView::from).collect()))
 }
 
-fn draft(fields: &Fields) -> AccountDraft {
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> AccountDraft {
     AccountDraft {
         wg_name: fields.text("wg_name"),
         name: fields.text("name"),

@@ -1,7 +1,7 @@
 //! Handlers, a noun a file: they know the contract's field names and types, and nothing else.
 
 pub(super) mod access;
-pub(super) mod accounts;
+pub(in crate::http) mod accounts;
 pub(super) mod audit;
 pub(super) mod backups;
 pub(super) mod dns;

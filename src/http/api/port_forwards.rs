@@ -32,13 +32,7 @@ pub(crate) async fn add(
     Named(server): Named,
     fields: Fields,
 ) -> Answer<ForwardView> {
-    let draft = PortForwardDraft {
-        dst_port: fields.text("dst_port"),
-        protocol: fields.text("protocol"),
-        to_peer: fields.text("to_peer"),
-        to_port: fields.text("to_port"),
-    };
-    let forward = services.forwards.add(&caller, &server, draft).await?;
+    let forward = services.forwards.add(&caller, &server, draft(&fields)).await?;
     Ok(Success(ForwardView::from(&forward)))
 }
 
@@ -50,6 +44,16 @@ pub(crate) async fn delete(
 ) -> Answer<&'static str> {
     services.forwards.remove(&caller, &server, &port, &protocol).await?;
     Ok(Success(DONE))
+}
+
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> PortForwardDraft {
+    PortForwardDraft {
+        dst_port: fields.text("dst_port"),
+        protocol: fields.text("protocol"),
+        to_peer: fields.text("to_peer"),
+        to_port: fields.text("to_port"),
+    }
 }
 
 /// A port forward as clients read it; its ports are numbers.

@@ -117,7 +117,8 @@ pub(crate) async fn online(State(services): State<Services>) -> Answer<Vec<Onlin
     Ok(Success(online.iter().map(OnlineView::from).collect()))
 }
 
-fn draft(fields: &Fields) -> ServerDraft {
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> ServerDraft {
     ServerDraft {
         name: fields.text("name"),
         private_key: fields.key("private_key"),

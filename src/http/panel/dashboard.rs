@@ -1,0 +1,192 @@
+//! The first page: what there is, what moves now, and what somebody ought to look at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+
+use super::live::{Badge, Flow, Told};
+use super::page::{self, Answer};
+use super::visit::Visit;
+use crate::services::metrics::Snapshot;
+use crate::services::system::{Condition, SystemInfo, SystemStatus};
+use crate::services::Services;
+
+/// A certificate that ends within so many days is told of.
+const EXPIRES_SOON: i64 = 30;
+
+#[derive(Template)]
+#[template(path = "dashboard.html", config = "src/http/panel/askama.toml")]
+struct Dashboard<'a> {
+    visit: &'a Visit,
+    status: SystemStatus,
+    info: SystemInfo,
+    condition: Condition,
+    servers: Vec<Row>,
+    online: usize,
+    drops: Vec<(String, u64)>,
+    alerts: Vec<Alert>,
+}
+
+#[derive(Template)]
+#[template(path = "dashboard_reseller.html", config = "src/http/panel/askama.toml")]
+struct ResellerDashboard<'a> {
+    visit: &'a Visit,
+    accounts: usize,
+    online: usize,
+}
+
+/// A server at a glance.
+struct Row {
+    name: String,
+    port: u16,
+    accounts: u64,
+    online: u64,
+    fault: Option<String>,
+}
+
+/// What somebody ought to look at, and where.
+struct Alert {
+    mood: &'static str,
+    text: String,
+    to: &'static str,
+}
+
+/// Shows it.
+pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
+    let own = services.accounts.list(visit.caller());
+    if visit.caller().authority.reseller().is_some() {
+        let online = super::online::everybody(&visit, &services).await.len();
+        return page::page(&ResellerDashboard { visit: &visit, accounts: own.len(), online });
+    }
+    let (snapshot, condition) = (services.metrics.snapshot().await, services.system.condition());
+    let alerts = alerts(&visit, &services, &condition).await;
+    page::page(&Dashboard {
+        visit: &visit,
+        status: services.system.status(),
+        info: services.system.info(),
+        servers: rows(&services, &snapshot, &condition),
+        online: online(&snapshot),
+        drops: drops(&snapshot),
+        condition,
+        alerts,
+    })
+}
+
+fn rows(services: &Services, snapshot: &Snapshot, condition: &Condition) -> Vec<Row> {
+    let count = |counts: &BTreeMap<_, usize>, name| counts.get(name).copied().unwrap_or_default() as u64;
+    let faults: BTreeMap<_, _> = condition.faults.iter().cloned().collect();
+    let servers = services.servers.list();
+    let row = |server: &Arc<crate::domain::server::Server>| Row {
+        name: server.name.to_string(),
+        port: server.listen_port,
+        accounts: count(&snapshot.accounts, &server.name),
+        online: count(&snapshot.online, &server.name),
+        fault: faults.get(server.name.as_str()).cloned(),
+    };
+    servers.iter().map(row).collect()
+}
+
+fn online(snapshot: &Snapshot) -> usize {
+    snapshot.online.values().sum::<usize>() + snapshot.online_ikev2
+}
+
+/// Why packets went no further, the most frequent reason first.
+fn drops(snapshot: &Snapshot) -> Vec<(String, u64)> {
+    let mut all: BTreeMap<&str, u64> = BTreeMap::new();
+    for (reason, count) in snapshot.servers.values().flat_map(|server| &server.drops) {
+        *all.entry(reason).or_default() += count;
+    }
+    let mut all: Vec<_> = all.into_iter().filter(|(_, count)| *count > 0).map(|(why, count)| (why.into(), count)).collect();
+    all.sort_by(|a: &(String, u64), b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    all.truncate(8);
+    all
+}
+
+async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Vec<Alert> {
+    let mut alerts = Vec::new();
+    let mut tell = |mood, text, to| alerts.push(Alert { mood, text, to });
+    if visit.session.password_is_first {
+        tell("warn", visit.say("dashboard.first_password").to_owned(), "/panel/welcome");
+    }
+    if let Some(fault) = &condition.store_fault {
+        tell("bad", visit.fill("dashboard.store_fault", &[("why", fault)]), "/panel/backups");
+    }
+    for (server, why) in &condition.faults {
+        tell("bad", visit.fill("dashboard.server_fault", &[("server", server), ("why", why)]), "/panel/servers");
+    }
+    if let Some(fault) = services.backups.fault() {
+        tell("bad", visit.fill("dashboard.backup_fault", &[("why", &fault)]), "/panel/backups");
+    }
+    let ikev2 = services.ikev2.config().ikev2;
+    let ends = [
+        ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()),
+        ikev2.server.as_ref().and_then(|server| server.certificate.expires()),
+    ];
+    let now = services.backups.now().timestamp();
+    for end in ends.into_iter().flatten() {
+        let days = (end.as_second() - now.as_second()) / 86_400;
+        if days < EXPIRES_SOON {
+            let days = days.max(0).to_string();
+            tell("warn", visit.fill("dashboard.certificate_ends", &[("days", &days)]), "/panel/ikev2");
+        }
+    }
+    let standings = services.traffic.standings().await;
+    let accounts = services.accounts.list(visit.caller());
+    let held = accounts.iter().filter(|account| standings.of(account).restriction.is_some()).count();
+    if held > 0 {
+        let held = held.to_string();
+        tell("warn", visit.fill("dashboard.held", &[("count", &held)]), "/panel/accounts?state=held");
+    }
+    alerts
+}
+
+/// What moves on it.
+pub(super) async fn tell(visit: &Visit, services: &Services, flow: &mut Flow) -> Told {
+    if visit.caller().authority.reseller().is_some() {
+        return Told::default();
+    }
+    let (snapshot, info) = (services.metrics.snapshot().await, services.system.info());
+    let mut told = Told::default();
+    let moved = snapshot.servers.values().fold([0; 2], |[down, up], server| {
+        let [to, from] = &server.traffic.lanes;
+        [down + to.sent_bytes, up + from.sent_bytes]
+    });
+    let [down, up] = flow.grown(moved);
+    let language = visit.language;
+    told.points.insert("all".into(), [down, up]);
+    told.text.insert("down".into(), language.rate(down));
+    told.text.insert("up".into(), language.rate(up));
+    told.text.insert("online".into(), language.count(online(&snapshot) as u64));
+    told.text.insert("load".into(), info.cpu_used_load1.clone());
+    told.text.insert("memory".into(), format!("{} %", info.memory_used_percent));
+    for (name, count) in &snapshot.online {
+        told.text.insert(format!("online.{name}"), language.count(*count as u64));
+    }
+    let status = services.system.status().status;
+    let mood = if status == "OK" { "good" } else { "warn" };
+    told.state.insert("status".into(), Badge { text: status, mood });
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::figures::ServerFigures;
+    use crate::domain::name::ServerName;
+
+    #[test]
+    fn tells_the_most_frequent_reason_first() {
+        let figures = |drops: &[(&str, u64)]| ServerFigures {
+            drops: drops.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+            ..ServerFigures::default()
+        };
+        let servers = [("a", figures(&[("filter", 2), ("spoof", 0)])), ("b", figures(&[("filter", 1), ("ttl", 9)]))];
+        let servers = servers.map(|(name, figures)| (ServerName::parse(name).unwrap(), figures)).into();
+
+        let told = drops(&Snapshot { servers, ..Snapshot::default() });
+
+        assert_eq!(told, [("ttl".to_owned(), 9), ("filter".to_owned(), 3)]);
+    }
+}

@@ -1,0 +1,110 @@
+//! The way in and out: login and logout.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use serde::Deserialize;
+
+use super::page::{self, Answer, Trouble};
+use super::visit::{Guest, Visit, cookie_line};
+use super::words::Language;
+use crate::domain::access::LoginDraft;
+use crate::domain::limits;
+use crate::domain::refusal::Refusal;
+use crate::http::error::Problem;
+use crate::http::form::Fields;
+use crate::services::{self, Services};
+
+#[derive(Template)]
+#[template(path = "login.html", config = "src/http/panel/askama.toml")]
+struct LoginPage {
+    language: Language,
+    next: String,
+    name: String,
+    /// Whether a code is wanted beside the password.
+    code: bool,
+    wrong: Option<String>,
+}
+
+/// Where to go after the login.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+/// Asks for name and password; whoever is logged in already is led on.
+pub(super) async fn ask(guest: Guest, State(services): State<Services>, Query(Next { next }): Query<Next>) -> Response {
+    if guest.token.as_deref().is_some_and(|token| services.users.session(token).is_some()) {
+        return Redirect::to(&place(&next)).into_response();
+    }
+    let page = LoginPage { language: guest.language, next, name: String::new(), code: false, wrong: None };
+    answered(page::page(&page))
+}
+
+/// Logs in.
+pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields: Fields) -> Response {
+    let text = |name| fields.text(name).unwrap_or_default();
+    let code = Some(text("code")).filter(|code| !code.is_empty());
+    let asked_for_code = fields.text("code").is_some();
+    let draft = LoginDraft { name: text("name"), password: fields.secret("password").unwrap_or_default(), code };
+    match services.users.log_in(draft, guest.address, &guest.agent).await {
+        Ok(token) => {
+            let line = cookie_line(Some(&token), limits::SESSION_LIFE);
+            ([(header::SET_COOKIE, line)], Redirect::to(&place(&text("next")))).into_response()
+        }
+        Err(services::Error::Refused(refusal)) => {
+            let code = asked_for_code || refusal == Refusal::LoginCodeWanted;
+            let told = refusal.to_string();
+            let wrong = guest.language.find(&told).map_or(told, str::to_owned);
+            let wrong = Some(wrong).filter(|_| asked_for_code || refusal != Refusal::LoginCodeWanted);
+            let page = LoginPage { language: guest.language, next: text("next"), name: text("name"), code, wrong };
+            answered(page::shown(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        }
+        Err(fault) => Problem::from(fault).into_response(),
+    }
+}
+
+/// Logs out.
+pub(super) async fn leave(visit: Visit, State(services): State<Services>) -> Answer {
+    services.users.log_out(&visit.token).await?;
+    let forgotten = [(header::SET_COOKIE, cookie_line(None, 0)), (CLEAR, CLEARED)];
+    Ok((forgotten, Redirect::to("/panel/login")).into_response())
+}
+
+/// What a browser may still hold of the pages is forgotten too.
+const CLEAR: header::HeaderName = header::HeaderName::from_static("clear-site-data");
+const CLEARED: header::HeaderValue = header::HeaderValue::from_static("\"cache\"");
+
+fn answered(answer: Answer) -> Response {
+    answer.unwrap_or_else(|Trouble(cause)| Problem::from(cause).into_response())
+}
+
+/// A page of the panel: whatever stands in a link's `next` leads nowhere else.
+fn place(next: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '/' | '-' | '_' | '.');
+    if next.is_empty() || next.contains("..") || next.contains("//") || !next.chars().all(plain) {
+        return "/panel".to_owned();
+    }
+    format!("/panel/{}", next.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leads_to_a_page_of_the_panel_alone() {
+        for (next, to) in [
+            ("", "/panel"),
+            ("accounts/peer_1", "/panel/accounts/peer_1"),
+            ("//evil.example", "/panel"),
+            ("../api", "/panel"),
+            ("https://evil.example", "/panel"),
+            ("a?b=c\r\nset-cookie:x", "/panel"),
+        ] {
+            assert_eq!(place(next), to);
+        }
+    }
+}

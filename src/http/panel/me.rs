@@ -1,0 +1,136 @@
+//! The reader's own page: language and theme, password, second factor, sessions.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Redirect};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::page::{self, Answer, Refused};
+use super::sheet::Sheet;
+use super::visit::{Visit, cookie_line};
+use super::words::Language;
+use crate::http::form::Fields;
+use crate::services::Services;
+use crate::services::users::SessionRow;
+
+#[derive(Template)]
+#[template(path = "me.html", config = "src/http/panel/askama.toml")]
+struct Me<'a> {
+    visit: &'a Visit,
+    look: Sheet<'a>,
+    password: Sheet<'a>,
+    remove: Sheet<'a>,
+    sessions: Vec<SessionRow>,
+}
+
+#[derive(Template)]
+#[template(path = "factor.html", config = "src/http/panel/askama.toml")]
+struct Factor<'a> {
+    visit: &'a Visit,
+    qr: String,
+    secret: String,
+    confirm: Sheet<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "recovery.html", config = "src/http/panel/askama.toml")]
+struct Recovery<'a> {
+    visit: &'a Visit,
+    codes: Vec<String>,
+}
+
+/// Which of the page's forms was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Password,
+    Remove,
+}
+
+/// Shows it.
+pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
+    shown(&visit, &services, None).await
+}
+
+async fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) -> Answer {
+    let of = |form| refused.filter(|(refused, _)| *refused == form).map(|(_, refused)| refused);
+    let languages = Language::ALL.map(|language| (language.tag().to_owned(), language.name().to_owned()));
+    let themes = [("", "me.theme.system"), ("light", "me.theme.light"), ("dark", "me.theme.dark")];
+    let themes = themes.map(|(value, key)| (value.to_owned(), visit.say(key).to_owned()));
+    let theme = visit.session.theme.clone().unwrap_or_default();
+    let look = Sheet::new(visit, "me", "/panel/me/look", "servers.save")
+        .choice("language", visit.language.tag(), languages.into())
+        .choice("theme", theme, themes.into());
+    let password = Sheet::new(visit, "me", "/panel/me/password", "me.password.change")
+        .again(of(Form::Password))
+        .secret("old", "current-password")
+        .secret("new", "new-password");
+    let remove = Sheet::new(visit, "factor", "/panel/me/factor/remove", "me.factor.remove")
+        .again(of(Form::Remove))
+        .secret("password", "current-password");
+    let sessions = services.users.sessions(visit.caller(), &visit.session.user)?;
+    page::page(&Me { visit, look, password, remove, sessions })
+}
+
+/// Sets language and theme.
+pub(super) async fn look(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    let theme = fields.text("theme").filter(|theme| !theme.is_empty());
+    let language = fields.text("language").and_then(|tag| Language::parse(&tag)).map(|language| language.tag().to_owned());
+    services.users.set_preferences(&visit.token, language, theme).await?;
+    Ok(page::done("/panel/me", "said.saved"))
+}
+
+/// Changes the password; every other session of the reader ends.
+pub(super) async fn password(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    let (old, new) = (fields.secret("old").unwrap_or_default(), fields.secret("new").unwrap_or_default());
+    match page::refused(services.users.change_password(&visit.token, &old, &new).await, fields)? {
+        Ok(()) => Ok(page::done("/panel/me", "said.saved")),
+        Err(refused) => shown(&visit, &services, Some((Form::Password, &refused))).await,
+    }
+}
+
+/// Offers a second factor.
+pub(super) async fn begin_factor(visit: Visit, State(services): State<Services>) -> Answer {
+    offered(&visit, &services, None).await
+}
+
+async fn offered(visit: &Visit, services: &Services, refused: Option<&Refused>) -> Answer {
+    let offer = services.users.begin_second_factor(&visit.token).await?;
+    let confirm =
+        Sheet::new(visit, "factor", "/panel/me/factor/confirm", "me.factor.confirm").again(refused).text("code", "");
+    page::page(&Factor { visit, qr: STANDARD.encode(&offer.qr), secret: offer.secret, confirm })
+}
+
+/// Takes the second factor, once a code proves that it is there.
+pub(super) async fn confirm_factor(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    let code = fields.text("code").unwrap_or_default();
+    match page::refused(services.users.confirm_second_factor(&visit.token, &code).await, fields)? {
+        Ok(codes) => page::page(&Recovery { visit: &visit, codes }),
+        Err(refused) => offered(&visit, &services, Some(&refused)).await,
+    }
+}
+
+/// Goes back to the password alone.
+pub(super) async fn remove_factor(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    let password = fields.secret("password").unwrap_or_default();
+    match page::refused(services.users.remove_second_factor(&visit.token, &password).await, fields)? {
+        Ok(()) => Ok(page::done("/panel/me", "said.saved")),
+        Err(refused) => shown(&visit, &services, Some((Form::Remove, &refused))).await,
+    }
+}
+
+/// Ends one of the reader's sessions.
+pub(super) async fn end(visit: Visit, State(services): State<Services>, Path(id): Path<String>) -> Answer {
+    services.users.end_session(visit.caller(), &visit.session.user, &id).await?;
+    if id == visit.session.id {
+        return Ok(([(header::SET_COOKIE, cookie_line(None, 0))], Redirect::to("/panel/login")).into_response());
+    }
+    Ok(page::done("/panel/me", "said.ended"))
+}
+
+/// Ends all of the reader's sessions but this one.
+pub(super) async fn end_others(visit: Visit, State(services): State<Services>) -> Answer {
+    services.users.end_other_sessions(&visit.token).await?;
+    Ok(page::done("/panel/me", "said.ended"))
+}

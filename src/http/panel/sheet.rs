@@ -1,0 +1,166 @@
+//! A form of the panel: its fields with names, help, values and what is wrong with them. One description, one look.
+//!
+//! The names of fields are the API's, so that a form is read by the same code. Labels are in the table of words at
+//! `form.field`, help at `form.field.help`.
+
+use askama::Template;
+
+use super::page::{self, Refused};
+use super::visit::Visit;
+use crate::domain::refusal::Refusal;
+
+/// A form.
+#[derive(Template)]
+#[template(path = "sheet.html", config = "src/http/panel/askama.toml")]
+pub(super) struct Sheet<'a> {
+    visit: &'a Visit,
+    name: &'static str,
+    action: String,
+    submit: &'static str,
+    parts: Vec<Part>,
+    refused: Option<&'a Refused>,
+    wrong: Option<String>,
+}
+
+/// Fields that belong together.
+struct Part {
+    title: String,
+    controls: Vec<Control>,
+}
+
+/// A field.
+struct Control {
+    name: &'static str,
+    label: String,
+    help: Option<&'static str>,
+    value: String,
+    wrong: Option<String>,
+    kind: Kind,
+}
+
+/// How a field is filled in.
+enum Kind {
+    /// A line of text, with a hint of what may stand there.
+    Text { hint: String },
+    /// A number, with its bounds.
+    Number { min: u64, max: u64 },
+    /// On or off.
+    Flag { on: bool },
+    /// One of a few: values and their names.
+    Choice { options: Vec<(String, String)> },
+    /// Lines of text.
+    Long,
+    /// What nobody may read over a shoulder.
+    Secret { complete: &'static str },
+}
+
+impl<'a> Sheet<'a> {
+    /// A form of this name, to be sent to `action` by a button that says `submit`.
+    pub(super) fn new(visit: &'a Visit, name: &'static str, action: impl Into<String>, submit: &'static str) -> Self {
+        Self { visit, name, action: action.into(), submit, parts: Vec::new(), refused: None, wrong: None }
+    }
+
+    /// As it was refused: what was typed stands there again, and why it cannot be taken. To be called before any field.
+    pub(super) fn again(mut self, refused: Option<&'a Refused>) -> Self {
+        self.refused = refused;
+        self.wrong = refused.map(|refused| page::told(self.visit, &refused.refusal));
+        self
+    }
+
+    /// The fields that follow belong together, under this heading.
+    pub(super) fn part(mut self, key: &str) -> Self {
+        self.parts.push(Part { title: self.visit.say(key).to_owned(), controls: Vec::new() });
+        self
+    }
+
+    /// A line of text.
+    pub(super) fn text(self, name: &'static str, value: impl ToString) -> Self {
+        self.hinted(name, value, "")
+    }
+
+    /// A line of text, with a hint of what may stand there.
+    pub(super) fn hinted(self, name: &'static str, value: impl ToString, hint: impl Into<String>) -> Self {
+        self.add(name, value.to_string(), Kind::Text { hint: hint.into() })
+    }
+
+    /// A number within bounds.
+    pub(super) fn number(self, name: &'static str, value: impl ToString, min: u64, max: u64) -> Self {
+        self.add(name, value.to_string(), Kind::Number { min, max })
+    }
+
+    /// On or off.
+    pub(super) fn flag(self, name: &'static str, on: bool) -> Self {
+        self.add(name, if on { "1" } else { "0" }.to_owned(), Kind::Flag { on })
+    }
+
+    /// One of a few values, each with its name.
+    pub(super) fn choice(self, name: &'static str, value: impl ToString, options: Vec<(String, String)>) -> Self {
+        self.add(name, value.to_string(), Kind::Choice { options })
+    }
+
+    /// Lines of text.
+    pub(super) fn long(self, name: &'static str, value: impl ToString) -> Self {
+        self.add(name, value.to_string(), Kind::Long)
+    }
+
+    /// A secret, which is never shown again; `complete` tells a password manager what it is (HTML, section 4.10.18.7).
+    pub(super) fn secret(self, name: &'static str, complete: &'static str) -> Self {
+        self.add(name, String::new(), Kind::Secret { complete })
+    }
+
+    fn add(mut self, name: &'static str, value: String, kind: Kind) -> Self {
+        let language = self.visit.language;
+        let typed = self.refused.and_then(|refused| refused.fields.text(name));
+        let (value, kind) = match (typed, kind) {
+            (Some(_), kind @ Kind::Secret { .. }) => (String::new(), kind),
+            (Some(typed), Kind::Flag { .. }) => (typed.clone(), Kind::Flag { on: typed == "1" }),
+            (Some(typed), kind) => (typed, kind),
+            (None, kind) => (value, kind),
+        };
+        let wrong = self.refused.and_then(|refused| match &refused.refusal {
+            Refusal::FieldMalformed { field, .. } if *field == name => self.wrong.take(),
+            _ => None,
+        });
+        let control = Control {
+            name,
+            label: language.say(&format!("{}.{name}", self.name)).to_owned(),
+            help: language.find(&format!("{}.{name}.help", self.name)),
+            value,
+            wrong,
+            kind,
+        };
+        if self.parts.is_empty() {
+            self.parts.push(Part { title: String::new(), controls: Vec::new() });
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.controls.push(control);
+        }
+        self
+    }
+}
+
+impl Control {
+    fn id(&self, form: &str) -> String {
+        format!("{form}-{}", self.name)
+    }
+
+    /// The elements that say more of it, for those who do not see where they stand.
+    fn described_by(&self, form: &str) -> String {
+        let mut named = String::new();
+        if self.help.is_some() {
+            named = format!("{}-help", self.id(form));
+        }
+        if self.wrong.is_some() {
+            named = format!("{named} {}-wrong", self.id(form));
+        }
+        named
+    }
+
+    fn is_broad(&self) -> bool {
+        matches!(self.kind, Kind::Long)
+    }
+
+    fn is_flag(&self) -> bool {
+        matches!(self.kind, Kind::Flag { .. })
+    }
+}
