@@ -55,7 +55,7 @@ struct Alert {
 
 /// Shows it.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    let own = services.accounts.list(visit.caller());
+    let own = services.accounts.list();
     if visit.caller().authority.reseller().is_some() {
         let online = super::online::everybody(&visit, &services).await.len();
         return page::page(&ResellerDashboard { visit: &visit, accounts: own.len(), online });
@@ -133,7 +133,7 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
         }
     }
     let standings = services.traffic.standings().await;
-    let accounts = services.accounts.list(visit.caller());
+    let accounts = services.accounts.list();
     let held = accounts.iter().filter(|account| standings.of(account).restriction.is_some()).count();
     if held > 0 {
         let held = held.to_string();

@@ -41,7 +41,7 @@ struct Online<'a> {
 /// Everybody who is connected, as far as the reader may see them.
 pub(super) async fn everybody(visit: &Visit, services: &Services) -> Vec<Peer> {
     let caller = visit.caller();
-    let by_wireguard = services.servers.online(caller).await.into_iter().map(|peer| Peer {
+    let by_wireguard = services.servers.online().await.into_iter().map(|peer| Peer {
         account: peer.account.name.to_string(),
         server: peer.account.server.to_string(),
         protocol: "WireGuard",
@@ -49,7 +49,7 @@ pub(super) async fn everybody(visit: &Visit, services: &Services) -> Vec<Peer> {
         since: peer.latest_handshake,
         moved: Some((peer.transfer_rx.parse().unwrap_or(0), peer.transfer_tx.parse().unwrap_or(0))),
     });
-    let by_ikev2 = services.ikev2.online(caller).into_iter().map(|client| Peer {
+    let by_ikev2 = services.ikev2.online().into_iter().map(|client| Peer {
         account: client.account.name.to_string(),
         server: client.account.server.to_string(),
         protocol: "IKEv2",

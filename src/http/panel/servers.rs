@@ -177,7 +177,7 @@ async fn detail(visit: &Visit, services: &Services, name: &str, refused: Option<
     let report = services.servers.traffic(name).await?;
     let server = report.server.clone();
     let snapshot = services.metrics.snapshot().await;
-    let peers = services.servers.peers(visit.caller(), name)?;
+    let peers = services.servers.peers(name)?;
     let options = peers.iter().map(|account| (account.name.to_string(), account.name.to_string())).collect();
     let protocols = Transport::ALL.map(|protocol| (protocol.word().to_owned(), protocol.word().to_uppercase()));
     let forward = Sheet::new(visit, "forward", format!("/panel/servers/{name}/forwards"), "servers.forward.add")

@@ -17,7 +17,6 @@ use crate::http::panel::chart::{self, Bar};
 use crate::http::panel::live::{Badge, Flow, Told};
 use crate::http::panel::page::{self, Answer};
 use crate::http::panel::visit::Visit;
-use crate::services::accounts::may_see_secrets;
 use crate::services::ikev2::Format;
 use crate::services::traffic::Standing;
 use crate::services::{self, Services};
@@ -82,11 +81,11 @@ pub(in crate::http::panel) async fn show(
     Query(asked): Query<Month>,
 ) -> Answer {
     let caller = visit.caller();
-    let account = services.accounts.detail(caller, &name)?;
+    let account = services.accounts.detail(&name)?;
     let standing = services.traffic.standings().await.of(&account);
     let (year, number) = asked.month.as_deref().and_then(|month| month.split_once('-')).unwrap_or(("now", "now"));
-    let (_, days) = services.traffic.month(caller, &name, year, number).await?;
-    let (_, hours) = services.traffic.day(caller, &name, "now", "now", "now").await?;
+    let (_, days) = services.traffic.month(&name, year, number).await?;
+    let (_, hours) = services.traffic.day(&name, "now", "now", "now").await?;
     let total = days.iter().fold((0, 0), |(down, up), day| (down + day.bytes.down, up + day.bytes.up));
     let first = days.first().map(|day| day.day).unwrap_or_default();
     let month = |date: jiff::civil::Date| date.strftime("%Y-%m").to_string();
@@ -96,12 +95,12 @@ pub(in crate::http::panel) async fn show(
         .map(|day| Bar { label: day.day.day().to_string(), down: day.bytes.down, up: day.bytes.up })
         .collect();
     let zone = services.links.time_zone();
-    let hour = |at: jiff::Timestamp| at.to_zoned(zone.clone()).hour().to_string();
+    let hour = |at: jiff::Timestamp| at.to_zoned_datetime(zone.clone()).hour().to_string();
     let by_hour: Vec<_> = hours
         .iter()
         .map(|of| Bar { label: hour(of.start), down: of.bytes.down, up: of.bytes.up })
         .collect();
-    let mut connections = services.accounts.connections(caller, &name).await?;
+    let mut connections = services.accounts.connections(&name).await?;
     let more = connections.len().saturating_sub(CONNECTIONS);
     connections.truncate(CONNECTIONS);
     let state = super::state(&account, standing);
@@ -115,7 +114,7 @@ pub(in crate::http::panel) async fn show(
         months: (beside(-1), beside(1)),
         has_ikev2: has_ikev2(&services, &account),
         may_write: caller.authority.may_write(),
-        may_see: may_see_secrets(caller),
+        may_see: caller.authority.may_see_secrets(),
         visit: &visit,
         mood: super::mood(state),
         state,
@@ -136,7 +135,7 @@ fn has_ikev2(services: &Services, account: &Account) -> bool {
 /// What moves on its page.
 pub(super) async fn tell(visit: &Visit, services: &Services, name: &str, flow: &mut Flow) -> Told {
     let mut told = Told::default();
-    let Ok(report) = services.accounts.traffic(visit.caller(), name).await else { return told };
+    let Ok(report) = services.accounts.traffic(name).await else { return told };
     let [down, up] = flow.grown([report.traffic.down.bytes, report.traffic.up.bytes]);
     told.points.insert("account".into(), [down, up]);
     told.text.insert("down".into(), visit.language.rate(down));
@@ -156,8 +155,8 @@ pub(in crate::http::panel) async fn config(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.accounts.config_text(visit.caller(), &name)?;
-    let qr = match services.accounts.config_qr(visit.caller(), &name) {
+    let text = services.accounts.config_text(&name)?;
+    let qr = match services.accounts.config_qr(&name) {
         Ok(png) => Some(STANDARD.encode(png)),
         // too long for any code; the file is there all the same
         Err(services::Error::Refused(Refusal::FieldMalformed { .. })) => None,
@@ -172,14 +171,14 @@ pub(in crate::http::panel) async fn file(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.accounts.config_text(visit.caller(), &name)?;
+    let text = services.accounts.config_text(&name)?;
     let tunnel: String = name.chars().take(TUNNEL_NAME).collect();
     Ok(attachment(&format!("{tunnel}.conf"), "application/octet-stream", text))
 }
 
 /// Sends what the strongSwan app imports.
 pub(in crate::http::panel) async fn sswan(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
-    let text = services.ikev2.profile(visit.caller(), &name, Format::Sswan)?;
+    let text = services.ikev2.profile(&name, Format::Sswan)?;
     Ok(attachment(&format!("{name}.sswan"), "application/vnd.strongswan.profile", text))
 }
 
@@ -189,7 +188,7 @@ pub(in crate::http::panel) async fn mobileconfig(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.ikev2.profile(visit.caller(), &name, Format::Mobileconfig)?;
+    let text = services.ikev2.profile(&name, Format::Mobileconfig)?;
     Ok(attachment(&format!("{name}.mobileconfig"), "application/x-apple-aspen-config", text))
 }
 
@@ -199,7 +198,7 @@ pub(in crate::http::panel) async fn powershell(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.ikev2.profile(visit.caller(), &name, Format::Powershell)?;
+    let text = services.ikev2.profile(&name, Format::Powershell)?;
     Ok(attachment(&format!("{name}.ps1"), "application/octet-stream", text))
 }
 

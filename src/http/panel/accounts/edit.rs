@@ -10,7 +10,7 @@ use crate::http::form::Fields;
 use crate::http::panel::page::{self, Answer, Refused};
 use crate::http::panel::sheet::Sheet;
 use crate::http::panel::visit::Visit;
-use crate::services::{Services, accounts::may_see_secrets};
+use crate::services::Services;
 
 #[derive(Template)]
 #[template(path = "form.html", config = "src/http/panel/askama.toml")]
@@ -48,7 +48,7 @@ fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused:
             ("disable".into(), visit.say("state.disabled").into()),
         ])
         .text("username", &account.username);
-    if may_see_secrets(visit.caller()) {
+    if visit.caller().authority.may_see_secrets() {
         sheet = sheet.text("password", account.password.reveal());
     }
     let sheet = sheet.part("account.part.where").text("allowed_IPs", account.address);
@@ -126,7 +126,7 @@ pub(in crate::http::panel) async fn ask_edit(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let account = services.accounts.detail(visit.caller(), &name)?;
+    let account = services.accounts.detail(&name)?;
     let sheet = filled(&visit, &services, &account, None);
     let title = visit.fill("accounts.edit", &[("name", &name)]);
     form(&visit, title, &format!("/panel/accounts/{}", account.name), account.name.as_str(), sheet)
@@ -139,7 +139,7 @@ pub(in crate::http::panel) async fn edit(
     Path(name): Path<String>,
     fields: Fields,
 ) -> Answer {
-    let account = services.accounts.detail(visit.caller(), &name)?;
+    let account = services.accounts.detail(&name)?;
     let to = format!("/panel/accounts/{}", account.name);
     match page::refused(services.accounts.edit(visit.caller(), &name, draft(&fields)).await, fields)? {
         Ok(_) => Ok(page::done(&to, "said.saved")),
