@@ -15,9 +15,8 @@ use tracing::debug;
 use super::address::{Proxies, Remote};
 use super::body;
 use super::error::Problem;
-use super::wrong_tries::WrongTries;
 use crate::domain::refusal::Refusal;
-use crate::services::{Access, Caller};
+use crate::services::{Access, Caller, WrongTries};
 
 /// The cookie in which a client shows its hash.
 pub(super) const COOKIE: &str = "access_hash";

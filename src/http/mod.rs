@@ -24,7 +24,6 @@ pub mod routes;
 pub mod server;
 mod stall;
 pub mod tls;
-mod wrong_tries;
 
 use std::any::Any;
 

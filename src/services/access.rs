@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{Caller, Error, Ground};
-use crate::domain::access::AccessEntry;
+use crate::domain::access::{AccessEntry, Authority};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::hex::hex;
 use crate::domain::limits::{ACCESS_HASH_BYTES, LABEL_LENGTH, LAST_LOGIN_GRAIN};
@@ -35,7 +35,9 @@ impl Access {
         let (label, ip) = (checked_label(label)?, checked_address(ip)?);
         let (shown, entry) = make(label.clone(), ip, clock::timestamp());
         let rule = move |change: &mut Change| {
-            if change.access().entries.contains_key(&entry.label) {
+            let book = change.access();
+            // one name is one caller in the audit log
+            if book.entries.contains_key(&entry.label) || book.users.contains_key(entry.label.as_str()) {
                 return Err(Refusal::NameTaken);
             }
             change.put_access(entry);
@@ -79,7 +81,7 @@ impl Access {
         }
         let entry = found?;
         self.record_use(entry, clock::timestamp());
-        Some(Caller { label: entry.label.clone(), address: Some(ip) })
+        Some(Caller { label: entry.label.clone(), address: Some(ip), authority: Authority::Admin })
     }
 
     /// Keeps when the hash was used, unless that was kept a moment ago.

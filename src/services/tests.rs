@@ -50,7 +50,7 @@ fn account_of(server: &str) -> AccountDraft {
     AccountDraft { wg_name: Some(server.into()), ..AccountDraft::default() }
 }
 
-fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
+pub(super) fn refusal<T: std::fmt::Debug>(result: Result<T, Error>) -> Refusal {
     match result.unwrap_err() {
         Error::Refused(refusal) => refusal,
         Error::Fault(fault) => panic!("{fault:#}"),

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
-use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
 use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
@@ -38,7 +37,7 @@ macro_rules! first_version {
 
 pub(super) use first_version;
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
+first_version!(ServerV1, AccountV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -259,72 +258,6 @@ impl From<&Account> for AccountV1 {
     }
 }
 
-/// An access hash; times in milliseconds since 1970.
-#[derive(Serialize, Deserialize)]
-pub(super) struct AccessV1 {
-    label: String,
-    ip: IpAddr,
-    digest: [u8; 32],
-    created: i64,
-    last_login: Option<i64>,
-}
-
-impl From<&AccessEntry> for AccessV1 {
-    fn from(entry: &AccessEntry) -> Self {
-        Self {
-            label: entry.label.clone(),
-            ip: entry.ip,
-            digest: entry.digest,
-            created: entry.created.as_millisecond(),
-            last_login: entry.last_login.map(Timestamp::as_millisecond),
-        }
-    }
-}
-
-impl TryFrom<AccessV1> for AccessEntry {
-    type Error = jiff::Error;
-
-    fn try_from(record: AccessV1) -> Result<Self, jiff::Error> {
-        Ok(Self {
-            label: record.label,
-            ip: record.ip,
-            digest: record.digest,
-            created: Timestamp::from_millisecond(record.created)?,
-            last_login: record.last_login.map(Timestamp::from_millisecond).transpose()?,
-        })
-    }
-}
-
-/// A login of the panel; the time in milliseconds since 1970.
-#[derive(Serialize, Deserialize)]
-pub(super) struct PanelUserV1 {
-    name: String,
-    password_hash: String,
-    created: i64,
-}
-
-impl From<&PanelUser> for PanelUserV1 {
-    fn from(user: &PanelUser) -> Self {
-        Self {
-            name: user.name.clone(),
-            password_hash: user.password_hash.clone(),
-            created: user.created.as_millisecond(),
-        }
-    }
-}
-
-impl TryFrom<PanelUserV1> for PanelUser {
-    type Error = jiff::Error;
-
-    fn try_from(record: PanelUserV1) -> Result<Self, jiff::Error> {
-        Ok(Self {
-            name: record.name,
-            password_hash: record.password_hash,
-            created: Timestamp::from_millisecond(record.created)?,
-        })
-    }
-}
-
 /// The firewall's settings.
 #[derive(Serialize, Deserialize)]
 pub(super) struct FirewallV1 {
@@ -481,20 +414,6 @@ mod tests {
         let account = house.account("peer_1").unwrap().as_ref();
         let bytes = encode(&AccountV2::from(account)).unwrap();
         assert_eq!(&Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
-    }
-
-    #[test]
-    fn brings_back_an_access_hash_as_it_was() {
-        let at = Timestamp::from_second(1_800_000_000).unwrap();
-        let entry = AccessEntry {
-            label: "billing".into(),
-            ip: "2001:db8::1".parse().unwrap(),
-            digest: [3; 32],
-            created: at,
-            last_login: Some(at),
-        };
-        let bytes = encode(&AccessV1::from(&entry)).unwrap();
-        assert_eq!(AccessEntry::try_from(decode::<AccessV1>(&bytes).unwrap()).unwrap(), entry);
     }
 
     #[test]
