@@ -74,7 +74,7 @@ pub fn local_router(services: Services) -> Router {
 
 /// The rows that are wanted, each with a watch at its side.
 fn rows(metrics: &Metrics, wanted: impl Fn(&Route) -> bool) -> Router<Services> {
-    let wanted = routes::table().into_iter().filter(wanted);
+    let wanted = routes::every().into_iter().filter(wanted);
     wanted.fold(Router::new(), |router, route| {
         let watch = middleware::from_fn_with_state((metrics.clone(), route.id), metrics::measure);
         let endpoint = route.endpoint().layer(watch);

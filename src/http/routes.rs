@@ -46,9 +46,14 @@ pub struct Route {
     handler: MethodRouter<Services>,
 }
 
-/// Every endpoint.
+/// Every endpoint for programs.
 pub fn table() -> Vec<Route> {
-    [tunnels(), beside(), operators(), panel::rows()].concat()
+    [tunnels(), beside(), operators()].concat()
+}
+
+/// Every endpoint: those for programs, and the panel's pages.
+pub fn every() -> Vec<Route> {
+    [table(), panel::rows()].concat()
 }
 
 /// The appliance, its servers and their accounts.

@@ -208,7 +208,7 @@ fn responses(route: &Route, told: &Operation, path: &str) -> Vec<(&'static str, 
     };
     let mut responses = vec![("200", RefOr::T(own.build()))];
     match route.admission {
-        Admission::Anyone => return responses,
+        Admission::Anyone | Admission::Guest | Admission::Session => return responses,
         Admission::Link => {
             let page = |about: &str| {
                 let content = Content::new(Some(told.answer.body()));

@@ -9,6 +9,8 @@ use axum::extract::State;
 use super::live::{Badge, Flow, Told};
 use super::page::{self, Answer};
 use super::visit::Visit;
+use crate::domain::name::ServerName;
+use crate::domain::server::Server;
 use crate::services::metrics::Snapshot;
 use crate::services::system::{Condition, SystemInfo, SystemStatus};
 use crate::services::Services;
@@ -41,8 +43,8 @@ struct ResellerDashboard<'a> {
 struct Row {
     name: String,
     port: u16,
-    accounts: u64,
-    online: u64,
+    accounts: usize,
+    online: usize,
     fault: Option<String>,
 }
 
@@ -75,10 +77,10 @@ pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answ
 }
 
 fn rows(services: &Services, snapshot: &Snapshot, condition: &Condition) -> Vec<Row> {
-    let count = |counts: &BTreeMap<_, usize>, name| counts.get(name).copied().unwrap_or_default() as u64;
+    let count = |counts: &BTreeMap<ServerName, usize>, name: &ServerName| counts.get(name).copied().unwrap_or_default();
     let faults: BTreeMap<_, _> = condition.faults.iter().cloned().collect();
     let servers = services.servers.list();
-    let row = |server: &Arc<crate::domain::server::Server>| Row {
+    let row = |server: &Arc<Server>| Row {
         name: server.name.to_string(),
         port: server.listen_port,
         accounts: count(&snapshot.accounts, &server.name),
@@ -122,7 +124,7 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
     let ikev2 = services.ikev2.config().ikev2;
     let ends = [
         ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()),
-        ikev2.server.as_ref().and_then(|server| server.certificate.expires()),
+        ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()),
     ];
     let now = services.backups.now().timestamp();
     for end in ends.into_iter().flatten() {
@@ -158,11 +160,11 @@ pub(super) async fn tell(visit: &Visit, services: &Services, flow: &mut Flow) ->
     told.points.insert("all".into(), [down, up]);
     told.text.insert("down".into(), language.rate(down));
     told.text.insert("up".into(), language.rate(up));
-    told.text.insert("online".into(), language.count(online(&snapshot) as u64));
+    told.text.insert("online".into(), language.count(online(&snapshot)));
     told.text.insert("load".into(), info.cpu_used_load1.clone());
     told.text.insert("memory".into(), format!("{} %", info.memory_used_percent));
     for (name, count) in &snapshot.online {
-        told.text.insert(format!("online.{name}"), language.count(*count as u64));
+        told.text.insert(format!("online.{name}"), language.count(count));
     }
     let status = services.system.status().status;
     let mood = if status == "OK" { "good" } else { "warn" };
@@ -174,7 +176,6 @@ pub(super) async fn tell(visit: &Visit, services: &Services, flow: &mut Flow) ->
 mod tests {
     use super::*;
     use crate::domain::figures::ServerFigures;
-    use crate::domain::name::ServerName;
 
     #[test]
     fn tells_the_most_frequent_reason_first() {

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use super::page::{self, Answer, Trouble};
 use super::visit::{Guest, Visit, cookie_line};
 use super::words::Language;
-use crate::domain::access::LoginDraft;
 use crate::domain::limits;
+use crate::domain::password::Password;
 use crate::domain::refusal::Refusal;
 use crate::http::error::Problem;
 use crate::http::form::Fields;
+use crate::services::users::LoginDraft;
 use crate::services::{self, Services};
 
 #[derive(Template)]
@@ -48,7 +49,7 @@ pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields
     let text = |name| fields.text(name).unwrap_or_default();
     let code = Some(text("code")).filter(|code| !code.is_empty());
     let asked_for_code = fields.text("code").is_some();
-    let draft = LoginDraft { name: text("name"), password: fields.secret("password").unwrap_or_default(), code };
+    let draft = LoginDraft { name: text("name"), password: Password::new(fields.secret("password").unwrap_or_default()), code };
     match services.users.log_in(draft, guest.address, &guest.agent).await {
         Ok(token) => {
             let line = cookie_line(Some(&token), limits::SESSION_LIFE);

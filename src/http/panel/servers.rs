@@ -260,6 +260,6 @@ pub(super) async fn tell(visit: &Visit, services: &Services, name: &str, flow: &
     told.text.insert("moved.down".into(), language.bytes(to.sent_bytes));
     told.text.insert("moved.up".into(), language.bytes(from.sent_bytes));
     let online = services.metrics.snapshot().await.online.get(&report.server.name).copied().unwrap_or_default();
-    told.text.insert("online".into(), language.count(online as u64));
+    told.text.insert("online".into(), language.count(online));
     told
 }

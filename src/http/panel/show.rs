@@ -1,6 +1,43 @@
 //! Figures as people read them, in their language.
 
 use super::words::Language;
+use crate::domain::rate::Mbps;
+
+/// Something that is counted.
+pub(super) trait Amount {
+    /// How much of it there is.
+    fn amount(&self) -> u64;
+}
+
+impl Amount for u64 {
+    fn amount(&self) -> u64 {
+        *self
+    }
+}
+
+impl Amount for u32 {
+    fn amount(&self) -> u64 {
+        u64::from(*self)
+    }
+}
+
+impl Amount for usize {
+    fn amount(&self) -> u64 {
+        *self as u64
+    }
+}
+
+impl Amount for Mbps {
+    fn amount(&self) -> u64 {
+        u64::from(self.get())
+    }
+}
+
+impl<T: Amount + ?Sized> Amount for &T {
+    fn amount(&self) -> u64 {
+        (*self).amount()
+    }
+}
 
 /// A unit's prefixes, each a thousand times the one before.
 const STEPS: [&str; 5] = ["", "k", "M", "G", "T"];
@@ -28,25 +65,26 @@ impl Language {
     }
 
     /// Bytes: `1.5 GB`, in thousands, as quotas are.
-    pub(super) fn bytes(self, bytes: u64) -> String {
-        let (number, step) = scaled(bytes);
+    pub(super) fn bytes(self, bytes: impl Amount) -> String {
+        let (number, step) = scaled(bytes.amount());
         format!("{} {step}B", self.marked(&number))
     }
 
     /// Bytes a second as a line's rate: `12.0 Mbit/s`.
-    pub(super) fn rate(self, bytes: u64) -> String {
-        let (number, step) = scaled(bytes.saturating_mul(8));
+    pub(super) fn rate(self, bytes: impl Amount) -> String {
+        let (number, step) = scaled(bytes.amount().saturating_mul(8));
         format!("{} {step}bit/s", self.marked(&number))
     }
 
     /// A limit in Mbit/s, where 0 is none.
-    pub(super) fn limit(self, mbps: u32) -> String {
+    pub(super) fn limit(self, mbps: impl Amount) -> String {
+        let mbps = mbps.amount();
         if mbps == 0 { self.say("show.unlimited").to_owned() } else { format!("{mbps} Mbit/s") }
     }
 
     /// A count, its thousands apart by a narrow blank.
-    pub(super) fn count(self, count: u64) -> String {
-        let digits = count.to_string();
+    pub(super) fn count(self, count: impl Amount) -> String {
+        let digits = count.amount().to_string();
         let mut told = String::with_capacity(digits.len() + digits.len() / 3 * 3);
         for (at, digit) in digits.chars().enumerate() {
             if at > 0 && (digits.len() - at).is_multiple_of(3) {
@@ -58,7 +96,8 @@ impl Language {
     }
 
     /// How long something has been, by its two largest units: `2 d 3 h`.
-    pub(super) fn span(self, seconds: u64) -> String {
+    pub(super) fn span(self, seconds: impl Amount) -> String {
+        let seconds = seconds.amount();
         let units = [
             (seconds / 86_400, self.say("show.days")),
             (seconds / 3_600 % 24, self.say("show.hours")),
@@ -78,7 +117,7 @@ mod tests {
     #[test]
     fn tells_sizes_in_the_largest_unit_that_fits() {
         for (bytes, told) in [
-            (0, "0 B"),
+            (0_u64, "0 B"),
             (999, "999 B"),
             (1_000, "1.0 kB"),
             (1_550, "1.5 kB"),

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::page::{self, Trouble};
 use super::words::Language;
-use crate::domain::access::{Caller, Way};
+use crate::domain::access::{Authority, Caller, Role, Way};
 use crate::domain::refusal::Refusal;
 use crate::http::address::{Proxies, Remote};
 use crate::http::body;
@@ -87,8 +87,23 @@ impl Visit {
         &self.session.caller
     }
 
+    /// The key of the reader's role.
+    pub(super) fn role(&self) -> &'static str {
+        match self.caller().authority.role() {
+            Role::Admin => "role.admin",
+            Role::Operator => "role.operator",
+            Role::ReadOnly => "role.read_only",
+            Role::Reseller => "role.reseller",
+        }
+    }
+
+    /// Whether the reader may see keys, passwords and configurations.
+    pub(super) fn may_see_secrets(&self) -> bool {
+        self.caller().authority != Authority::ReadOnly
+    }
+
     /// What stands at a key, in the reader's language.
-    pub(super) fn say(&self, key: &str) -> &str {
+    pub(super) fn say<'a>(&self, key: &'a str) -> &'a str {
         self.language.say(key)
     }
 

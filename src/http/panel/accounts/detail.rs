@@ -85,7 +85,7 @@ pub(in crate::http::panel) async fn show(
     let standing = services.traffic.standings().await.of(&account);
     let (year, number) = asked.month.as_deref().and_then(|month| month.split_once('-')).unwrap_or(("now", "now"));
     let (_, days) = services.traffic.month(&name, year, number).await?;
-    let (_, hours) = services.traffic.day(&name, "now", "now", "now").await?;
+    let (_, hours) = services.traffic.day(&name, ["now"; 3]).await?;
     let total = days.iter().fold((0, 0), |(down, up), day| (down + day.bytes.down, up + day.bytes.up));
     let first = days.first().map(|day| day.day).unwrap_or_default();
     let month = |date: jiff::civil::Date| date.strftime("%Y-%m").to_string();
@@ -114,7 +114,7 @@ pub(in crate::http::panel) async fn show(
         months: (beside(-1), beside(1)),
         has_ikev2: has_ikev2(&services, &account),
         may_write: caller.authority.may_write(),
-        may_see: caller.authority.may_see_secrets(),
+        may_see: visit.may_see_secrets(),
         visit: &visit,
         mood: super::mood(state),
         state,

@@ -48,7 +48,7 @@ fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused:
             ("disable".into(), visit.say("state.disabled").into()),
         ])
         .text("username", &account.username);
-    if visit.caller().authority.may_see_secrets() {
+    if visit.may_see_secrets() {
         sheet = sheet.text("password", account.password.reveal());
     }
     let sheet = sheet.part("account.part.where").text("allowed_IPs", account.address);
