@@ -32,7 +32,14 @@ pub(crate) async fn list(State(services): State<Services>) -> Answer<Vec<Account
 
 /// Adds an account to a server.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<AccountView> {
-    let account = services.accounts.add(&caller, draft(&fields)).await?;
+    let draft = AccountDraft {
+        name: fields.text("name"),
+        username: fields.text("username"),
+        private_key: fields.key("private_key"),
+        public_key: fields.key("public_key"),
+        ..draft(&fields)
+    };
+    let account = services.accounts.add(&caller, draft).await?;
     Ok(Success(view(&services, &account).await))
 }
 
@@ -108,14 +115,10 @@ pub(crate) async fn connections(State(services): State<Services>, Named(name): N
 fn draft(fields: &Fields) -> AccountDraft {
     AccountDraft {
         wg_name: fields.text("wg_name"),
-        name: fields.text("name"),
         status: fields.text("status"),
-        username: fields.text("username"),
         password: fields.text("password"),
         allowed_ips: fields.text("allowed_IPs"),
         allowed_ips_ipv6: fields.text("allowed_IPs_ipv6"),
-        private_key: fields.key("private_key"),
-        public_key: fields.key("public_key"),
         b_download: fields.text("b_download"),
         b_upload: fields.text("b_upload"),
         expires: fields.text("expires"),
@@ -123,7 +126,7 @@ fn draft(fields: &Fields) -> AccountDraft {
         quota_period: fields.text("quota_period"),
         quota_action: fields.text("quota_action"),
         quota_rate: fields.text("quota_rate"),
-        zone: None,
+        ..AccountDraft::default()
     }
 }
 
@@ -307,7 +310,8 @@ pub(crate) fn described() -> Group {
             Operation::new("account_list", "Lists all accounts", Shape::list_of::<AccountView>()),
             Operation::new("account_add", "Adds an account to a server", Shape::of::<AccountView>())
                 .about("What is not given is chosen: the next free address, fresh keys, a password.")
-                .form(form(true))
+                .form(identity())
+                .form(form())
                 .refuses([
                     Refusal::AccountLimitExceeded,
                     Refusal::ServerNotValid,
@@ -326,7 +330,8 @@ pub(crate) fn described() -> Group {
                 .about(
                     "Its name, its username, its keys and its server stay, whatever the form says. No session drops.",
                 )
-                .form(form(false))
+                .form([server()])
+                .form(form())
                 .refuses([
                     Refusal::AccountNotFound,
                     Refusal::ServerNotValid,
@@ -361,19 +366,28 @@ pub(crate) fn described() -> Group {
     }
 }
 
-/// The form of an account, a new one's or one's that is there.
-fn form(is_new: bool) -> [Field; 16] {
-    let server = Field::new("wg_name", Kind::Name, "The server that it belongs to.");
+/// What a new account is given for good.
+fn identity() -> [Field; 5] {
     [
-        if is_new { server.required().such_as("Default_1") } else { server },
+        server().required().such_as("Default_1"),
         Field::new("name", Kind::Name, "Its name, unique over all servers."),
-        words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
         Field::new("username", Kind::Name, "Its name for IKEv2, unique over all servers."),
+        Field::new("private_key", Kind::Key, "Its private key."),
+        Field::new("public_key", Kind::Key, "Its public key; alone, the client keeps the private key to itself."),
+    ]
+}
+
+fn server() -> Field {
+    Field::new("wg_name", Kind::Name, "The server that it belongs to.")
+}
+
+/// What can be changed of an account.
+fn form() -> [Field; 11] {
+    [
+        words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
         text("password", limits::PASSWORD_MAX, "Its password for IKEv2."),
         Field::new("allowed_IPs", Kind::Ipv4, "Its address within the server's network."),
         Field::new("allowed_IPs_ipv6", Kind::Ipv6, "Its IPv6 address within the server's network."),
-        Field::new("private_key", Kind::Key, "Its private key."),
-        Field::new("public_key", Kind::Key, "Its public key; alone, the client keeps the private key to itself."),
         rate("b_download", "Mbit/s towards it; 0 for no limit.").such_as("100"),
         rate("b_upload", "Mbit/s from it; 0 for no limit.").such_as("20"),
         Field::new("expires", Kind::Moment, "When it ends. A time without an offset is of the appliance's zone."),
