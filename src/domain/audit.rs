@@ -181,7 +181,9 @@ impl AuditDraft {
         });
         let text = |field, text: Option<&String>| match given(text) {
             // nobody and nothing has a longer one
-            Some(text) if text.len() > limits::LABEL_LENGTH => Err(malformed(field, "at most 128 bytes")),
+            Some(text) if text.len() > limits::LABEL_LENGTH || text.contains(char::is_control) => {
+                Err(malformed(field, "a line of at most 128 bytes"))
+            }
             text => Ok(text.map(str::to_owned)),
         };
         Ok(AuditQuery {

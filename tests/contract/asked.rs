@@ -70,6 +70,16 @@ impl Asked {
         self.send_raw(world, &self.route.methods[0], &encoded(pairs)).await
     }
 
+    /// Sends a body of so many bytes.
+    pub(crate) async fn send_large(&self, world: &World, method: &Method, bytes: usize) -> Reply {
+        let form = encoded(&self.pairs) + "&pad=";
+        let body = format!("{form}{}", "a".repeat(bytes - form.len()));
+        if self.path.starts_with("/local/") {
+            return world.operate(method.clone(), &self.path, &body).await;
+        }
+        world.call(method.clone(), &self.path, &body).await
+    }
+
     /// Sends a body of JSON. A GET has none; and the operator's own commands send forms.
     pub(crate) async fn send_json(&self, world: &World, body: impl Into<Body>) -> Option<Reply> {
         let method = self.route.methods[0].clone();

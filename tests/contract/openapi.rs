@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::entry::{entries, named};
 use crate::requests::{REFUSALS, SUCCESSES, UNREACHABLE};
 use crate::shape::ADDITIONS;
-use crate::support::{self, Reply, World};
+use crate::support::{self, World};
 use crate::{FILES, prepared};
 
 /// The document.

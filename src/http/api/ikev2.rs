@@ -421,7 +421,7 @@ pub(crate) fn described() -> Group {
             .refuses([Refusal::EspMissing, Refusal::IkeMissing]),
         Operation::new("ikev2_advanced_default", "Sets them as they were at first", settings()),
         Operation::new("ikev2_online", "Lists who is connected", Shape::list_of::<OnlineView>()),
-        Operation::new("ikev2_drop", "Ends an account's sessions", Shape::done()),
+        Operation::new("ikev2_drop", "Ends an account's sessions", Shape::done()).refuses([Refusal::AccountNotFound]),
     ];
     Group {
         name: "IKEv2",
