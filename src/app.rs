@@ -102,7 +102,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         runtime.stop().await
     };
     let ((), last, ()) = tokio::join!(serving, life, by_the_clock);
-    services.traffic.close(last).await;
+    tokio::join!(services.traffic.close(last), services.webhooks.close());
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),

@@ -10,6 +10,7 @@ use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
+use super::messages;
 use super::record::{self, Record, Undecodable};
 use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
@@ -247,6 +248,7 @@ fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box
             put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref()))
         }
         Beside::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
+        Beside::Messages(changes) => messages::write(transaction, changes),
         Beside::Audit(entry) => audit::write(transaction, entry),
         Beside::Audited(_) => Ok(()),
     }
