@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -13,6 +13,7 @@ use super::meter::Meter;
 pub use super::meter::Standing;
 use super::{Error, Ground};
 use crate::domain::account::Account;
+use crate::domain::intended::Revision;
 use crate::domain::name::AccountName;
 use crate::domain::refusal::Refusal;
 use crate::domain::restriction::{Restriction, Restrictions};
@@ -24,6 +25,9 @@ use crate::store;
 /// How long the clock must have gone on steadily before anything is forgotten by it: a host whose clock has not been set
 /// yet must not cost a year of figures.
 const TRUST: Duration = Duration::from_secs(50 * 60);
+
+/// For how long who is held back counts as known: whoever looks each second leaves it to [`Traffic::sample`].
+const RECENT: Duration = Duration::from_secs(2);
 
 /// The use cases of traffic.
 #[derive(Debug, Clone)]
@@ -44,6 +48,8 @@ pub(super) struct Metering {
 struct State {
     restrictions: Restrictions,
     fault: Option<String>,
+    /// When it was last looked who is to be held back, and by which state of things.
+    looked: Option<(Instant, Revision)>,
 }
 
 /// How accounts stand at one moment.
@@ -167,6 +173,18 @@ impl Traffic {
         Standings { metering: &self.ground.metering, at: clock::timestamp() }
     }
 
+    /// How accounts stand now, for who asks each second and may hear of a period that has just begun a second later.
+    pub(super) async fn recent_standings(&self) -> Standings<'_> {
+        let looked = self.ground.metering.turn.lock().await.looked;
+        let revision = self.ground.store.intended().revision;
+        let is_recent =
+            |(at, seen): (Instant, Revision)| seen == revision && clock::now().saturating_duration_since(at) < RECENT;
+        if !looked.is_some_and(is_recent) {
+            self.enforce().await;
+        }
+        Standings { metering: &self.ground.metering, at: clock::timestamp() }
+    }
+
     /// Forgets what an account has moved.
     pub(super) async fn forget(&self, account: &Account) {
         let _turn = self.ground.metering.turn.lock().await;
@@ -189,11 +207,13 @@ impl Traffic {
         let mut state = self.ground.metering.turn.lock().await;
         let at = clock::timestamp();
         let today = Hour::of(at, &self.ground.settings.time_zone).day;
+        let intended = self.ground.store.intended();
         let unknown = {
             let mut meter = self.ground.metering.meter();
-            meter.follow(&self.ground.store.intended());
+            meter.follow(&intended);
             meter.unknown(today)
         };
+        state.looked = Some((clock::now(), intended.revision));
         if !unknown.is_empty() {
             match self.ground.store.ledger().used(unknown.clone(), today).await {
                 Ok(read) => self.ground.metering.meter().learn(&unknown, &read),

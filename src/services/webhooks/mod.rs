@@ -251,7 +251,7 @@ impl Webhooks {
 
     /// How the accounts with an end or a quota stand now.
     async fn stands(&self) -> Stands {
-        let standings = self.traffic.standings().await;
+        let standings = self.traffic.recent_standings().await;
         let intended = self.ground.store.intended();
         let limited = intended.accounts().filter(|account| account.allowance.is_limited());
         let stand = limited.map(|account| {
