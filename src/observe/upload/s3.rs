@@ -36,9 +36,11 @@ fn send_unless_stalled(to: &S3, name: &str, file: File, stall: Duration) -> Resu
     let key = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     let url = bucket.put_object(Some(&credentials), &key).sign(PATIENCE);
     let request = agent(CONNECT, ANSWER, PATIENCE).put(url.as_str());
-    let answer = request.config().timeout_per_write(Some(stall)).build().send(file).map_err(|error| match error {
-        ureq::Error::Timeout(ureq::Timeout::PerWrite) => "the store stopped taking it".to_owned(),
-        error => without(&error.to_string(), url.as_str()),
+    let answer = request.config().timeout_per_write(Some(stall)).build().send(file).map_err(|error| {
+        if matches!(error, ureq::Error::Timeout(ureq::Timeout::PerWrite)) {
+            return "the store stopped taking it".to_owned();
+        }
+        without(&error.to_string(), url.as_str())
     })?;
     let status = answer.status();
     if status.is_success() {
