@@ -26,8 +26,10 @@ print_table() { # ROWS
         title["accounts"] = "Accounts over the API"
         title["fast-road"] = "The fast road"
         title["shaper"] = "The shaper"
+        title["ikev2"] = "IKEv2: TCP through ESP"
         head["tcp"] = "Culvert | wireguard-go + slirp4netns | wireguard-go + pasta | Culvert to slirp4netns chain | bar"
         head["fast-road"] = "Culvert (tun) | wireguard-go | boringtun-cli | gotatun-cli | Culvert to gotatun | bar"
+        head["ikev2"] = "Culvert (tun) | strongSwan + kernel-libipsec | Culvert to strongSwan | bar"
         head["shaper"] = "Culvert (tun) | wireguard-go + tc | bar"
     }
     $1 != section {
