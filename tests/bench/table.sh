@@ -26,6 +26,7 @@ print_table() { # ROWS
         title["accounts"] = "Accounts over the API"
         title["fast-road"] = "The fast road"
         title["shaper"] = "The shaper"
+        title["ikev2-logins"] = "IKEv2: logins"
         title["ikev2"] = "IKEv2: TCP through ESP"
         head["tcp"] = "Culvert | wireguard-go + slirp4netns | wireguard-go + pasta | Culvert to slirp4netns chain | bar"
         head["fast-road"] = "Culvert (tun) | wireguard-go | boringtun-cli | gotatun-cli | Culvert to gotatun | bar"

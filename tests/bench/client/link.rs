@@ -3,6 +3,9 @@
 use boringtun::noise::{Tunn, TunnResult};
 use culvert::engine::esp::association::{Inbound, Outbound};
 
+/// What WireGuard adds to a packet: type, receiver, counter (16), tag (16).
+const OVERHEAD: usize = 32;
+
 /// One of them.
 pub(crate) enum Link {
     /// boringtun's.
@@ -22,6 +25,14 @@ pub(crate) enum Opened<'a> {
 }
 
 impl Link {
+    /// The length of the datagram that a packet of so many bytes becomes.
+    pub(crate) fn sealed_len(&self, packet: usize) -> usize {
+        match self {
+            Self::WireGuard(_) => packet + OVERHEAD,
+            Self::Esp(both) => both.1.sealed_len(packet),
+        }
+    }
+
     /// Seals a packet; the datagram's length, or `None` where there is no session yet.
     pub(crate) fn seal(&mut self, packet: &[u8], room: &mut [u8]) -> Option<usize> {
         match self {

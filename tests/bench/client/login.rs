@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use culvert::engine::esp::association::{Inbound, Outbound};
-use culvert::engine::esp::suite::{Encryption, Suite};
+use culvert::engine::esp::suite::{Encryption, Integrity, Suite};
 use culvert::engine::ike::crypto::group::Group;
 use culvert::engine::ike::crypto::prf::Prf;
 use culvert::engine::ike::event::Datagram;
@@ -32,6 +32,15 @@ const TRIES: usize = 5;
 /// The ports of IKE: the first exchange's, and that of everything after it.
 const PORTS: [u16; 2] = [500, 4_500];
 
+/// What a client knows of cryptography.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// AES-GCM, P-384 and signatures that name their hash (RFC 7427).
+    Modern,
+    /// What Windows asks for by itself: AES-CBC, SHA-1 and 1024 bits; an RSA signature is made over SHA-1 then.
+    Old,
+}
+
 /// Who logs in, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Visitor {
@@ -45,8 +54,8 @@ pub(crate) struct Visitor {
     pub(crate) password: &'static str,
     /// What protects its packets.
     pub(crate) esp: Suite,
-    /// Whether it knows signatures that name their hash (RFC 7427); an old client's is SHA-1 where the key is RSA's.
-    pub(crate) names_hashes: bool,
+    /// What it knows.
+    pub(crate) age: Age,
     /// Different for each.
     pub(crate) seed: u64,
 }
@@ -117,13 +126,17 @@ fn refused(notification: u16) -> Box<dyn Error> {
 }
 
 fn habits(visitor: &Visitor) -> Habits {
+    let (protection, prf, group) = match visitor.age {
+        Age::Modern => (Suite::aead(Encryption::Aes256Gcm), Prf::Sha384, Group::Ecp384),
+        Age::Old => (Suite::pair(Encryption::Aes256Cbc, Integrity::Sha1), Prf::Sha1, Group::Modp1024),
+    };
     Habits {
-        ike: IkeSuite { protection: Suite::aead(Encryption::Aes256Gcm), prf: Prf::Sha384, group: Group::Ecp384 },
+        ike: IkeSuite { protection, prf, group },
         esp: EspSuite { protection: visitor.esp, group: None, extended: false },
         name: visitor.name,
         password: visitor.password,
         fragments: true,
-        hashes: if visitor.names_hashes { &[2, 3, 4] } else { &[] },
+        hashes: if visitor.age == Age::Modern { &[2, 3, 4] } else { &[] },
         mobike: false,
         initial_contact: false,
         configuration: true,

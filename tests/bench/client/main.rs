@@ -28,7 +28,7 @@ use conf::Conf;
 use culvert::engine;
 use culvert::runtime::os::clock;
 use link::Link;
-use login::Visitor;
+use login::{Age, Visitor};
 use tunnel::Tunnel;
 
 const UDP: Token = Token(0);
@@ -81,7 +81,7 @@ fn by_ikev2(interface: &str, server: &str, login: [&str; 2], proposal: &str) -> 
         name,
         password,
         esp: login::suite(proposal)?,
-        names_hashes: true,
+        age: Age::Modern,
         seed: u64::from_ne_bytes(culvert::runtime::os::entropy::bytes()),
     };
     let login = login::login(&visitor)?;

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
-use culvert::engine::esp::association::OVERHEAD_MAX;
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, SyncDevice, VIRTIO_NET_HDR_LEN};
@@ -15,8 +14,6 @@ use crate::link::{Link, Opened};
 const GSO_BYTES: usize = 65_507;
 /// The most datagrams in one GSO send that every kernel takes.
 const GSO_SEGMENTS: usize = 64;
-/// What either kind of link adds to a packet at most; WireGuard's type, receiver, counter (16) and tag (16) are less.
-const OVERHEAD: usize = OVERHEAD_MAX;
 /// Receives that one system call may bring in; each may be 64 KiB of datagrams.
 const RECEIVES: usize = 8;
 /// The load shares the core with this process, so the socket must hold what arrives while it does not run.
@@ -129,7 +126,7 @@ impl Tunnel {
 
     fn seal(&mut self, at: usize) -> io::Result<()> {
         let packet = &self.segments[at][..self.sizes[at]];
-        if !self.batch.takes(packet.len() + OVERHEAD) {
+        if !self.batch.takes(self.link.sealed_len(packet.len())) {
             self.batch.send(&self.state, &self.udp, self.server)?;
         }
         if let Some(length) = self.link.seal(packet, self.batch.room()) {
