@@ -52,14 +52,7 @@ impl Key {
         let (mut signature, mut length) = (vec![0; usize::try_from(most).ok()?], 0);
         // SAFETY: the key is live, the digest is read for its length, and at most `RSA_size` bytes are written.
         let signed = unsafe {
-            RSA_sign(
-                NID_sha1,
-                digest.as_ptr(),
-                digest.len(),
-                signature.as_mut_ptr(),
-                &raw mut length,
-                self.0.as_ptr(),
-            )
+            RSA_sign(NID_sha1, digest.as_ptr(), digest.len(), signature.as_mut_ptr(), &raw mut length, self.0.as_ptr())
         };
         // PKCS#1 signatures are as long as the modulus
         (signed == 1 && length == most).then_some(signature)

@@ -151,11 +151,7 @@ struct Road {
 
 impl Road {
     /// A protected request and its answer.
-    fn talk(
-        &mut self,
-        client: &mut Client,
-        content: &Writer,
-    ) -> Result<Opened, Box<dyn Error>> {
+    fn talk(&mut self, client: &mut Client, content: &Writer) -> Result<Opened, Box<dyn Error>> {
         let messages = client.request(Exchange::IkeAuth, content);
         let marked: Vec<Vec<u8>> = messages.iter().map(|message| [&[0; 4], &message[..]].concat()).collect();
         self.ask(&marked, PORTS[1], |datagram| Some(client.open(&datagram, clock::now())?.1))

@@ -7,12 +7,15 @@
 #[path = "../process/api.rs"]
 mod api;
 #[path = "../process/fill.rs"]
+#[expect(dead_code, reason = "no account is edited here")]
 mod fill;
 #[path = "../client/login.rs"]
+#[expect(dead_code, reason = "a login is kept, and nothing is sent by it")]
 mod login;
 #[path = "../process/probe.rs"]
 mod probe;
 #[path = "../report.rs"]
+#[expect(dead_code, reason = "every figure here has its bar")]
 mod report;
 #[path = "../process/served.rs"]
 mod served;
@@ -154,7 +157,13 @@ fn put(report: &mut Report, case: &Case, shown: &Shown) -> std::io::Result<()> {
     let Case { name, cost, wanted, .. } = case;
     let clients = CLIENTS as f64;
     let each = shown.cpu.as_secs_f64() * 1e3 / clients;
-    report.row(&format!("{name}: the server's processor time a login"), &format!("{each:.2} ms"), each, cost, wanted)?;
+    report.row(
+        &format!("{name}: the server's processor time a login"),
+        &format!("{each:.2} ms"),
+        each,
+        cost,
+        wanted,
+    )?;
     let seconds = shown.elapsed.as_secs_f64();
     let text = format!("{seconds:.1} s, {:.0} a second", clients / seconds);
     report.row(&format!("{name}: {CLIENTS} clients connected within"), &text, seconds, &(0.0..=15.0), "≤ 15 s")?;

@@ -92,14 +92,8 @@ pub struct Signer {
 }
 
 enum Key {
-    Rsa {
-        key: RsaKeyPair,
-        sha1: SignSha1,
-    },
-    Ecdsa {
-        key: EcdsaKeyPair,
-        hash: Hash,
-    },
+    Rsa { key: RsaKeyPair, sha1: SignSha1 },
+    Ecdsa { key: EcdsaKeyPair, hash: Hash },
 }
 
 impl fmt::Debug for Signer {

@@ -85,9 +85,7 @@ pub(in crate::engine::ike) fn sha1_signer(pkcs8: &[u8]) -> Option<SignSha1> {
     use sha1::Digest as _;
 
     let key = rsa::PrivateKey::from_pkcs8_der(pkcs8).ok()?;
-    Some(Box::new(move |octets| {
-        key.sign(rsa::Pkcs1v15Sign::new::<sha1::Sha1>(), &sha1::Sha1::digest(octets)).ok()
-    }))
+    Some(Box::new(move |octets| key.sign(rsa::Pkcs1v15Sign::new::<sha1::Sha1>(), &sha1::Sha1::digest(octets)).ok()))
 }
 
 pub(super) fn account(name: &str) -> AccountName {
@@ -112,7 +110,8 @@ impl Rig {
         let now = Instant::now();
         let mut responder = Responder::new(Arc::new(settings), 5, dice(99), now);
         let (der, key) = certificate(true);
-        let identity = Identity::new(vec![der.clone(), vec![0x30; 1_500]], key, "vpn.example.test", sha1_signer).unwrap();
+        let identity =
+            Identity::new(vec![der.clone(), vec![0x30; 1_500]], key, "vpn.example.test", sha1_signer).unwrap();
         responder.apply(Change::Identity(Arc::new(identity)), now);
         responder.apply(Change::Member(member("alice", "secret", 2)), now);
         responder.apply(Change::Member(member("bob", "other", 3)), now);
