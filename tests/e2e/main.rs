@@ -14,6 +14,7 @@ mod forwards;
 mod host;
 mod ikev2;
 mod ikev2_keys;
+mod ikev2_moves;
 mod lifecycle;
 mod moves;
 mod nat;
