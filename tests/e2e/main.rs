@@ -13,6 +13,7 @@ mod firewall;
 mod forwards;
 mod host;
 mod ikev2;
+mod ikev2_clients;
 mod ikev2_keys;
 mod ikev2_moves;
 mod lifecycle;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mio::event::Source as _;
 use mio::{Events, Interest, Poll, Token};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::{COMMAND, Command, Ikev2Sessions, Ports, wish};
 use crate::domain::account::Account;
@@ -22,6 +22,7 @@ use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::link::esp::Child;
 use crate::engine::ike::crypto::dice::Dice;
 use crate::engine::ike::event::{Event, Path, SessionId, Tunnel};
+use crate::engine::ike::message::proposal::Protocol;
 use crate::engine::ike::message::selector::Selector;
 use crate::engine::ike::responder::{Change, Responder};
 use crate::engine::outbox::{Batch, Endpoint, Port};
@@ -298,6 +299,16 @@ impl Thread {
                         self.table.take(account.as_str());
                     }
                 }
+            }
+            Event::OfferRefused { remote, protocol, offer, count } => {
+                let setting = match protocol {
+                    Protocol::Ike => "ike",
+                    Protocol::Esp => "esp",
+                };
+                warn!(
+                    "An IKEv2 client from {remote} offers nothing that the setting `{setting}` takes: {offer} (refused \
+                     offers since the last such line: {count})"
+                );
             }
             Event::Refused { remote, notify } => debug!("Refused an IKEv2 client from {remote}: {notify}"),
         }

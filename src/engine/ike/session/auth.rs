@@ -15,7 +15,7 @@ use super::super::message::contents::{Contents, attribute};
 use super::super::message::header::Exchange;
 use super::super::message::kind;
 use super::super::message::notify::number;
-use super::super::message::proposal::Proposal;
+use super::super::message::proposal::{Proposal, Protocol};
 use super::super::message::selector::{self, Selector};
 use super::super::message::writer::Writer;
 use super::super::proposal::choice;
@@ -284,7 +284,10 @@ impl Session {
             return Err(number::INTERNAL_ADDRESS_FAILURE);
         }
         let chosen = choice::esp(&world.settings.esp, &asked.proposals, choice::Exchange::None);
-        let chosen = chosen.ok_or(number::NO_PROPOSAL_CHOSEN)?;
+        let Some(chosen) = chosen else {
+            world.refuse_offer(self.path, Protocol::Esp, &asked.proposals);
+            return Err(number::NO_PROPOSAL_CHOSEN);
+        };
         let client = selector::narrow(&allowed, &asked.client);
         let network = selector::narrow(&networks(&client), &asked.network);
         if client.is_empty() || network.is_empty() {

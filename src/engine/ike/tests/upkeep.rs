@@ -71,6 +71,22 @@ fn lets_the_client_have_a_childs_successor_with_and_without_a_group() {
     }
 }
 
+/// As `MikroTik` asks for an address again, and Windows says in private what went wrong.
+#[test]
+fn takes_a_request_for_a_successor_with_what_does_not_belong_in_it() {
+    let mut rig = Rig::new(settings());
+    let mut client = rig.connected(pfs(), 17);
+    let suite = client.habits.esp;
+    let (mut content, ..) = rekey_child(&mut client, suite, 9, 0x1234_5678);
+    content.configuration(1, &[(1, vec![]), (3, vec![])]).notify(12_345, &[0, 0, 0x36, 0x27]);
+
+    let (_, opened) = rig.ask(&mut client, Exchange::CreateChildSa, &content).unwrap();
+
+    let said = contents(&opened);
+    assert_eq!((said.error(), said.configuration.is_some()), (None, false));
+    assert_eq!(rig.tunnel().outbound.spi, 0x1234_5678);
+}
+
 #[test]
 fn refuses_what_it_cannot_renew() {
     let mut rig = Rig::new(settings());
