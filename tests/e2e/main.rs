@@ -15,6 +15,7 @@ mod host;
 mod ikev2;
 mod ikev2_clients;
 mod ikev2_keys;
+mod ikev2_many;
 mod ikev2_moves;
 mod lifecycle;
 mod moves;

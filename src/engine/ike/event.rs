@@ -94,6 +94,13 @@ pub enum Event {
         /// The keys.
         tunnel: Box<Tunnel>,
     },
+    /// A child is sent with no more. What comes by it is taken until it is [`Event::Shut`].
+    Retired {
+        /// The connection.
+        session: SessionId,
+        /// Our SPI.
+        inbound: u32,
+    },
     /// A child is gone.
     Shut {
         /// The connection.

@@ -10,7 +10,7 @@ use super::message::proposal::{Proposal, Protocol};
 use super::proposal::names;
 
 /// How long nothing is told after something was.
-const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(60);
 /// Offers that were told of late and are not told again.
 const TOLD_MAX: usize = 16;
 

@@ -303,7 +303,9 @@ impl Responder {
                 self.in_world(now, |world| session.bury(why, world));
                 None
             }
-            Stage::Opening(_) | Stage::Up | Stage::Leaving => self.in_world(now, |world| session.next(world)),
+            Stage::Opening(_) | Stage::Up | Stage::Leaving | Stage::Fading(_) => {
+                self.in_world(now, |world| session.next(world))
+            }
         };
         if let Some(scheduled) = session.scheduled.take() {
             self.timers.remove(&(scheduled, id));

@@ -246,6 +246,10 @@ impl Thread {
 
     /// Does what the responder says.
     fn settle_by(&mut self, doors: Option<&(Door, Door)>) {
+        // the workers first: a client may use a child as soon as it has read that it may
+        while let Some(event) = self.responder.poll_event() {
+            self.handle(event);
+        }
         while let Some(datagram) = self.responder.poll_datagram() {
             let Some((ike, esp)) = doors else { continue };
             let endpoint = endpoint(datagram.path);
@@ -253,9 +257,6 @@ impl Thread {
             let (bytes, segment) = (&datagram.bytes[..], datagram.bytes.len());
             // what does not go out is asked for again
             let _ = if datagram.path.marked { esp } else { ike }.send(&Batch { endpoint, port, bytes, segment });
-        }
-        while let Some(event) = self.responder.poll_event() {
-            self.handle(event);
         }
     }
 
@@ -276,6 +277,10 @@ impl Thread {
                 self.known.insert(session, known);
             }
             Event::Opened { session, tunnel } => self.open(session, *tunnel),
+            Event::Retired { session, inbound } => {
+                let Some(known) = self.known.get(&session) else { return };
+                self.tell(known, EspChange::Retire { inbound }, Vec::new());
+            }
             Event::Shut { session, inbound } => {
                 let Some(known) = self.known.get_mut(&session) else { return };
                 known.children.retain(|spi| *spi != inbound);

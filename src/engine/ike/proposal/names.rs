@@ -92,7 +92,7 @@ pub fn offer(proposals: &[Proposal]) -> String {
             text.push_str(", ");
         }
         let mut parted = false;
-        for word in proposal.transforms.iter().filter_map(word) {
+        for word in proposal.transforms.iter().copied().filter_map(word) {
             if text.len() + word.len() > TEXT_MAX {
                 text.push_str("...");
                 return text;
@@ -108,8 +108,7 @@ pub fn offer(proposals: &[Proposal]) -> String {
 }
 
 /// A transform's name; none for short sequence numbers, which go without saying.
-fn word(transform: &Transform) -> Option<Cow<'static, str>> {
-    let Transform { kind, id, key_bits, .. } = *transform;
+fn word(Transform { kind, id, key_bits, .. }: Transform) -> Option<Cow<'static, str>> {
     let (kind, name) = match kind {
         kind::ENCRYPTION => ("encryption", key_bits.map_or_else(|| plain_cipher(id), |bits| sized_cipher(id, bits))),
         kind::PRF => ("prf", prf_name(id).map(Cow::Borrowed)),

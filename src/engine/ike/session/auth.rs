@@ -168,7 +168,7 @@ impl Session {
                 Proof::Eap { late: Some(late), .. } => Some(late.at),
                 Proof::Eap { late: None, .. } | Proof::None => None,
             },
-            Stage::Up | Stage::Leaving | Stage::Over(_) => None,
+            Stage::Up | Stage::Leaving | Stage::Fading(_) | Stage::Over(_) => None,
         }
     }
 
@@ -193,7 +193,7 @@ impl Session {
     fn finish_proof(&mut self, at: usize, contents: &Contents<'_>, world: &mut World<'_>) -> Option<Writer> {
         let opening = match std::mem::replace(&mut self.stage, Stage::Over(Why::NotProved)) {
             Stage::Opening(opening) => opening,
-            Stage::Up | Stage::Leaving | Stage::Over(_) => return None,
+            Stage::Up | Stage::Leaving | Stage::Fading(_) | Stage::Over(_) => return None,
         };
         let Proof::Eap { asked, server, msk: Some(msk), .. } = opening.proof else { return None };
         let prf = self.associations[at].suite.prf;

@@ -118,6 +118,8 @@ pub(super) enum Stage {
     Up,
     /// It is gone for everybody but the client, who has yet to say that it knows.
     Leaving,
+    /// The client ended it and goes on by another: until then packets of this one may still be under way.
+    Fading(Instant),
     /// It is to be forgotten.
     Over(Why),
 }
@@ -268,7 +270,7 @@ impl Session {
                 self.close(Why::Asked);
             }
             (Stage::Opening(_) | Stage::Up, _) => self.refuse(at, exchange, Fault::Syntax, path, world),
-            (Stage::Leaving | Stage::Over(_), _) => {}
+            (Stage::Leaving | Stage::Fading(_) | Stage::Over(_), _) => {}
         }
         self.run_errands(world);
     }
