@@ -17,6 +17,7 @@ mod ikev2_clients;
 mod ikev2_keys;
 mod ikev2_many;
 mod ikev2_moves;
+mod ikev2_rules;
 mod lifecycle;
 mod moves;
 mod nat;
