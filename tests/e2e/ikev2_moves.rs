@@ -107,7 +107,7 @@ fn no_datagram_is_lost_when_a_client_authenticates_itself_anew(uplink: Uplink) {
             assert_eq!(u32::from_be_bytes(answer), asked);
             asked += 1;
             // the list is asked for now and then, so that the echoes stay close together
-            if after > 0 || asked % 50 == 0 && shown().len() == 1 && shown() != before {
+            if after > 0 || asked.is_multiple_of(50) && shown().len() == 1 && shown() != before {
                 after += 1;
             }
         }
