@@ -209,6 +209,7 @@ mod tests {
             mark: 100,
             id: AccountId::default(),
             allowance: Allowance::default(),
+            owner: None,
         }
     }
 

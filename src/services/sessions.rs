@@ -144,7 +144,7 @@ impl Users {
             change.put_session(session);
             Ok(((), Deed::to(Kind::User, &user.name, text)))
         };
-        self.ground.write(&by, rule).await?;
+        self.ground.write_own(&by, rule).await?;
         Ok(token.to_hex())
     }
 
@@ -210,7 +210,7 @@ impl Users {
             change.remove_sessions(vec![digest]);
             Ok(((), Deed::to(Kind::User, &user.name, "Logged out")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// The open sessions of a user, the oldest first.
@@ -241,7 +241,7 @@ impl Users {
             change.remove_sessions(vec![digest]);
             Ok(((), Deed::to(Kind::User, &user, format!("Ended a session of user `{user}`"))))
         };
-        self.ground.write(by, rule).await
+        self.ground.write_own(by, rule).await
     }
 
     /// Ends every session of this token's user but its own.
@@ -256,7 +256,7 @@ impl Users {
             let text = format!("Ended the other sessions of user `{}`", user.name);
             Ok(((), Deed::to(Kind::User, &user.name, text)))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Changes the password of this token's user; its other sessions end.
@@ -276,7 +276,7 @@ impl Users {
             end_others(change, user.name.as_str(), kept);
             Ok(((), Deed::to(Kind::User, &user.name, "Changed the own password")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Proves that whoever has the session also knows the password.
@@ -317,7 +317,7 @@ impl Users {
             }
             Ok(((), Deed::to(Kind::User, &user.name, "Set the own language and colours")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Takes sessions away that have ended, where the store can be written; the next time otherwise, and they stay ended

@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::{info, warn};
 
+use super::accounts::{is_seen, own};
 use super::meter::Meter;
 pub use super::meter::Standing;
-use super::{Error, Ground};
-use crate::domain::account::Account;
+use super::{Caller, Error, Ground};
+use crate::domain::account::{Account, AccountId};
 use crate::domain::name::AccountName;
 use crate::domain::refusal::Refusal;
 use crate::domain::restriction::{Restriction, Restrictions};
@@ -120,8 +121,14 @@ impl Traffic {
     ///
     /// # Errors
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`.
-    pub async fn month(&self, name: &str, year: &str, month: &str) -> Result<(AccountName, Vec<DayTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+    pub async fn month(
+        &self,
+        by: &Caller,
+        name: &str,
+        year: &str,
+        month: &str,
+    ) -> Result<(AccountName, Vec<DayTraffic>), Error> {
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let days = traffic::month(&or_now(year, today.year()), &or_now(month, today.month()))?;
         let read = self.ground.store.ledger().days(account.id, days.clone()).await.map_err(fault)?;
@@ -140,10 +147,11 @@ impl Traffic {
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`, `DayMalformed`.
     pub async fn day(
         &self,
+        by: &Caller,
         name: &str,
         [year, month, day]: [&str; 3],
     ) -> Result<(AccountName, Vec<HourTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let (year, month) = (or_now(year, today.year()), or_now(month, today.month()));
         let day = traffic::day(&year, &month, &or_now(day, today.day()))?;
@@ -165,6 +173,32 @@ impl Traffic {
     pub async fn standings(&self) -> Standings<'_> {
         self.enforce().await;
         Standings { metering: &self.ground.metering, at: clock::timestamp() }
+    }
+
+    /// Refuses a reseller whose accounts have moved all that they may this month.
+    ///
+    /// # Errors
+    /// `TrafficCapReached`.
+    pub(super) async fn left(&self, by: &Caller) -> Result<(), Error> {
+        let Some(reseller) = by.authority.reseller() else { return Ok(()) };
+        let cap = self.ground.store.access().users.get(reseller).map_or(0, |user| user.caps.traffic);
+        if cap > 0 && self.moved(by).await? >= cap {
+            return Err(Refusal::TrafficCapReached.into());
+        }
+        Ok(())
+    }
+
+    /// What all accounts that `by` sees have moved this month, in bytes of both directions.
+    async fn moved(&self, by: &Caller) -> Result<u64, Error> {
+        let (today, intended) = (self.today(), self.ground.store.intended());
+        let began = today.first_of_month();
+        let seen = intended.accounts().filter(|account| is_seen(by, account));
+        let asked: BTreeMap<AccountId, Option<Date>> = seen.map(|account| (account.id, Some(began))).collect();
+        let read = self.ground.store.ledger().used(asked.clone(), today).await.map_err(fault)?;
+        let meter = self.ground.metering.meter();
+        let waiting = asked.keys().flat_map(|account| meter.waiting(*account, read.batch));
+        let since = waiting.filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
+        Ok(read.figures.values().map(|bytes| bytes.sum()).chain(since).fold(0, u64::saturating_add))
     }
 
     /// Forgets what an account has moved.

@@ -37,7 +37,7 @@ async fn moved(services: &Services, name: &str) -> (u64, u64) {
     let mut sum = Bytes::default();
     for day in [today, today.first_of_month().yesterday().unwrap()] {
         let (year, month) = (day.year().to_string(), day.month().to_string());
-        let (_, days) = services.traffic.month(name, &year, &month).await.unwrap();
+        let (_, days) = services.traffic.month(&Caller::local(), name, &year, &month).await.unwrap();
         for day in days {
             sum += day.bytes;
         }
@@ -46,7 +46,7 @@ async fn moved(services: &Services, name: &str) -> (u64, u64) {
 }
 
 async fn restriction(services: &Services, name: &str) -> Option<Restriction> {
-    let account = services.accounts.detail(name).unwrap();
+    let account = services.accounts.detail(&Caller::local(), name).unwrap();
     services.traffic.standings().await.of(&account).restriction
 }
 
@@ -127,7 +127,7 @@ async fn cuts_an_account_off_at_the_end_of_its_quota_and_knows_that_after_a_rest
 
     assert_eq!((before, after), (None, Some(Restriction::OverQuota)));
     assert_eq!(restriction(&again, "peer_1").await, Some(Restriction::OverQuota));
-    assert!(again.accounts.detail("peer_1").unwrap().enabled, "what the operator has set stays");
+    assert!(again.accounts.detail(&Caller::local(), "peer_1").unwrap().enabled, "what the operator has set stays");
     edit(&again, "peer_1", AccountDraft { quota: Some("200".into()), ..Default::default() }).await;
     assert_eq!(restriction(&again, "peer_1").await, None);
 }
@@ -195,7 +195,7 @@ async fn lists_the_hours_of_a_day_that_the_clock_makes_longer() {
     services.servers.add(&Caller::local(), ServerDraft::default()).await.unwrap();
     add(&services, AccountDraft::default()).await;
 
-    let (_, hours) = services.traffic.day("peer_1", ["2026", "10", "25"]).await.unwrap();
+    let (_, hours) = services.traffic.day(&Caller::local(), "peer_1", ["2026", "10", "25"]).await.unwrap();
 
     let starts: Vec<String> = hours.iter().map(|hour| services.system.local_time(hour.start)).collect();
     assert_eq!(starts.len(), 25);
