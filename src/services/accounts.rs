@@ -113,9 +113,17 @@ impl Accounts {
     /// `AccountNotFound`.
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
         let (removed, caller) = (name.to_owned(), by.clone());
+        let moved = match self.find(by, name)?.0 {
+            account if account.owner.is_some() => Some(self.traffic.this_month(&account).await?),
+            _ => None,
+        };
         let rule = move |change: &mut Change| {
             let account = own(change.intended(), &caller, &removed)?.clone();
             change.remove_account(&removed)?;
+            let owner = account.owner.as_ref().and_then(|owner| change.access().users.get(owner)).cloned();
+            if let (Some(owner), Some((month, bytes))) = (owner, moved) {
+                change.put_panel_user(owner.without(month, bytes));
+            }
             let text = format!("Deleted account `{removed}`");
             Ok((account, Deed::to(Kind::Account, &removed, text)))
         };

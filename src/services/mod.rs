@@ -16,6 +16,7 @@ mod measured;
 mod meter;
 pub mod metrics;
 mod passwords;
+mod pools;
 pub mod port_forwards;
 mod qr;
 mod second_factor;

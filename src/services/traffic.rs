@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::{info, warn};
 
-use super::accounts::{is_seen, own};
+use super::accounts::own;
 use super::meter::Meter;
 pub use super::meter::Standing;
+use super::pools::Bounds;
 use super::{Caller, Error, Ground};
+use crate::domain::access::Role;
 use crate::domain::account::{Account, AccountId};
 use crate::domain::name::AccountName;
 use crate::domain::refusal::Refusal;
@@ -181,24 +183,26 @@ impl Traffic {
     /// `TrafficCapReached`.
     pub(super) async fn left(&self, by: &Caller) -> Result<(), Error> {
         let Some(reseller) = by.authority.reseller() else { return Ok(()) };
-        let cap = self.ground.store.access().users.get(reseller).map_or(0, |user| user.caps.traffic);
-        if cap > 0 && self.moved(by).await? >= cap {
-            return Err(Refusal::TrafficCapReached.into());
-        }
-        Ok(())
+        self.enforce().await;
+        if self.ground.metering.meter().is_over(reseller) { Err(Refusal::TrafficCapReached.into()) } else { Ok(()) }
     }
 
-    /// What all accounts that `by` sees have moved this month, in bytes of both directions.
-    async fn moved(&self, by: &Caller) -> Result<u64, Error> {
-        let (today, intended) = (self.today(), self.ground.store.intended());
+    /// What an account has moved this month, which its first day names, in bytes of both directions.
+    pub(super) async fn this_month(&self, account: &Account) -> Result<(Date, u64), Error> {
+        let today = self.today();
         let began = today.first_of_month();
-        let seen = intended.accounts().filter(|account| is_seen(by, account));
-        let asked: BTreeMap<AccountId, Option<Date>> = seen.map(|account| (account.id, Some(began))).collect();
-        let read = self.ground.store.ledger().used(asked.clone(), today).await.map_err(fault)?;
-        let meter = self.ground.metering.meter();
-        let waiting = asked.keys().flat_map(|account| meter.waiting(*account, read.batch));
-        let since = waiting.filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
-        Ok(read.figures.values().map(|bytes| bytes.sum()).chain(since).fold(0, u64::saturating_add))
+        let asked: BTreeMap<AccountId, Option<Date>> = [(account.id, Some(began))].into();
+        let read = self.ground.store.ledger().used(asked, today).await.map_err(fault)?;
+        let waiting: Vec<_> = self.ground.metering.meter().waiting(account.id, read.batch).collect();
+        let waiting = waiting.into_iter().filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
+        Ok((began, read.figures.values().map(|bytes| bytes.sum()).chain(waiting).fold(0, u64::saturating_add)))
+    }
+
+    /// What the accounts of resellers may move, where that has a bound.
+    fn bounds(&self) -> Bounds {
+        let book = self.ground.store.access();
+        let bound = book.users.values().filter(|user| user.role == Role::Reseller && user.caps.traffic > 0);
+        bound.map(|user| (user.name.clone(), (user.caps.traffic, user.spent))).collect()
     }
 
     /// Forgets what an account has moved.
@@ -223,10 +227,10 @@ impl Traffic {
         let mut state = self.ground.metering.turn.lock().await;
         let at = clock::timestamp();
         let today = Hour::of(at, &self.ground.settings.time_zone).day;
-        let unknown = {
+        let (unknown, of_pools) = {
             let mut meter = self.ground.metering.meter();
-            meter.follow(&self.ground.store.intended());
-            meter.unknown(today)
+            meter.follow(&self.ground.store.intended(), self.bounds());
+            (meter.unknown(today), meter.unknown_of_pools(today))
         };
         if !unknown.is_empty() {
             match self.ground.store.ledger().used(unknown.clone(), today).await {
@@ -234,7 +238,17 @@ impl Traffic {
                 Err(error) => state.complain(&error),
             }
         }
-        let restrictions = self.ground.metering.meter().restrictions(at);
+        if !of_pools.is_empty() {
+            match self.ground.store.ledger().used(of_pools.clone(), today).await {
+                Ok(read) => self.ground.metering.meter().learn_pools(&of_pools, &read, today),
+                Err(error) => state.complain(&error),
+            }
+        }
+        let restrictions = {
+            let mut meter = self.ground.metering.meter();
+            meter.settle_pools(today);
+            meter.restrictions(at)
+        };
         if restrictions != state.restrictions {
             tell_changes(&state.restrictions, &restrictions);
             state.restrictions.clone_from(&restrictions);

@@ -5,7 +5,9 @@ use tempfile::TempDir;
 
 use super::tests::over_in_zone;
 use super::*;
+use crate::domain::access::{Authority, UserDraft};
 use crate::domain::account::{Account, AccountDraft, AccountId};
+use crate::domain::name::UserName;
 use crate::domain::restriction::Restriction;
 use crate::domain::server::ServerDraft;
 use crate::domain::traffic::{Bytes, Hour, Passed};
@@ -108,6 +110,36 @@ async fn begins_at_nothing_for_an_account_that_is_made_anew_under_the_same_name(
     assert_ne!(first.id, second.id);
     let used = services.servers.ground.store.ledger().used([(first.id, None)].into(), jiff::civil::Date::MAX);
     assert!(used.await.unwrap().figures.is_empty(), "nothing of the first is left");
+}
+
+/// The accounts of a reseller share what they may move; deleting one gives nothing of that back.
+#[tokio::test]
+async fn cuts_all_accounts_of_a_reseller_off_once_they_have_moved_what_they_may_together() {
+    let dir = TempDir::new().unwrap();
+    let services = services(&dir).await;
+    let user = UserDraft {
+        name: Some("shop".into()),
+        role: Some("reseller".into()),
+        traffic: Some("100".into()),
+        ..UserDraft::default()
+    };
+    services.users.add(&Caller::local(), user).await.unwrap();
+    let shop = Authority::Reseller(UserName::parse("shop").unwrap());
+    let by = Caller { label: "shop".into(), address: None, authority: shop };
+    let draft = || AccountDraft { wg_name: Some("Default_1".into()), ..AccountDraft::default() };
+    let first = services.accounts.add(&by, draft()).await.unwrap();
+    let second = services.accounts.add(&by, draft()).await.unwrap();
+
+    services.traffic.take_in(passed(&first, 60, 0)).await;
+    services.accounts.delete(&by, first.name.as_str()).await.unwrap();
+    services.traffic.take_in(passed(&second, 39, 0)).await;
+    let before = restriction(&services, second.name.as_str()).await;
+    services.traffic.take_in(passed(&second, 0, 1)).await;
+    let after = restriction(&services, second.name.as_str()).await;
+
+    assert_eq!((before, after), (None, Some(Restriction::OverQuota)));
+    let refused = services.accounts.add(&by, draft()).await;
+    assert!(matches!(refused, Err(Error::Refused(Refusal::TrafficCapReached))));
 }
 
 #[tokio::test]

@@ -91,6 +91,8 @@ pub struct UserRow {
     pub has_second_factor: bool,
     /// How many recovery codes it has left.
     pub recovery_codes: usize,
+    /// How many accounts are its own.
+    pub accounts: usize,
     /// How many open sessions it has.
     pub sessions: usize,
     /// When one of them was last used, to the minute.
@@ -256,8 +258,14 @@ impl Users {
         Ok(())
     }
 
+    /// How far `by` reaches, if he is a reseller.
+    pub fn caps(&self, by: &Caller) -> Option<Caps> {
+        let book = self.ground.store.access();
+        by.authority.reseller().and_then(|reseller| book.users.get(reseller)).map(|user| user.caps)
+    }
+
     fn row(&self, book: &AccessBook, user: &PanelUser) -> UserRow {
-        let at = clock::timestamp();
+        let (at, intended) = (clock::timestamp(), self.ground.store.intended());
         let open = book.sessions.values().filter(|session| session.user == user.name && session.is_open(at));
         let seen: Vec<Timestamp> = open.map(|session| session.last_seen).collect();
         let locked = self.desk.tries().locked_for(user.name.as_str(), clock::now());
@@ -268,6 +276,7 @@ impl Users {
             created: user.created,
             has_second_factor: user.second_factor.is_some(),
             recovery_codes: user.second_factor.as_ref().map_or(0, |factor| factor.recovery.len()),
+            accounts: intended.accounts().filter(|account| account.owner.as_ref() == Some(&user.name)).count(),
             sessions: seen.len(),
             last_seen: seen.into_iter().max(),
             locked: locked.map(|left| left.as_secs().max(1)),

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
 use super::records::first_version;
 use crate::domain::access::{
-    AccessEntry, Authority, Caps, PanelUser, Role, SECRET_BYTES, SecondFactor, SessionEntry, TokenDigest, TotpSecret,
+    AccessEntry, Authority, Caps, PanelUser, Role, SECRET_BYTES, SecondFactor, SessionEntry, Spent, TokenDigest,
+    TotpSecret,
 };
 use crate::domain::name::UserName;
 use crate::domain::rate::Mbps;
@@ -117,6 +119,8 @@ pub(super) struct PanelUserV2 {
     b_upload: Mbps,
     b_download: Mbps,
     traffic: u64,
+    /// Year, month and bytes.
+    spent: Option<(i16, i8, u64)>,
     second_factor: Option<SecondFactorV1>,
     language: Option<String>,
     theme: Option<String>,
@@ -146,6 +150,7 @@ impl From<PanelUserV1> for PanelUserV2 {
             b_upload: Mbps::UNLIMITED,
             b_download: Mbps::UNLIMITED,
             traffic: 0,
+            spent: None,
             second_factor: None,
             language: None,
             theme: None,
@@ -173,6 +178,7 @@ impl From<&PanelUser> for PanelUserV2 {
             b_upload,
             b_download,
             traffic,
+            spent: user.spent.map(|spent| (spent.month.year(), spent.month.month(), spent.bytes)),
             second_factor,
             language: user.language.clone(),
             theme: user.theme.clone(),
@@ -190,6 +196,11 @@ impl TryFrom<PanelUserV2> for PanelUser {
             used: factor.used,
             recovery: factor.recovery,
         });
+        let spent = |(year, month, bytes)| {
+            let month = Date::new(year, month, 1).map_err(|_| "its month is none")?;
+            Ok::<_, &'static str>(Spent { month, bytes })
+        };
+        let spent = record.spent.map(spent).transpose()?;
         Ok(Self {
             name: UserName::parse(&first.name).map_err(|_| "its name is none")?,
             password_hash: first.password_hash,
@@ -197,6 +208,7 @@ impl TryFrom<PanelUserV2> for PanelUser {
             created: Timestamp::from_millisecond(first.created).map_err(|_| "its time is none")?,
             role,
             caps: Caps { accounts, b_upload, b_download, traffic },
+            spent,
             second_factor,
             language: record.language,
             theme: record.theme,
@@ -256,6 +268,7 @@ mod tests {
             created: Timestamp::from_millisecond(1).unwrap(),
             role: Role::Reseller,
             caps: Caps { accounts: 2, traffic: 3, ..Caps::default() },
+            spent: Some(Spent { month: Date::constant(2026, 3, 1), bytes: 4 }),
             second_factor: Some(SecondFactor {
                 secret: TotpSecret::from_entropy([5; SECRET_BYTES]),
                 used: 6,
@@ -324,7 +337,12 @@ mod tests {
     fn reads_back_a_user() {
         let bytes = encode(&PanelUserV2::from(&user())).unwrap();
 
-        let expected = [&b"\x02\x01r\x01h\x02\x00\x03\x02\x00\x00\x03\x01"[..], &[5; 20], b"\x0c\x01", &[7; 32]];
+        let expected = [
+            &b"\x02\x01r\x01h\x02\x00\x03\x02\x00\x00\x03\x01\xd4\x1f\x03\x04\x01"[..],
+            &[5; 20],
+            b"\x0c\x01",
+            &[7; 32],
+        ];
         assert_eq!(bytes, [&expected.concat()[..], b"\x01\x02de\x00"].concat());
         assert_eq!(PanelUser::try_from(decode::<PanelUserV2>(&bytes).unwrap()), Ok(user()));
     }

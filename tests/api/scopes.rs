@@ -95,7 +95,7 @@ async fn answers_a_reseller_for_a_foreign_account_as_for_one_that_does_not_exist
         }
     }
 
-    assert!(asked >= 18, "only {asked} were asked");
+    assert!(asked >= 17, "only {asked} were asked");
     assert_eq!(world.store.intended().revision, revision, "and nothing was changed");
     assert_eq!(world.store.links().links.len(), links);
 }

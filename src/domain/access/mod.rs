@@ -22,7 +22,7 @@ pub use self::second_factor::{RecoveryCode, SECRET_BYTES, SecondFactor, TotpSecr
 pub use self::session::{SessionEntry, Token, TokenDigest};
 pub use self::settle::{PasswordRule, UserDraft};
 pub use self::tries::Tries;
-pub use self::user::{Caps, PanelUser, Role};
+pub use self::user::{Caps, PanelUser, Role, Spent};
 use super::name::UserName;
 
 /// Everybody who may call.

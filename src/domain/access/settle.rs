@@ -60,6 +60,7 @@ impl UserDraft {
             created: at,
             role: Role::ReadOnly,
             caps: Caps::default(),
+            spent: None,
             second_factor: None,
             language: None,
             theme: None,

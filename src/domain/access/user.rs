@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::second_factor::SecondFactor;
@@ -88,6 +89,15 @@ fn within(cap: Mbps, rate: Mbps) -> Mbps {
     }
 }
 
+/// What accounts of a reseller have moved that are gone: whoever deletes one and makes it anew gains nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spent {
+    /// In which month, by its first day.
+    pub month: Date,
+    /// Both directions together.
+    pub bytes: u64,
+}
+
 /// A login of the panel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PanelUser {
@@ -103,12 +113,23 @@ pub struct PanelUser {
     pub role: Role,
     /// How far it reaches as a reseller.
     pub caps: Caps,
+    /// What accounts of it have moved that are gone.
+    pub spent: Option<Spent>,
     /// What it shows besides its password, if anything.
     pub second_factor: Option<SecondFactor>,
     /// The language in which it wants to read the panel; absent for the browser's.
     pub language: Option<String>,
     /// The panel's colours; absent for the browser's.
     pub theme: Option<String>,
+}
+
+impl PanelUser {
+    /// This user after an account of it is gone that has moved so much in this month.
+    #[must_use]
+    pub fn without(self, month: Date, bytes: u64) -> Self {
+        let before = self.spent.filter(|spent| spent.month == month).map_or(0, |spent| spent.bytes);
+        Self { spent: Some(Spent { month, bytes: before.saturating_add(bytes) }), ..self }
+    }
 }
 
 impl fmt::Debug for PanelUser {
