@@ -54,15 +54,13 @@ impl Access {
             if book.entries.contains_key(&entry.label) || book.users.contains_key(entry.label.as_str()) {
                 return Err(Refusal::NameTaken);
             }
-            let mut text = format!("Added an access hash for `{label}` from {}", entry.from_where());
-            match &entry.scope {
-                Authority::Admin => {}
-                Authority::Reseller(name) => text.push_str(&format!(", of reseller `{name}`")),
-                other => text.push_str(&format!(", {}", other.role())),
-            }
-            if let Some(end) = entry.expires {
-                text.push_str(&format!(", until {end}"));
-            }
+            let scope = match &entry.scope {
+                Authority::Admin => String::new(),
+                Authority::Reseller(name) => format!(", of reseller `{name}`"),
+                scope @ (Authority::Operator | Authority::ReadOnly) => format!(", {}", scope.role()),
+            };
+            let end = entry.expires.map_or_else(String::new, |end| format!(", until {end}"));
+            let text = format!("Added an access hash for `{label}` from {}{scope}{end}", entry.from_where());
             change.put_access(entry);
             Ok(((), Deed::to(Kind::Access, &label, text)))
         };

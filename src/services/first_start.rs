@@ -51,8 +51,8 @@ impl Services {
         let at = clock::timestamp();
         let password = users::chosen_password();
         let password_hash = self.users.desk.passwords.hash(password.clone()).await?;
-        let (name, role) = (limits::PANEL_USER_FIRST.into(), Role::Admin.word().into());
-        let draft = UserDraft { name: Some(name), role: Some(role), ..UserDraft::default() };
+        let (name, word) = (limits::PANEL_USER_FIRST.into(), Role::Admin.word().into());
+        let draft = UserDraft { name: Some(name), role: Some(word), ..UserDraft::default() };
         let user = PanelUser { password_is_first: true, ..draft.settle(password_hash, at)? };
         let (access_hash, entry) =
             access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST).into(), at);

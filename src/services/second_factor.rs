@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::sessions::{Known, same};
 use super::users::Users;
 use super::{Caller, Error, qr};
-use crate::domain::access::{PanelUser, Right, SecondFactor, TotpSecret, recovery_codes};
+use crate::domain::access::{PanelUser, RecoveryCode, Right, SecondFactor, TotpSecret, recovery_codes};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -65,7 +65,7 @@ impl Users {
         let (secret, _) = in_time.ok_or(Refusal::SecondFactorMissing)?;
         let used = secret.step_of(code, clock::timestamp(), 0).ok_or(Refusal::CodeWrong)?;
         let codes = recovery_codes(&entropy::bytes());
-        let recovery = codes.iter().map(|code| code.digest()).collect();
+        let recovery = codes.iter().map(RecoveryCode::digest).collect();
         let name = user.name.clone();
         let rule = move |change: &mut Change| {
             let present = same(change, &user)?;

@@ -305,13 +305,11 @@ impl Users {
         theme: Option<String>,
     ) -> Result<(), Error> {
         let Known { user, caller, .. } = self.known(token)?;
-        let language = preference("language", language)?;
-        let theme = preference("theme", theme)?;
         let rule = move |change: &mut Change| {
             let present = change.access().users.get(&user.name).ok_or(Refusal::UserNotFound)?.clone();
             let mut wanted = present.clone();
-            wanted.language = language.unwrap_or(wanted.language);
-            wanted.theme = theme.unwrap_or(wanted.theme);
+            wanted.language = preference("language", language, wanted.language)?;
+            wanted.theme = preference("theme", theme, wanted.theme)?;
             if wanted != present {
                 change.put_panel_user(wanted);
             }
@@ -397,15 +395,15 @@ fn shortened(agent: &str) -> String {
     kept
 }
 
-/// A word that a page knows: absent where the field is, `Some(None)` where it is empty.
-fn preference(field: &'static str, text: Option<String>) -> Result<Option<Option<String>>, Refusal> {
-    let Some(text) = text else { return Ok(None) };
+/// A word that a page knows: the current one where the field is absent, none where it is empty.
+fn preference(field: &'static str, text: Option<String>, current: Option<String>) -> Result<Option<String>, Refusal> {
+    let Some(text) = text else { return Ok(current) };
     if text.is_empty() {
-        return Ok(Some(None));
+        return Ok(None);
     }
     let plain = text.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'-' || sign == b'_');
     if !plain || text.len() > limits::PREFERENCE_LENGTH {
         return Err(Refusal::FieldMalformed { field, rule: "letters, digits, '-' and '_'" });
     }
-    Ok(Some(Some(text)))
+    Ok(Some(text))
 }

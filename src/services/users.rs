@@ -143,13 +143,8 @@ impl Users {
     /// of the two), `UsersExceeded`, and the refusals of [`UserDraft`].
     pub async fn add(&self, by: &Caller, draft: UserDraft) -> Result<UserMade, Error> {
         by.must(Right::Administer)?;
-        let (password, chosen) = match draft.password.clone() {
-            Some(password) => (password, None),
-            None => {
-                let chosen = chosen_password();
-                (chosen.clone(), Some(chosen))
-            }
-        };
+        let chosen = draft.password.is_none().then(chosen_password);
+        let password = draft.password.clone().or_else(|| chosen.clone()).unwrap_or_default();
         let user = self.settled(&draft, password).await?;
         let rule = move |change: &mut Change| {
             let book = change.access();

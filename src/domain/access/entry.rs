@@ -97,19 +97,21 @@ impl AccessDraft {
         let net = network(self.ip.as_deref().unwrap_or_default().trim());
         let role = match given(self.role.as_ref()) {
             None => Role::Admin,
-            Some(word) => Role::parse(word).ok_or(malformed("role", "admin, operator, read_only or reseller"))?,
+            Some(word) => {
+                Role::parse(word).ok_or_else(|| malformed("role", "admin, operator, read_only or reseller"))?
+            }
         };
         let expires = match given(self.expires.as_ref()) {
             None => None,
             Some(text) if text.eq_ignore_ascii_case("never") => None,
             Some(text) => {
-                let rule = "never, a day as 2026-12-31, or a time as 2026-12-31T18:00:00Z";
-                Some(moment(text, zone, Bound::End).ok_or(malformed("expires", rule))?)
+                let known = "never, a day as 2026-12-31, or a time as 2026-12-31T18:00:00Z";
+                Some(moment(text, zone, Bound::End).ok_or_else(|| malformed("expires", known))?)
             }
         };
         Ok(AccessTerms {
             label: label.to_owned(),
-            net: net.ok_or(malformed("ip", "an IP address"))?,
+            net: net.ok_or_else(|| malformed("ip", "an IP address"))?,
             role,
             reseller: given(self.reseller.as_ref()).map(str::to_owned),
             expires,
