@@ -27,7 +27,7 @@ use crate::jobs;
 use crate::observe::{self, fields};
 use crate::runtime::os::clock;
 use crate::runtime::{self, Runtime, UplinkWish};
-use crate::services::{self, FirstStart, Services};
+use crate::services::{self, Caller, FirstStart, Services};
 use crate::store::{self, Store};
 
 /// This program's version.
@@ -184,7 +184,7 @@ fn greeting(
 
 fn first_made(services: &Services, data: &Path, made: FirstStart) -> Made {
     let client_file = data.join(format!("{}.conf", made.account));
-    let text = services.accounts.config_text(made.account.as_str());
+    let text = services.accounts.config_text(&Caller::first_start(), made.account.as_str());
     let written = text
         .map_err(|error| error.reason())
         .and_then(|text| write_secret(&client_file, &text).map_err(|error| error.to_string()));
@@ -196,7 +196,7 @@ fn first_made(services: &Services, data: &Path, made: FirstStart) -> Made {
         password: made.admin_password,
         access_hash: made.access_hash,
         client_file: written.ok().map(|()| client_file),
-        qr: services.accounts.config_qr_text(made.account.as_str()).unwrap_or_default(),
+        qr: services.accounts.config_qr_text(&Caller::first_start(), made.account.as_str()).unwrap_or_default(),
         account: made.account.to_string(),
     }
 }

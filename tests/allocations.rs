@@ -136,6 +136,7 @@ fn account(number: u8) -> Account {
         mark: 100,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 

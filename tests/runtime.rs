@@ -80,6 +80,7 @@ fn account(server: &str, number: u8) -> Account {
         mark: 100,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 

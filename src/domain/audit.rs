@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::access::Caller;
+use super::access::Author;
 use super::field::{Bound, given, moment, number};
 use super::limits;
 use super::refusal::Refusal;
@@ -45,6 +45,8 @@ pub enum Kind {
     Webhook,
     /// An access hash.
     Access,
+    /// A user of the panel.
+    User,
     /// The appliance itself.
     System,
 }
@@ -62,6 +64,7 @@ words!(Kind {
     Link = "one_time_link",
     Webhook = "webhook",
     Access = "access",
+    User = "user",
     System = "system",
 });
 
@@ -96,7 +99,7 @@ pub struct AuditEntry {
     /// When.
     pub at: Timestamp,
     /// Who, and from where.
-    pub by: Caller,
+    pub by: Author,
     /// What.
     pub deed: Deed,
 }
@@ -166,7 +169,7 @@ impl AuditDraft {
         };
         let kind = given(self.about.as_ref()).map(|word| {
             let rule = "server, account, port_forward, firewall_rule, firewall, dns, ikev2, traffic_log, backup, \
-                        one_time_link, webhook, access or system";
+                        one_time_link, webhook, access, user or system";
             Kind::parse(word).ok_or_else(|| malformed("about", rule))
         });
         let before = given(self.before.as_ref()).map(|text| {

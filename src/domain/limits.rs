@@ -156,6 +156,36 @@ pub const USERNAME_STEM: &str = "user_";
 pub const PANEL_USER_FIRST: &str = "admin";
 /// The length of the first login's password, in characters.
 pub const PANEL_PASSWORD_LENGTH: usize = 20;
+/// The shortest password of a panel's user, in characters.
+pub const PANEL_PASSWORD_MIN: usize = 10;
+/// The most users of the panel.
+pub const USERS: usize = 1_024;
+/// How many sessions a user may have at a time; the oldest goes for the newest.
+pub const SESSIONS_OF_USER: usize = 16;
+/// Seconds for which a session may be idle.
+pub const SESSION_IDLE: i64 = 12 * 60 * 60;
+/// Seconds after which a session ends in any case.
+pub const SESSION_LIFE: i64 = 30 * 24 * 60 * 60;
+/// How much is kept of what a browser calls itself, in bytes.
+pub const AGENT_LENGTH: usize = 256;
+/// So many wrong tries in a row lock a user.
+pub const LOGIN_TRIES: u32 = 5;
+/// For how long, the first time; it doubles each time.
+pub const LOGIN_LOCK: Duration = Duration::from_secs(60);
+/// The longest lock.
+pub const LOGIN_LOCK_MAX: Duration = Duration::from_secs(15 * 60);
+/// After so long without a try, wrong ones are forgotten.
+pub const LOGIN_MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How many names' wrong tries are told apart.
+pub const LOGIN_PLACES: usize = 4_096;
+/// How many passwords are hashed at a time: each takes 19 MiB.
+pub const PASSWORDS_AT_ONCE: usize = 2;
+/// How many recovery codes a user gets with a second factor.
+pub const RECOVERY_CODES: usize = 10;
+/// For how long a second factor that was offered can be confirmed.
+pub const OFFER_TIME: Duration = Duration::from_secs(15 * 60);
+/// The longest word for a language or a theme, in bytes.
+pub const PREFERENCE_LENGTH: usize = 35;
 /// The label of the first access hash.
 pub const ACCESS_LABEL_FIRST: &str = "first_start";
 /// The shortest span between two records of an access hash's last use, in seconds.

@@ -92,6 +92,10 @@ name!(
     WebhookName, "_-", Refusal::NameMalformed, &[]
 );
 name!(
+    /// The name of a panel's user; that of the command line and of the clock are nobody's.
+    UserName, "_-.@", Refusal::UserNameMalformed, &["local", "schedule"]
+);
+name!(
     /// A firewall rule's name, which has no `-`.
     RuleName, "_", Refusal::RuleNameMalformed, &[]
 );

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::rate::Mbps;
+
 /// What a client reads when the fault is ours; the cause is for the log alone.
 pub const FAULT: &str = "Internal error";
 
@@ -334,6 +336,59 @@ pub enum Refusal {
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,
+    /// Beyond the contract: the caller is known and may not do this.
+    #[error("Not allowed")]
+    NotAllowed,
+    /// Beyond the contract: a login with an unknown name, a wrong password or a wrong code, which all look alike.
+    #[error("Wrong name, password or code")]
+    LoginWrong,
+    /// Beyond the contract: name and password are right, and the user has a second factor.
+    #[error("A code of the second factor is required")]
+    LoginCodeWanted,
+    /// Beyond the contract: too many wrong tries, of a user or from an address.
+    #[error("Too many wrong tries, try again in {seconds} seconds")]
+    LoginLocked {
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// Beyond the contract: a change of what protects a login, with a wrong password.
+    #[error("Wrong password")]
+    PasswordWrong,
+    /// Beyond the contract: a code that was to confirm a second factor and is wrong.
+    #[error("Wrong code")]
+    CodeWrong,
+    /// Beyond the contract: there is no second factor to be confirmed or removed.
+    #[error("No second factor")]
+    SecondFactorMissing,
+    /// Beyond the contract: there is a second factor already.
+    #[error("There is a second factor already")]
+    SecondFactorPresent,
+    /// Beyond the contract: a user's name holds something else than letters, digits, `_`, `-`, `.` and `@`, or is reserved.
+    #[error("Wrong user name (only letters, numbers and '_', '-', '.', '@')")]
+    UserNameMalformed,
+    /// Beyond the contract: a reseller asks for more bandwidth than it may give.
+    #[error("Incorrect value {field} (should be 1 to {cap})")]
+    AboveCap {
+        /// The field's name as the form has it.
+        field: &'static str,
+        /// The most that it may give, in Mbit/s.
+        cap: Mbps,
+    },
+    /// Beyond the contract: the accounts of a reseller have moved all that they may this month.
+    #[error("Traffic limit exceeded")]
+    TrafficCapReached,
+    /// Beyond the contract: no user has this name.
+    #[error("User not found")]
+    UserNotFound,
+    /// Beyond the contract: as many users as there may be.
+    #[error("User limit exceeded")]
+    UsersExceeded,
+    /// Beyond the contract: the only admin is to go, or to be something else.
+    #[error("The last admin can be neither removed nor demoted")]
+    LastAdmin,
+    /// Beyond the contract: the user has no such session.
+    #[error("Session not found")]
+    SessionNotFound,
     /// Beyond the contract: every address of the server's network is taken.
     #[error("No free IP address in the range of the wireguard server")]
     PoolExhausted,

@@ -1,6 +1,6 @@
-//! Whose address a request comes from, and which addresses count as one neighbourhood for a limit.
+//! Whose address a request comes from.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -48,27 +48,6 @@ impl Proxies {
 
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
-    }
-}
-
-/// Addresses that one party easily has all of: a single IPv4 address, or an IPv6 /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Neighbourhood {
-    /// One address.
-    V4(Ipv4Addr),
-    /// The upper half of an address.
-    V6([u16; 4]),
-}
-
-impl From<IpAddr> for Neighbourhood {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-        }
     }
 }
 
@@ -121,14 +100,5 @@ mod tests {
     fn takes_a_mapped_address_for_the_ipv4_address_that_it_is() {
         assert_eq!(client(&[], "::ffff:192.0.2.1", &[]), "192.0.2.1");
         assert_eq!(client(&["10.0.0.0/8"], "::ffff:10.0.0.1", &["::ffff:192.0.2.1"]), "192.0.2.1");
-    }
-
-    #[test]
-    fn counts_a_64_as_one_neighbourhood() {
-        let of = |text: &str| Neighbourhood::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
-        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
-        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
     }
 }

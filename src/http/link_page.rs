@@ -19,12 +19,11 @@ use super::address::{Proxies, Remote};
 use super::error::Problem;
 use super::openapi::field::text as place;
 use super::openapi::operation::{Group, Operation, Shape};
-use super::wrong_tries::WrongTries;
 use super::{body, error};
 use crate::domain::limits;
 use crate::domain::one_time_link::{Button, LinkSettings};
 use crate::services::links::{Ikev2Files, Opened, WireguardFiles};
-use crate::services::{self, Services};
+use crate::services::{self, Services, WrongTries};
 
 /// The frame of every page.
 const FRAME: &str = include_str!("link_page.html");

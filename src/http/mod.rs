@@ -23,7 +23,6 @@ pub mod routes;
 pub mod server;
 mod stall;
 pub mod tls;
-mod wrong_tries;
 
 use std::any::Any;
 
@@ -71,7 +70,11 @@ fn rows(metrics: &Metrics, wanted: impl Fn(&Route) -> bool) -> Router<Services> 
     let wanted = routes::table().into_iter().filter(wanted);
     wanted.fold(Router::new(), |router, route| {
         let watch = middleware::from_fn_with_state((metrics.clone(), route.id), metrics::measure);
-        let endpoint = route.endpoint().layer(watch);
+        let permit = middleware::from_fn_with_state(route.right, caller::permit);
+        let endpoint = match route.admission {
+            Admission::Key => route.endpoint().layer(permit).layer(watch),
+            Admission::Anyone | Admission::Link | Admission::Operator => route.endpoint().layer(watch),
+        };
         route.paths.iter().fold(router, |router, path| router.route(path, endpoint.clone()))
     })
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::address::Neighbourhood;
+use crate::domain::access::Neighbourhood;
 use crate::domain::limits;
 
 /// The places that connections take. Nothing is remembered of a neighbourhood that holds none.

@@ -2,6 +2,7 @@
 
 mod backups;
 mod expire_links;
+mod prune_sessions;
 mod prune_traffic;
 mod sample_traffic;
 mod webhooks;
@@ -17,6 +18,7 @@ use crate::services::Services;
 pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
     tokio::join!(
         sample_traffic::run(services, ended.clone()),
+        prune_sessions::run(services, ended.clone()),
         prune_traffic::run(services, ended.clone()),
         backups::run(services, ended.clone()),
         expire_links::run(services, ended.clone()),

@@ -7,6 +7,8 @@
 pub const CALLER: &str = "caller";
 /// An access hash's label.
 pub const ACCESS: &str = "access";
+/// The name of a panel's user.
+pub const USER: &str = "user";
 /// An account's name.
 pub const ACCOUNT: &str = "account";
 /// A server's name.

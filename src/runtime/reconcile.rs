@@ -215,6 +215,7 @@ mod tests {
             mark: 100,
             id: AccountId::default(),
             allowance: Allowance::default(),
+            owner: None,
         }
     }
 

@@ -3,12 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use anyhow::anyhow;
-use argon2::{Argon2, PasswordHasher as _};
-
-use super::{Caller, Error, Services, access, accounts};
-use crate::domain::access::PanelUser;
-use crate::domain::account::{AccountDraft, Password};
+use super::{Caller, Error, Services, access, accounts, users};
+use crate::domain::access::{PanelUser, Role, UserDraft};
+use crate::domain::account::AccountDraft;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::name::{AccountName, ServerName};
@@ -52,10 +49,13 @@ impl Services {
             return Ok(None);
         }
         let at = clock::timestamp();
-        let password = Password::from_entropy(&entropy::bytes::<{ 4 * limits::PANEL_PASSWORD_LENGTH }>());
-        let password_hash = hash(password.clone()).await?;
-        let user = PanelUser { name: limits::PANEL_USER_FIRST.into(), password_hash, created: at };
-        let (access_hash, entry) = access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST), at);
+        let password = users::chosen_password();
+        let password_hash = self.users.desk.passwords.hash(password.clone()).await?;
+        let (name, word) = (limits::PANEL_USER_FIRST.into(), Role::Admin.word().into());
+        let draft = UserDraft { name: Some(name), role: Some(word), ..UserDraft::default() };
+        let user = PanelUser { password_is_first: true, ..draft.settle(password_hash, at)? };
+        let (access_hash, entry) =
+            access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST).into(), at);
         let (host, cap, account_seed) = (ground.host_facts(), ground.accounts_cap(), accounts::seed());
         let server_seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
         let deed = Deed::of(Kind::System, "Made a first server and a first account");
@@ -76,12 +76,4 @@ impl Services {
         let (admin, admin_password) = (limits::PANEL_USER_FIRST.into(), password.reveal().into());
         Ok(Some(FirstStart { admin, admin_password, access_hash, server, account }))
     }
-}
-
-/// A password's argon2id hash in PHC form (RFC 9106). It takes tens of milliseconds, by design: away from those who wait.
-async fn hash(password: Password) -> Result<String, Error> {
-    let salt: [u8; 16] = entropy::bytes();
-    let work = move || Argon2::default().hash_password_with_salt(password.reveal().as_bytes(), &salt);
-    let hashed = tokio::task::spawn_blocking(work).await.map_err(|error| Error::Fault(error.into()))?;
-    Ok(hashed.map_err(|error| Error::Fault(anyhow!("cannot hash a password: {error}")))?.to_string())
 }

@@ -15,9 +15,13 @@ pub mod links;
 mod measured;
 mod meter;
 pub mod metrics;
+mod passwords;
+mod pools;
 pub mod port_forwards;
 mod qr;
+mod second_factor;
 pub mod servers;
+mod sessions;
 pub mod system;
 #[cfg(test)]
 mod tests;
@@ -25,7 +29,11 @@ pub mod traffic;
 pub mod traffic_log;
 #[cfg(test)]
 mod traffic_tests;
+pub mod users;
+#[cfg(test)]
+mod users_tests;
 pub mod webhooks;
+mod wrong_tries;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -50,8 +58,10 @@ pub use self::system::System;
 use self::traffic::Metering;
 pub use self::traffic::Traffic;
 pub use self::traffic_log::TrafficLog;
+pub use self::users::Users;
 use self::webhooks::Post;
 pub use self::webhooks::Webhooks;
+pub use self::wrong_tries::WrongTries;
 pub use crate::domain::access::{Caller, Way};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
@@ -137,6 +147,8 @@ pub struct Services {
     pub links: Links,
     /// Who may call.
     pub access: Access,
+    /// The panel's users, and their sessions.
+    pub users: Users,
     /// The appliance and its host.
     pub system: System,
     /// Who changed what.
@@ -165,6 +177,7 @@ impl Services {
             ikev2: Ikev2::new(ground.clone()),
             links: Links::new(ground.clone()),
             access: Access::new(ground.clone()),
+            users: Users::new(ground.clone()),
             system: System::new(ground.clone()),
             audit: Audit::new(ground.clone()),
             metrics: Metrics::new(ground.clone()),
@@ -196,20 +209,41 @@ impl std::ops::Deref for Ground {
 }
 
 impl GroundParts {
-    /// Writes, and returns when the change is live. What `rule` says it did is told in the log and, together with the
-    /// change itself, in the audit log.
+    /// [`Self::write_own`], if `by` may do what `rule` says it did; nothing of it remains otherwise.
+    ///
+    /// # Errors
+    /// `NotAllowed`, and what `rule` refuses.
     async fn write<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
     where
         F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
         T: Send + 'static,
     {
-        let (at, caller) = (clock::timestamp(), by.clone());
+        let authority = by.authority.clone();
+        // who may change nothing learns nothing from trying
+        if !authority.may_write() {
+            return Err(Refusal::NotAllowed.into());
+        }
+        let allowed = move |change: &mut Change| {
+            let (value, deed) = rule(change)?;
+            if authority.may_do(&deed) { Ok((value, deed)) } else { Err(Refusal::NotAllowed) }
+        };
+        self.write_own(by, allowed).await
+    }
+
+    /// Writes what is the caller's own, whatever else he may, and returns when the change is live. What `rule` says it did
+    /// is told in the log and, together with the change itself, in the audit log.
+    async fn write_own<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (at, author) = (clock::timestamp(), by.author());
         let noted = move |change: &mut Change| {
             let before = change.count_steps();
             let (value, deed) = rule(change)?;
             // what was so already was not done
             if change.count_steps() > before {
-                change.note(at, caller, deed.clone());
+                change.note(at, author, deed.clone());
             }
             Ok((value, deed))
         };
@@ -225,9 +259,9 @@ impl GroundParts {
     /// Tells a deed that changes nothing in the store. It is done: that it cannot be put into the audit log is told too.
     async fn note(&self, by: &Caller, deed: Deed) {
         tell(by, &deed);
-        let (at, caller) = (clock::timestamp(), by.clone());
+        let (at, author) = (clock::timestamp(), by.author());
         let noted = move |change: &mut Change| {
-            change.note(at, caller, deed);
+            change.note(at, author, deed);
             Ok(())
         };
         if let Err(cause) = self.store.write(noted).await {
@@ -273,6 +307,7 @@ fn tell(by: &Caller, deed: &Deed) {
         Kind::Account | Kind::Link => info!({ fields::CALLER } = %by, { fields::ACCOUNT } = name, "{text}"),
         Kind::Server | Kind::Forward => info!({ fields::CALLER } = %by, { fields::SERVER } = name, "{text}"),
         Kind::Rule => info!({ fields::CALLER } = %by, { fields::RULE } = name, "{text}"),
+        Kind::User => info!({ fields::CALLER } = %by, { fields::USER } = name, "{text}"),
         Kind::Access => info!({ fields::CALLER } = %by, { fields::ACCESS } = name, "{text}"),
         Kind::Firewall | Kind::Dns | Kind::Ikev2 | Kind::TrafficLog | Kind::Backup | Kind::Webhook | Kind::System => {
             info!({ fields::CALLER } = %by, "{text}");

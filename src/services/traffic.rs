@@ -9,10 +9,13 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::{info, warn};
 
+use super::accounts::own;
 use super::meter::Meter;
 pub use super::meter::Standing;
-use super::{Error, Ground};
-use crate::domain::account::Account;
+use super::pools::Bounds;
+use super::{Caller, Error, Ground};
+use crate::domain::access::Role;
+use crate::domain::account::{Account, AccountId};
 use crate::domain::intended::Revision;
 use crate::domain::name::AccountName;
 use crate::domain::refusal::Refusal;
@@ -126,8 +129,14 @@ impl Traffic {
     ///
     /// # Errors
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`.
-    pub async fn month(&self, name: &str, year: &str, month: &str) -> Result<(AccountName, Vec<DayTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+    pub async fn month(
+        &self,
+        by: &Caller,
+        name: &str,
+        year: &str,
+        month: &str,
+    ) -> Result<(AccountName, Vec<DayTraffic>), Error> {
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let days = traffic::month(&or_now(year, today.year()), &or_now(month, today.month()))?;
         let read = self.ground.store.ledger().days(account.id, days.clone()).await.map_err(fault)?;
@@ -146,10 +155,11 @@ impl Traffic {
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`, `DayMalformed`.
     pub async fn day(
         &self,
+        by: &Caller,
         name: &str,
         [year, month, day]: [&str; 3],
     ) -> Result<(AccountName, Vec<HourTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let (year, month) = (or_now(year, today.year()), or_now(month, today.month()));
         let day = traffic::day(&year, &month, &or_now(day, today.day()))?;
@@ -185,6 +195,34 @@ impl Traffic {
         Standings { metering: &self.ground.metering, at: clock::timestamp() }
     }
 
+    /// Refuses a reseller whose accounts have moved all that they may this month.
+    ///
+    /// # Errors
+    /// `TrafficCapReached`.
+    pub(super) async fn left(&self, by: &Caller) -> Result<(), Error> {
+        let Some(reseller) = by.authority.reseller() else { return Ok(()) };
+        self.enforce().await;
+        if self.ground.metering.meter().is_over(reseller) { Err(Refusal::TrafficCapReached.into()) } else { Ok(()) }
+    }
+
+    /// What an account has moved this month, which its first day names, in bytes of both directions.
+    pub(super) async fn this_month(&self, account: &Account) -> Result<(Date, u64), Error> {
+        let today = self.today();
+        let began = today.first_of_month();
+        let asked: BTreeMap<AccountId, Option<Date>> = [(account.id, Some(began))].into();
+        let read = self.ground.store.ledger().used(asked, today).await.map_err(fault)?;
+        let waiting: Vec<_> = self.ground.metering.meter().waiting(account.id, read.batch).collect();
+        let waiting = waiting.into_iter().filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
+        Ok((began, read.figures.values().map(|bytes| bytes.sum()).chain(waiting).fold(0, u64::saturating_add)))
+    }
+
+    /// What the accounts of resellers may move, where that has a bound.
+    fn bounds(&self) -> Bounds {
+        let book = self.ground.store.access();
+        let bound = book.users.values().filter(|user| user.role == Role::Reseller && user.caps.traffic > 0);
+        bound.map(|user| (user.name.clone(), (user.caps.traffic, user.spent))).collect()
+    }
+
     /// Forgets what an account has moved.
     pub(super) async fn forget(&self, account: &Account) {
         let _turn = self.ground.metering.turn.lock().await;
@@ -208,10 +246,10 @@ impl Traffic {
         let at = clock::timestamp();
         let today = Hour::of(at, &self.ground.settings.time_zone).day;
         let intended = self.ground.store.intended();
-        let unknown = {
+        let (unknown, of_pools) = {
             let mut meter = self.ground.metering.meter();
-            meter.follow(&intended);
-            meter.unknown(today)
+            meter.follow(&intended, self.bounds());
+            (meter.unknown(today), meter.unknown_of_pools(today))
         };
         state.looked = Some((clock::now(), intended.revision));
         if !unknown.is_empty() {
@@ -220,7 +258,17 @@ impl Traffic {
                 Err(error) => state.complain(&error),
             }
         }
-        let restrictions = self.ground.metering.meter().restrictions(at);
+        if !of_pools.is_empty() {
+            match self.ground.store.ledger().used(of_pools.clone(), today).await {
+                Ok(read) => self.ground.metering.meter().learn_pools(&of_pools, &read, today),
+                Err(error) => state.complain(&error),
+            }
+        }
+        let restrictions = {
+            let mut meter = self.ground.metering.meter();
+            meter.settle_pools(today);
+            meter.restrictions(at)
+        };
         if restrictions != state.restrictions {
             tell_changes(&state.restrictions, &restrictions);
             state.restrictions.clone_from(&restrictions);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{self, Nothing, Record};
 use super::tables::boxed;
-use crate::domain::access::Caller;
+use crate::domain::access::Author;
 use crate::domain::audit::{AuditEntry, AuditQuery, Deed, Kind};
 use crate::domain::limits;
 
@@ -58,7 +58,7 @@ impl AuditV1 {
         Some(AuditEntry {
             number,
             at: Timestamp::from_millisecond(self.at).ok()?,
-            by: Caller { label: self.label, address: self.address },
+            by: Author { label: self.label, address: self.address },
             deed: Deed { kind: Kind::parse(&self.kind)?, name: self.name, text: self.text },
         })
     }
@@ -113,7 +113,7 @@ mod tests {
 
     fn entry(number: u64) -> AuditEntry {
         let deed = Deed::of(Kind::System, format!("deed {number}"));
-        AuditEntry { number, at: Timestamp::UNIX_EPOCH, by: Caller::local(), deed }
+        AuditEntry { number, at: Timestamp::UNIX_EPOCH, by: Author { label: "local".into(), address: None }, deed }
     }
 
     fn database(numbers: &[u64]) -> Database {
@@ -162,7 +162,7 @@ mod tests {
     /// What version 1 looks like on disk: a release has written it, so this text never changes.
     #[test]
     fn reads_back_what_it_has_written() {
-        let by = Caller { label: "a".into(), address: Some([192, 0, 2, 1].into()) };
+        let by = Author { label: "a".into(), address: Some([192, 0, 2, 1].into()) };
         let deed = Deed { kind: Kind::Dns, name: String::new(), text: "t".into() };
         let entry = AuditEntry { number: 7, at: Timestamp::from_millisecond(1).unwrap(), by, deed };
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::messages::MessageChanges;
 use super::state::{Beside, State, Step, WebhookBook};
-use crate::domain::access::{AccessBook, AccessEntry, Caller, PanelUser};
+use crate::domain::access::{AccessBook, AccessEntry, Author, PanelUser, SessionEntry, TokenDigest};
 use crate::domain::account::Account;
 use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::backup::BackupSettings;
@@ -264,7 +264,33 @@ impl Change {
 
     /// Stores a login of the panel; one of its name is replaced.
     pub fn put_panel_user(&mut self, user: PanelUser) {
-        self.step(Beside::PanelUser(user));
+        self.step(Beside::PanelUser(Box::new(user)));
+    }
+
+    /// Removes a login of the panel, with its sessions.
+    ///
+    /// # Errors
+    /// [`Refusal::UserNotFound`].
+    pub fn remove_panel_user(&mut self, name: &str) -> Result<(), Refusal> {
+        let name = self.state.access.users.get(name).ok_or(Refusal::UserNotFound)?.name.clone();
+        let sessions = self.state.access.sessions_of(name.as_str()).iter().map(|session| session.digest).collect();
+        self.remove_sessions(sessions);
+        self.step(Beside::NoPanelUser(name));
+        Ok(())
+    }
+
+    /// Stores a session; one of its token is replaced.
+    pub fn put_session(&mut self, session: SessionEntry) {
+        self.step(Beside::Session(Box::new(session)));
+    }
+
+    /// Removes sessions. What is not there is left out.
+    pub fn remove_sessions(&mut self, digests: Vec<TokenDigest>) {
+        for digest in digests {
+            if self.state.access.sessions.contains_key(&digest) {
+                self.step(Beside::NoSession(digest));
+            }
+        }
     }
 
     /// When and where backups are made, with what this change has done so far.
@@ -334,7 +360,7 @@ impl Change {
     }
 
     /// Puts a deed into the audit log, to be found there as long as what was done is.
-    pub fn note(&mut self, at: Timestamp, by: Caller, deed: Deed) {
+    pub fn note(&mut self, at: Timestamp, by: Author, deed: Deed) {
         let number = self.state.audited + 1;
         self.step(Beside::Audit(Arc::new(AuditEntry { number, at, by, deed })));
     }

@@ -1,5 +1,6 @@
 //! What lasts. The only room that knows the database.
 
+mod access_records;
 mod archive;
 mod audit;
 mod backups_record;

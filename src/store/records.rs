@@ -8,12 +8,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
-use crate::domain::access::{AccessEntry, PanelUser};
 use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
 use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
 use crate::domain::key::{PrivateKey, PublicKey};
-use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, Username};
+use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, UserName, Username};
 use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
@@ -38,7 +37,7 @@ macro_rules! first_version {
 
 pub(super) use first_version;
 
-first_version!(ServerV1, AccountV1, AccessV1, PanelUserV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
+first_version!(ServerV1, AccountV1, FirewallV1, FilterRuleV1, PortForwardV1, SystemV1, HoursV1);
 
 /// A server.
 #[derive(Serialize, Deserialize)]
@@ -209,11 +208,36 @@ impl From<&Account> for AccountV2 {
     }
 }
 
-impl TryFrom<AccountV2> for Account {
+/// An account, with whose it is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccountV3 {
+    second: AccountV2,
+    owner: Option<UserName>,
+}
+
+impl Record for AccountV3 {
+    const VERSION: u8 = 3;
+    type Previous = AccountV2;
+}
+
+impl From<AccountV2> for AccountV3 {
+    fn from(second: AccountV2) -> Self {
+        Self { second, owner: None }
+    }
+}
+
+impl From<&Account> for AccountV3 {
+    fn from(account: &Account) -> Self {
+        Self { second: account.into(), owner: account.owner.clone() }
+    }
+}
+
+impl TryFrom<AccountV3> for Account {
     type Error = jiff::Error;
 
-    fn try_from(record: AccountV2) -> Result<Self, jiff::Error> {
-        let AccountV2 { first, id, expires, quota, quota_period, quota_action, quota_rate } = record;
+    fn try_from(record: AccountV3) -> Result<Self, jiff::Error> {
+        let AccountV3 { second, owner } = record;
+        let AccountV2 { first, id, expires, quota, quota_period, quota_action, quota_rate } = second;
         let allowance = Allowance {
             expires: expires.map(Timestamp::from_second).transpose()?,
             quota,
@@ -236,6 +260,7 @@ impl TryFrom<AccountV2> for Account {
             mark: first.mark,
             id,
             allowance,
+            owner,
         })
     }
 }
@@ -256,72 +281,6 @@ impl From<&Account> for AccountV1 {
             b_upload: account.b_upload,
             mark: account.mark,
         }
-    }
-}
-
-/// An access hash; times in milliseconds since 1970.
-#[derive(Serialize, Deserialize)]
-pub(super) struct AccessV1 {
-    label: String,
-    ip: IpAddr,
-    digest: [u8; 32],
-    created: i64,
-    last_login: Option<i64>,
-}
-
-impl From<&AccessEntry> for AccessV1 {
-    fn from(entry: &AccessEntry) -> Self {
-        Self {
-            label: entry.label.clone(),
-            ip: entry.ip,
-            digest: entry.digest,
-            created: entry.created.as_millisecond(),
-            last_login: entry.last_login.map(Timestamp::as_millisecond),
-        }
-    }
-}
-
-impl TryFrom<AccessV1> for AccessEntry {
-    type Error = jiff::Error;
-
-    fn try_from(record: AccessV1) -> Result<Self, jiff::Error> {
-        Ok(Self {
-            label: record.label,
-            ip: record.ip,
-            digest: record.digest,
-            created: Timestamp::from_millisecond(record.created)?,
-            last_login: record.last_login.map(Timestamp::from_millisecond).transpose()?,
-        })
-    }
-}
-
-/// A login of the panel; the time in milliseconds since 1970.
-#[derive(Serialize, Deserialize)]
-pub(super) struct PanelUserV1 {
-    name: String,
-    password_hash: String,
-    created: i64,
-}
-
-impl From<&PanelUser> for PanelUserV1 {
-    fn from(user: &PanelUser) -> Self {
-        Self {
-            name: user.name.clone(),
-            password_hash: user.password_hash.clone(),
-            created: user.created.as_millisecond(),
-        }
-    }
-}
-
-impl TryFrom<PanelUserV1> for PanelUser {
-    type Error = jiff::Error;
-
-    fn try_from(record: PanelUserV1) -> Result<Self, jiff::Error> {
-        Ok(Self {
-            name: record.name,
-            password_hash: record.password_hash,
-            created: Timestamp::from_millisecond(record.created)?,
-        })
     }
 }
 
@@ -479,22 +438,8 @@ mod tests {
         assert_eq!(&Server::from(decode::<ServerV2>(&bytes).unwrap()), server);
 
         let account = house.account("peer_1").unwrap().as_ref();
-        let bytes = encode(&AccountV2::from(account)).unwrap();
-        assert_eq!(&Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
-    }
-
-    #[test]
-    fn brings_back_an_access_hash_as_it_was() {
-        let at = Timestamp::from_second(1_800_000_000).unwrap();
-        let entry = AccessEntry {
-            label: "billing".into(),
-            ip: "2001:db8::1".parse().unwrap(),
-            digest: [3; 32],
-            created: at,
-            last_login: Some(at),
-        };
-        let bytes = encode(&AccessV1::from(&entry)).unwrap();
-        assert_eq!(AccessEntry::try_from(decode::<AccessV1>(&bytes).unwrap()).unwrap(), entry);
+        let bytes = encode(&AccountV3::from(account)).unwrap();
+        assert_eq!(&Account::try_from(decode::<AccountV3>(&bytes).unwrap()).unwrap(), account);
     }
 
     #[test]
@@ -543,9 +488,12 @@ mod tests {
 
         let bytes = encode(&AccountV2::from(&account)).unwrap();
         let older = encode(&AccountV1::from(&account)).unwrap();
+        let owned = Account { owner: Some(UserName::parse("r").unwrap()), ..account.clone() };
+        let newer = encode(&AccountV3::from(&owned)).unwrap();
 
-        assert_eq!(Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
-        let read = || Account::try_from(decode::<AccountV2>(&older).unwrap()).unwrap();
+        assert_eq!(Account::try_from(decode::<AccountV3>(&bytes).unwrap()).unwrap(), account, "version 2 has no owner");
+        assert_eq!(Account::try_from(decode::<AccountV3>(&newer).unwrap()).unwrap(), owned);
+        let read = || Account::try_from(decode::<AccountV3>(&older).unwrap()).unwrap();
         assert_eq!(read().allowance, Allowance::default());
         assert_eq!(read().id, read().id);
         assert_ne!(read().id, AccountId::default());

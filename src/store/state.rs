@@ -5,7 +5,7 @@ use std::mem::replace;
 use std::sync::Arc;
 
 use super::messages::MessageChanges;
-use crate::domain::access::{AccessBook, AccessEntry, PanelUser};
+use crate::domain::access::{AccessBook, AccessEntry, PanelUser, SessionEntry, TokenDigest};
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
 use crate::domain::backup::BackupSettings;
@@ -13,7 +13,7 @@ use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
-use crate::domain::name::{AccountName, RuleName, ServerName, WebhookName};
+use crate::domain::name::{AccountName, RuleName, ServerName, UserName, WebhookName};
 use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
@@ -72,8 +72,10 @@ pub(super) enum Step {
 pub(super) enum Beside {
     Access(AccessEntry),
     NoAccess(String),
-    PanelUser(PanelUser),
-    NoPanelUser(String),
+    PanelUser(Box<PanelUser>),
+    NoPanelUser(UserName),
+    Session(Box<SessionEntry>),
+    NoSession(TokenDigest),
     Backups(Arc<BackupSettings>),
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
@@ -175,7 +177,7 @@ impl State {
 
     /// [`Self::take`], of what nothing runs on.
     fn take_beside(&mut self, step: Beside) -> Beside {
-        let AccessBook { entries, users } = &mut self.access;
+        let AccessBook { entries, users, sessions } = &mut self.access;
         match step {
             Beside::Access(entry) => {
                 let label = entry.label.clone();
@@ -184,9 +186,22 @@ impl State {
             Beside::NoAccess(label) => entries.remove(&label).map_or(Beside::NoAccess(label), Beside::Access),
             Beside::PanelUser(user) => {
                 let name = user.name.clone();
-                users.insert(name.clone(), user).map_or(Beside::NoPanelUser(name), Beside::PanelUser)
+                users
+                    .insert(name.clone(), *user)
+                    .map_or(Beside::NoPanelUser(name), |user| Beside::PanelUser(user.into()))
             }
-            Beside::NoPanelUser(name) => users.remove(&name).map_or(Beside::NoPanelUser(name), Beside::PanelUser),
+            Beside::NoPanelUser(name) => {
+                users.remove(&name).map_or(Beside::NoPanelUser(name), |user| Beside::PanelUser(user.into()))
+            }
+            Beside::Session(session) => {
+                let digest = session.digest;
+                let before = Arc::make_mut(sessions).insert(digest, *session);
+                before.map_or(Beside::NoSession(digest), |session| Beside::Session(session.into()))
+            }
+            Beside::NoSession(digest) => {
+                let before = Arc::make_mut(sessions).remove(&digest);
+                before.map_or(Beside::NoSession(digest), |session| Beside::Session(session.into()))
+            }
             Beside::Backups(settings) => Beside::Backups(replace(&mut self.backups, settings)),
             Beside::Link(link) => {
                 let digest = link.key.digest();

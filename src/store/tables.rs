@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
+use super::access_records::{AccessV2, PanelUserV2, SessionV1};
 use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
@@ -12,11 +13,11 @@ use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentia
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::messages;
 use super::record::{self, Record, Undecodable};
-use super::records::{AccessV1, AccountV2, FilterRuleV1, FirewallV1, PanelUserV1, PortForwardV1, ServerV2, SystemV1};
+use super::records::{AccountV3, FilterRuleV1, FirewallV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
 use super::traffic_log_record::TrafficLogV1;
 use super::webhook_record::WebhookV1;
-use crate::domain::access::{AccessEntry, PanelUser};
+use crate::domain::access::{AccessEntry, PanelUser, SessionEntry};
 use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
@@ -61,7 +62,9 @@ const IKEV2_AUTHORITY: Records = TableDefinition::new("ikev2_authority");
 /// At most one record, at [`SETTINGS_KEY`].
 const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 const WEBHOOKS: Records = TableDefinition::new("webhooks");
-/// Every table of records.
+/// By the digests of their tokens. No part of a backup: a restore ends every session.
+const SESSIONS: Records = TableDefinition::new("sessions");
+/// Every table of records that a backup has.
 const ALL: [Records; 18] = [
     SERVERS,
     ACCOUNTS,
@@ -116,6 +119,7 @@ pub(super) fn lay_out(database: &Database) -> Result<(), Box<redb::Error>> {
     for table in ALL {
         transaction.open_table(table).map_err(boxed)?;
     }
+    transaction.open_table(SESSIONS).map_err(boxed)?;
     transaction.open_table(COUNTERS).map_err(boxed)?.insert(FORMAT_KEY, FORMAT).map_err(boxed)?;
     transaction.commit().map_err(boxed)
 }
@@ -137,7 +141,7 @@ pub(super) fn commit(database: &Database, steps: &[Step], revision: Revision) ->
 /// The rows of a table as they lie in the file: keys and records.
 pub(super) type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Every table with its rows, as of one moment.
+/// Every table of a backup with its rows, as of one moment.
 pub(super) fn dump(transaction: &ReadTransaction) -> Result<BTreeMap<String, Rows>, Box<redb::Error>> {
     use redb::TableHandle as _;
     let mut tables = BTreeMap::new();
@@ -180,6 +184,7 @@ pub(super) fn replace(
             open.insert(key, record.as_slice()).map_err(boxed)?;
         }
     }
+    transaction.delete_table(SESSIONS).map_err(boxed)?;
     {
         let mut counters = transaction.open_table(COUNTERS).map_err(boxed)?;
         counters.insert(REVISION_KEY, revision.0).map_err(boxed)?;
@@ -199,7 +204,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
     match step {
         Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
-        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
+        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV3::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
         Step::TrafficLog(settings) => {
@@ -232,10 +237,14 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
 
 fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box<redb::Error>> {
     match step {
-        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
+        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV2::from(entry)),
         Beside::NoAccess(label) => take(transaction, ACCESS, label),
-        Beside::PanelUser(user) => put(transaction, PANEL_USERS, &user.name, &PanelUserV1::from(user)),
-        Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name),
+        Beside::PanelUser(user) => put(transaction, PANEL_USERS, user.name.as_str(), &PanelUserV2::from(user.as_ref())),
+        Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name.as_str()),
+        Beside::Session(session) => {
+            put(transaction, SESSIONS, &session.digest.to_hex(), &SessionV1::from(session.as_ref()))
+        }
+        Beside::NoSession(digest) => take(transaction, SESSIONS, &digest.to_hex()),
         Beside::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
         Beside::Link(link) => {
             put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
@@ -327,7 +336,7 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
-    each(transaction, ACCOUNTS, |record: AccountV2| {
+    each(transaction, ACCOUNTS, |record: AccountV3| {
         let mut account = Account::try_from(record).map_err(|_| "its end is no time")?;
         let server = state.intended.server(account.server.as_str()).ok_or("its server is missing")?;
         // one name in memory for all accounts of a server
@@ -384,14 +393,20 @@ fn load_ikev2(transaction: &ReadTransaction, state: &mut State) -> Result<(), Un
 }
 
 fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
-    each(transaction, ACCESS, |record: AccessV1| {
-        let entry = AccessEntry::try_from(record).map_err(|_| "its time is none")?;
+    each(transaction, ACCESS, |record: AccessV2| {
+        let entry = AccessEntry::try_from(record)?;
         state.access.entries.insert(entry.label.clone(), entry);
         Ok(())
     })?;
-    each(transaction, PANEL_USERS, |record: PanelUserV1| {
-        let user = PanelUser::try_from(record).map_err(|_| "its time is none")?;
+    each(transaction, PANEL_USERS, |record: PanelUserV2| {
+        let user = PanelUser::try_from(record)?;
         state.access.users.insert(user.name.clone(), user);
+        Ok(())
+    })?;
+    let sessions = Arc::make_mut(&mut state.access.sessions);
+    each(transaction, SESSIONS, |record: SessionV1| {
+        let session = SessionEntry::try_from(record).map_err(|_| "its time is none")?;
+        sessions.insert(session.digest, session);
         Ok(())
     })
 }

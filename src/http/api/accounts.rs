@@ -25,8 +25,8 @@ use crate::services::traffic::Standing;
 use crate::services::{Services, System};
 
 /// Lists all accounts.
-pub(crate) async fn list(State(services): State<Services>) -> Answer<Vec<AccountView>> {
-    let accounts = services.accounts.list();
+pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> Answer<Vec<AccountView>> {
+    let accounts = services.accounts.list(&caller);
     Ok(Success(views(&services, &accounts).await))
 }
 
@@ -44,8 +44,12 @@ pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields
 }
 
 /// Shows an account.
-pub(crate) async fn detail(State(services): State<Services>, Named(name): Named) -> Answer<AccountView> {
-    let account = services.accounts.detail(&name)?;
+pub(crate) async fn detail(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<AccountView> {
+    let account = services.accounts.detail(&caller, &name)?;
     Ok(Success(view(&services, &account).await))
 }
 
@@ -71,44 +75,64 @@ pub(crate) async fn delete(
 }
 
 /// Shows the client's file.
-pub(crate) async fn config_text(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let text = services.accounts.config_text(&name)?;
+pub(crate) async fn config_text(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let text = services.accounts.config_text(&caller, &name)?;
     Ok(Success(text))
 }
 
 /// Draws the client's file as a QR code: base64 of a PNG, with nothing before it.
-pub(crate) async fn config_qr(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let png = services.accounts.config_qr(&name)?;
+pub(crate) async fn config_qr(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<String> {
+    let png = services.accounts.config_qr(&caller, &name)?;
     Ok(Success(STANDARD.encode(png)))
 }
 
 /// Draws the client's file as a QR code of letters, for a terminal.
-pub(crate) async fn config_qr_text(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let text = services.accounts.config_qr_text(&name)?;
+pub(crate) async fn config_qr_text(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let text = services.accounts.config_qr_text(&caller, &name)?;
     Ok(Success(text))
 }
 
 /// Shows an account's tunnel.
-pub(crate) async fn dump(State(services): State<Services>, Named(name): Named) -> Answer<DumpView> {
-    let dump = services.accounts.dump(&name).await?;
+pub(crate) async fn dump(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<DumpView> {
+    let dump = services.accounts.dump(&caller, &name).await?;
     Ok(Success(dump.into()))
 }
 
 /// Shows what an account's mark has counted, in the manner of `iptables`.
-pub(crate) async fn mangle_rules(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let report = services.accounts.traffic(&name).await?;
+pub(crate) async fn mangle_rules(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let report = services.accounts.traffic(&caller, &name).await?;
     Ok(Success(text::mark_rules(&report.account, &report.traffic)))
 }
 
 /// Shows what an account's shaper does, in the manner of `tc -s class`.
-pub(crate) async fn traffic_control(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let report = services.accounts.traffic(&name).await?;
+pub(crate) async fn traffic_control(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let report = services.accounts.traffic(&caller, &name).await?;
     Ok(Success(text::account_lanes(&report.account, &report.server, report.uplink, &report.traffic)))
 }
 
 /// Lists an account's open flows, oldest first.
-pub(crate) async fn connections(State(services): State<Services>, Named(name): Named) -> Answer<Vec<ConnectionView>> {
-    let connections = services.accounts.connections(&name).await?;
+pub(crate) async fn connections(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<Vec<ConnectionView>> {
+    let connections = services.accounts.connections(&caller, &name).await?;
     Ok(Success(connections.iter().map(ConnectionView::from).collect()))
 }
 
@@ -126,6 +150,7 @@ fn draft(fields: &Fields) -> AccountDraft {
         quota_period: fields.text("quota_period"),
         quota_action: fields.text("quota_action"),
         quota_rate: fields.text("quota_rate"),
+        owner: fields.text("owner"),
         ..AccountDraft::default()
     }
 }
@@ -180,6 +205,9 @@ pub(crate) struct AccountView {
     wg_name: String,
     /// Beyond the contract: `active`, `disabled`, `expired`, `over_quota` or `throttled`.
     state: &'static str,
+    /// Beyond the contract: the reseller whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     /// Beyond the contract: when it ends (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -213,6 +241,7 @@ impl AccountView {
         });
         Self {
             state: state(account, standing),
+            owner: account.owner.as_ref().map(ToString::to_string),
             expires: expires.map(|end| system.local_time(end)),
             quota,
             allowed_ips: account.address.to_string(),
@@ -382,7 +411,7 @@ fn server() -> Field {
 }
 
 /// What can be changed of an account.
-fn form() -> [Field; 11] {
+fn form() -> [Field; 12] {
     [
         words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
         text("password", limits::PASSWORD_MAX, "Its password for IKEv2."),
@@ -403,6 +432,7 @@ fn form() -> [Field; 11] {
             "What happens when it is used up.",
         ),
         number("quota_rate", 1..=limits::RATE_MAX, "Mbit/s of an account that is slowed down."),
+        Field::new("owner", Kind::Name, "The reseller whose it is; empty for nobody's. An admin says so, nobody else."),
     ]
 }
 

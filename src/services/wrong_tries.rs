@@ -1,32 +1,37 @@
-//! Counts wrong access hashes by neighbourhood, in memory that has a bound.
+//! Counts tries by neighbourhood, in memory that has a bound: wrong access hashes, wrong keys of links, and logins.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use super::address::Neighbourhood;
+use crate::domain::access::Neighbourhood;
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 
 /// After so many tries those who have all their tries again are forgotten, so that the sweep costs little a try.
 const SWEEP_AFTER: usize = 1_024;
+/// After which time there is room again for one more neighbourhood.
+const WAIT: Duration = Duration::from_secs(60);
 
-/// The wrong tries of the last minute.
+/// The tries of the last minute.
 ///
-/// Only wrong tries are counted, and only they are refused: a right hash works even while a neighbour fails. Guessing
-/// is hopeless for its own reason (320 random bits), so a lock-out would only let one broken client stop another.
-pub(super) struct WrongTries<C: Clock = DefaultClock> {
+/// Of access hashes and keys only wrong tries are counted, and only they are refused: a right hash works even while a
+/// neighbour fails. Guessing is hopeless for its own reason (320 random bits), so a lock-out would only let one broken
+/// client stop another. A password can be guessed: there every try is counted, before it is looked at.
+pub struct WrongTries<C: Clock = DefaultClock> {
     limiter: RateLimiter<Neighbourhood, HashMapStateStore<Neighbourhood>, C, NoOpMiddleware<C::Instant>>,
     counted: AtomicUsize,
 }
 
 impl WrongTries {
     /// Remembers nobody yet.
-    pub(super) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "what remembers is made on purpose")]
+    pub fn new() -> Self {
         Self::with_clock(DefaultClock::default())
     }
 }
@@ -37,27 +42,36 @@ impl<C: Clock> WrongTries<C> {
         Self { limiter, counted: AtomicUsize::new(0) }
     }
 
-    /// Counts a wrong try.
+    /// Counts a try.
     ///
     /// # Errors
     /// [`Refusal::TooManyRequests`] where the neighbourhood has used up its tries, or where so many others are
     /// remembered that there is no room for one more.
-    pub(super) fn count(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub fn count(&self, address: IpAddr) -> Result<(), Refusal> {
+        self.spend(address).map_err(|_| Refusal::TooManyRequests)
+    }
+
+    /// [`Self::count`], for who wants to say when there is another try.
+    ///
+    /// # Errors
+    /// After which time there is one.
+    pub(super) fn spend(&self, address: IpAddr) -> Result<(), Duration> {
         if self.counted.fetch_add(1, Ordering::Relaxed) % SWEEP_AFTER == SWEEP_AFTER - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
         if self.limiter.len() >= limits::WRONG_TRIES_REMEMBERED {
-            return Err(Refusal::TooManyRequests);
+            return Err(WAIT);
         }
-        self.limiter.check_key(&address.into()).map_err(|_| Refusal::TooManyRequests)
+        self.limiter
+            .check_key(&address.into())
+            .map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     use governor::clock::FakeRelativeClock;
 
