@@ -27,7 +27,7 @@ use crate::jobs;
 use crate::observe::{self, fields};
 use crate::runtime::os::clock;
 use crate::runtime::{self, Runtime, UplinkWish};
-use crate::services::{self, FirstStart, Services};
+use crate::services::{self, Caller, FirstStart, Services};
 use crate::store::{self, Store};
 
 /// This program's version.
@@ -102,7 +102,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         runtime.stop().await
     };
     let ((), last, ()) = tokio::join!(serving, life, by_the_clock);
-    services.traffic.close(last).await;
+    tokio::join!(services.traffic.close(last), services.webhooks.close());
 
     match tokio::time::timeout(CLOSE_BOUND, store.close()).await {
         Ok(Err(cause)) => warn!({ fields::CAUSE } = %cause, "The store did not close in order: {cause}"),
@@ -184,7 +184,7 @@ fn greeting(
 
 fn first_made(services: &Services, data: &Path, made: FirstStart) -> Made {
     let client_file = data.join(format!("{}.conf", made.account));
-    let text = services.accounts.config_text(made.account.as_str());
+    let text = services.accounts.config_text(&Caller::first_start(), made.account.as_str());
     let written = text
         .map_err(|error| error.reason())
         .and_then(|text| write_secret(&client_file, &text).map_err(|error| error.to_string()));
@@ -196,7 +196,7 @@ fn first_made(services: &Services, data: &Path, made: FirstStart) -> Made {
         password: made.admin_password,
         access_hash: made.access_hash,
         client_file: written.ok().map(|()| client_file),
-        qr: services.accounts.config_qr_text(made.account.as_str()).unwrap_or_default(),
+        qr: services.accounts.config_qr_text(&Caller::first_start(), made.account.as_str()).unwrap_or_default(),
         account: made.account.to_string(),
     }
 }

@@ -17,8 +17,10 @@ use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
 use culvert::domain::rate::Mbps;
 use culvert::domain::server::Server;
 use culvert::domain::traffic_log::{LoggedStates, TrafficLogSettings};
-use culvert::engine::dataplane::around::{Around, Beyond, Parcel};
+use culvert::engine::dataplane::around::{Around, Beyond, EspWord, Parcel};
+use culvert::engine::dataplane::by_esp::EspChange;
 use culvert::engine::dataplane::exit::{Exit, Name};
+use culvert::engine::dataplane::link::esp::Child;
 use culvert::engine::dataplane::nat::Ports;
 use culvert::engine::dataplane::seat::Seat;
 use culvert::engine::dataplane::{Change, Dataplane};
@@ -134,6 +136,7 @@ fn account(number: u8) -> Account {
         mark: 100,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 
@@ -158,6 +161,27 @@ impl Beyond for Counted {
 
     fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
         panic!("there is no other worker")
+    }
+}
+
+/// Counts what goes outside by ESP's road, and what IKE is told.
+#[derive(Default)]
+struct Told {
+    packets: usize,
+    words: usize,
+}
+
+impl Beyond for Told {
+    fn outward(&mut self, _owner: Owner, _packet: &mut [u8], _offload: Offload) {
+        self.packets += 1;
+    }
+
+    fn elsewhere(&mut self, _worker: u8, _parcel: Parcel<'_>) -> bool {
+        panic!("there is no other worker")
+    }
+
+    fn tell_ike(&mut self, _word: EspWord) {
+        self.words += 1;
     }
 }
 
@@ -391,6 +415,18 @@ fn a_stream_that_is_put_together_translated_and_shaped_allocates_nothing() {
     assert_eq!(allocations, 0);
 }
 
+/// Forty segments as one, as the kernel hands them over.
+fn forty_as_one(single: &[u8]) -> (Vec<u8>, Offload) {
+    let mut whole = single.to_vec();
+    whole.resize(40 + 40 * 1_380, 7);
+    let length = u16::try_from(whole.len()).unwrap();
+    whole[2..4].copy_from_slice(&length.to_be_bytes());
+    whole[10..12].fill(0);
+    let sum = Sum::default().bytes(&whole[..20]).finish();
+    whole[10..12].copy_from_slice(&sum.to_be_bytes());
+    (whole, Offload { segment: 1_380, partial_checksum: true, gathered: false })
+}
+
 #[test]
 fn what_arrives_for_a_translated_flow_allocates_nothing() {
     let mut now = Instant::now();
@@ -404,15 +440,7 @@ fn what_arrives_for_a_translated_flow_allocates_nothing() {
     up(&mut plane, remote(2), &opens, &mut outbox, &mut ports, now);
     plane.handle_batch_end(&mut Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) }, now);
     let single = stream(remote_host, door, 1).remove(0);
-    // forty segments as one, as the kernel hands them over
-    let mut whole = single.clone();
-    whole.resize(40 + 40 * 1_380, 7);
-    let length = u16::try_from(whole.len()).unwrap();
-    whole[2..4].copy_from_slice(&length.to_be_bytes());
-    whole[10..12].fill(0);
-    let sum = Sum::default().bytes(&whole[..20]).finish();
-    whole[10..12].copy_from_slice(&sum.to_be_bytes());
-    let super_packet = Offload { segment: 1_380, partial_checksum: true, gathered: false };
+    let (whole, super_packet) = forty_as_one(&single);
     let mut room = whole.clone();
     let mut arrive = |plane: &mut Dataplane, packet: &[u8], offload, now| {
         let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut Counted(0) };
@@ -492,6 +520,75 @@ fn an_esp_packet_allocates_nothing() {
             }
         });
 
+        assert_eq!(allocations, 0, "{suite:?}");
+    }
+}
+
+/// A client's association by ESP, installed at the server; what the client seals with.
+fn by_esp(plane: &mut Dataplane, suite: Suite) -> Outbound {
+    let keys = |spi| Keys {
+        spi,
+        suite,
+        extended: false,
+        encryption: (1..=200).take(suite.encryption.key_len()).collect::<Vec<u8>>().into(),
+        integrity: (1..=200).take(suite.integrity_key_len()).collect::<Vec<u8>>().into(),
+    };
+    let child = Child {
+        inbound: keys(0x100),
+        outbound: keys(0x200),
+        seed: [1; 16],
+        client: vec![address(2).into()..=address(2).into()],
+        network: vec![Ipv4Addr::UNSPECIFIED.into()..=Ipv4Addr::BROADCAST.into()],
+        confirmed: true,
+        carries: true,
+    };
+    let change = EspChange::Install { connection: 1, endpoint: remote(2), child: Box::new(child) };
+    assert!(plane.apply_esp(&account(2).name, change));
+    Outbound::new(&keys(0x100), [2; 16]).unwrap()
+}
+
+#[test]
+fn a_stream_by_esp_allocates_nothing_either_way() {
+    let (inner, remote_host) = (SocketAddr::from((address(2), 20_000)), SocketAddr::from((OUTSIDE, 443)));
+    let single = stream(remote_host, SocketAddr::from((EXTERNAL, 20_000)), 1).remove(0);
+    let (whole, super_packet) = forty_as_one(&single);
+    for suite in [Suite::aead(Encryption::Aes256Gcm), Suite::pair(Encryption::Aes256Cbc, Integrity::Sha256)] {
+        let mut now = Instant::now();
+        let mut outbox = Outbox::new(1 << 20);
+        let mut ports = Ports::new(16_384..=51_819, [7; 32], now);
+        let (mut plane, _client) = before_packets(&mut outbox, &mut ports, now);
+        let mut client = by_esp(&mut plane, suite);
+        let mut memory = [0; 2_048];
+        let mut datagrams: Vec<Vec<u8>> = stream(inner, remote_host, 4_040)
+            .iter()
+            .map(|segment| client.seal(segment, &mut memory).map(|length| memory[..length].to_vec()).unwrap())
+            .collect();
+        let (mut outward, mut sent) = (Told::default(), 0);
+        let mut room = whole.clone();
+        let mut both_ways = |plane: &mut Dataplane, datagrams: &mut [Vec<u8>], now| {
+            let mut around = Around { outbox: &mut outbox, ports: &mut ports, beyond: &mut outward };
+            for datagram in datagrams {
+                plane.handle_esp(remote(2), datagram, &mut around, now);
+            }
+            plane.handle_batch_end(&mut around, now);
+            room.copy_from_slice(&whole);
+            plane.handle_arrival(&mut room, super_packet, &mut around, now);
+            sent += outbox.batches().map(|batch| batch.bytes.chunks(batch.segment).count()).sum::<usize>();
+            outbox.clear();
+        };
+        let (first, datagrams) = datagrams.split_at_mut(40);
+        both_ways(&mut plane, first, now);
+
+        let allocations = allocations_of(|| {
+            for datagrams in datagrams.chunks_mut(40) {
+                now += Duration::from_millis(100);
+                both_ways(&mut plane, datagrams, now);
+            }
+        });
+
+        assert_eq!((sent, plane.drops().total()), (4_040, 0), "{suite:?}");
+        assert!(outward.packets < 400, "{} super-packets for 4,040 packets", outward.packets);
+        assert!(outward.words > 10, "IKE was told {} times of what is used", outward.words);
         assert_eq!(allocations, 0, "{suite:?}");
     }
 }

@@ -12,6 +12,7 @@ use culvert::domain::account::{Account, AccountId, Allowance, Password};
 use culvert::domain::intended::{Intended, IntendedServer, Revision};
 use culvert::domain::key::PrivateKey;
 use culvert::domain::name::{AccountName, InterfaceName, ServerName, Username};
+use culvert::domain::port_forward::{OuterPort, PortForward, Transport};
 use culvert::domain::rate::Mbps;
 use culvert::domain::restriction::Restriction;
 use culvert::domain::server::Server;
@@ -79,6 +80,7 @@ fn account(server: &str, number: u8) -> Account {
         mark: 100,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 
@@ -267,6 +269,40 @@ fn an_occupied_port_is_a_fault_of_its_server_alone_until_it_is_free() {
     drop(taken);
     house.settle(&servers);
     assert_eq!(house.faults(), <[String; 0]>::default());
+}
+
+#[test]
+fn a_server_that_begins_without_a_forward_keeps_its_sessions_while_the_forward_is_tried_again() {
+    let house = House::new();
+    let taken = std::net::TcpListener::bind("[::]:0").unwrap();
+    let outer = OuterPort { port: taken.local_addr().unwrap().port(), protocol: Transport::Tcp };
+    let port = free_port();
+    let forward = PortForward { outer, to_peer: account("a", 2).name, to_port: 80 };
+    let forwards = Arc::new(BTreeMap::from([(outer, forward)]));
+    let accounts = BTreeMap::from([(account("a", 2).name, Arc::new(account("a", 2)))]);
+    let server = IntendedServer { server: Arc::new(server("a", port)), accounts: Arc::new(accounts), forwards };
+    let again = |revision| {
+        let servers = BTreeMap::from([(server.server.name.clone(), server.clone())]);
+        let revision = Revision(revision);
+        house.intended.send_replace(Arc::new(Intended { revision, servers, ..Intended::default() }));
+        house.tokio.block_on(house.runtime.settled(revision)).unwrap();
+    };
+    again(1);
+    assert_eq!(house.faults().len(), 1, "{:?}", house.faults());
+    let mut client = Client::new(2, (Ipv4Addr::LOCALHOST, port).into());
+    client.ping(1);
+    client.receive();
+
+    again(2);
+
+    assert_eq!(house.faults().len(), 1, "{:?}", house.faults());
+    client.ping(1);
+    assert!(is_icmp(&client.receive(), 0), "the session is the same");
+    drop(taken);
+    again(3);
+    assert_eq!(house.faults(), <[String; 0]>::default());
+    client.ping(1);
+    assert!(is_icmp(&client.receive(), 0));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::backup::BackupCommand;
 use super::ikev2::{Ikev2Command, ProfileFormat};
 use super::network::{DnsCommand, FirewallCommand, ForwardCommand, LinkCommand};
 use super::traffic_log::TrafficLogCommand;
+use super::user::UserCommand;
 use super::webhook::WebhookCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -78,6 +79,9 @@ pub enum Command {
     /// Look after the hashes with which programs may call the API
     #[command(subcommand)]
     Access(AccessCommand),
+    /// Look after the panel's users
+    #[command(subcommand)]
+    User(UserCommand),
     /// Print completions for a shell
     Completions {
         /// Which shell.
@@ -349,6 +353,9 @@ pub struct AccountFields {
     /// Mbit/s in either direction when it is throttled
     #[arg(long, value_name = "MBIT")]
     pub quota_rate: Option<String>,
+    /// The reseller whose it is; "" for nobody's
+    #[arg(long, value_name = "USER")]
+    pub owner: Option<String>,
 }
 
 /// A month of a year.
@@ -409,17 +416,32 @@ pub enum AccessCommand {
     Add {
         /// What it is for
         label: String,
-        /// The address from which alone it works
-        #[arg(long, value_name = "ADDR")]
-        ip: IpAddr,
+        /// The address, or the network, from which alone it works
+        #[arg(long = "from", alias = "ip", value_name = "ADDR|CIDR", value_parser = network)]
+        from: String,
+        /// What it may: admin, operator, `read_only` or reseller [default: admin]
+        #[arg(long)]
+        role: Option<String>,
+        /// Whose accounts alone it sees, where its role is a reseller's
+        #[arg(long, value_name = "USER")]
+        reseller: Option<String>,
+        /// When it ends: a day as 2026-12-31, or a time
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<String>,
     },
-    /// List labels, addresses and last uses
+    /// List labels, addresses, roles, ends and last uses
     List,
     /// Remove an access hash
     Remove {
         /// What it was for.
         label: String,
     },
+}
+
+/// An address or a network, as it was typed.
+fn network(text: &str) -> Result<String, &'static str> {
+    let is_one = text.parse::<IpAddr>().is_ok() || text.parse::<ipnet::IpNet>().is_ok();
+    if is_one { Ok(text.to_owned()) } else { Err("neither an address nor a network") }
 }
 
 /// On or off.
@@ -453,6 +475,7 @@ impl Arguments {
             | Command::Link(_)
             | Command::Audit(_)
             | Command::Webhook(_)
+            | Command::User(_)
             | Command::Completions { .. } => Vec::new(),
         };
         let given = std::iter::once(data).chain(serve);

@@ -16,6 +16,7 @@ mod request;
 mod table;
 mod traffic_log;
 mod transfer;
+pub mod user;
 mod webhook;
 
 use std::fs::Permissions;
@@ -33,6 +34,7 @@ use args::{AccessCommand, AccountCommand, Arguments, Command};
 pub use client::Offline;
 use client::{Door, PATIENCE, open};
 use request::{Call, SERVERS, call};
+use user::UserCommand;
 
 /// Why a command ended without its effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +81,9 @@ pub async fn run(
     if let Command::TrafficLog(command) = &arguments.command {
         traffic_log::complete(command, &mut call)?;
     }
+    if let Command::User(command) = &arguments.command {
+        user::complete(command, &mut call)?;
+    }
     if let Command::Backup(command) = &arguments.command {
         let answer = backup::carry_out(command, call, &door).await?;
         return answer.map_or(Ok(()), |answer| output::print(&tell(arguments, &answer)));
@@ -119,6 +124,9 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
             | AccountCommand::Link { .. },
         ) => answer.as_str(),
         Command::Access(AccessCommand::Add { .. }) => answer.get("access_hash").and_then(Value::as_str),
+        Command::User(UserCommand::Add { .. } | UserCommand::Password { .. }) => {
+            answer.get("password").and_then(Value::as_str)
+        }
         Command::Serve(_)
         | Command::Status
         | Command::Server(_)
@@ -134,6 +142,7 @@ fn tell(arguments: &Arguments, answer: &Value) -> String {
         | Command::Link(_)
         | Command::Audit(_)
         | Command::Webhook(_)
+        | Command::User(_)
         | Command::Completions { .. } => None,
     };
     match bare {

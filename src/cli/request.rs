@@ -9,7 +9,7 @@ use super::args::{
     ServerFields, Switch, SystemCommand,
 };
 use super::network::{DnsCommand, FirewallCommand, FirewallFields, ForwardCommand, LinkCommand, RuleCommand};
-use super::{backup, ikev2, traffic_log, webhook};
+use super::{backup, ikev2, traffic_log, user, webhook};
 
 /// A request of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,7 @@ pub(super) fn call(command: &Command) -> Option<Call> {
         Command::TrafficLog(command) => Some(traffic_log::call(command)),
         Command::Ikev2(command) => Some(ikev2::call(command)),
         Command::Webhook(command) => Some(webhook::call(command)),
+        Command::User(command) => Some(user::call(command)),
         Command::Audit(fields) => Some(audit(fields)),
         Command::Link(LinkCommand::List) => Some(Call::get("/api/v1/otl/list")),
         Command::Link(LinkCommand::Withdraw { account }) => Some(Call::delete(below(ACCOUNTS, account) + "/otl")),
@@ -189,6 +190,7 @@ fn account_form(fields: &AccountFields) -> Vec<(&'static str, Option<String>)> {
         ("quota_period", fields.quota_period.clone()),
         ("quota_action", fields.quota_action.clone()),
         ("quota_rate", fields.quota_rate.clone()),
+        ("owner", fields.owner.clone()),
     ]
 }
 
@@ -221,8 +223,15 @@ fn system(command: &SystemCommand) -> Call {
 
 fn access(command: &AccessCommand) -> Call {
     match command {
-        AccessCommand::Add { label, ip } => {
-            Call::with_form("POST", ACCESS, vec![("label", Some(label.clone())), ("ip", Some(ip.to_string()))])
+        AccessCommand::Add { label, from, role, reseller, expires } => {
+            let form = vec![
+                ("label", Some(label.clone())),
+                ("ip", Some(from.clone())),
+                ("role", role.clone()),
+                ("reseller", reseller.clone()),
+                ("expires", expires.clone()),
+            ];
+            Call::with_form("POST", ACCESS, form)
         }
         AccessCommand::List => Call::get(ACCESS),
         AccessCommand::Remove { label } => Call::delete(below(ACCESS, label)),
@@ -339,7 +348,15 @@ mod tests {
             ("culvert account qr a", "GET /local/v1/account/a/config_qr_text"),
             ("culvert account qr a --png f", "GET /api/v1/account/a/config_qr"),
             ("culvert access add a --ip ::1", "POST /local/v1/access"),
+            ("culvert access add a --from 10.0.0.0/8 --role read_only --expires 2027-01-01", "POST /local/v1/access"),
             ("culvert access list", "GET /local/v1/access"),
+            ("culvert user add a --role reseller --accounts 5", "POST /local/v1/users"),
+            ("culvert user list", "GET /local/v1/users"),
+            ("culvert user edit a --traffic 1T", "PUT /local/v1/users/a"),
+            ("culvert user remove a", "DELETE /local/v1/users/a"),
+            ("culvert user password admin", "PUT /local/v1/users/admin/password"),
+            ("culvert user unlock a@b", "PUT /local/v1/users/a%40b/unlock"),
+            ("culvert user remove-second-factor a", "DELETE /local/v1/users/a/second_factor"),
             ("culvert access remove a", "DELETE /local/v1/access/a"),
             ("culvert account connections a", "GET /api/v1/account/a/connections"),
             ("culvert account traffic a", "GET /api/v1/account/a/traffic_statistics/now/now"),

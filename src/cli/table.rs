@@ -9,6 +9,7 @@ use super::backup::{BackupCommand, SettingsCommand};
 use super::ikev2::Ikev2Command;
 use super::network::{FirewallCommand, ForwardCommand, LinkCommand, RuleCommand};
 use super::shown;
+use super::user::UserCommand;
 use super::webhook::WebhookCommand;
 
 /// A column: its heading and the field that it shows.
@@ -84,7 +85,25 @@ const CLIENTS: &[Column] =
 const BACKUPS: &[Column] = &[("NAME", "backup_name"), ("MADE", "creation_date"), ("MB", "size")];
 /// Without the key: who sees it may use the link up.
 const LINKS: &[Column] = &[("ACCOUNT", "account"), ("MADE", "created_data"), ("ENDS", "lifetime")];
-const ACCESS: &[Column] = &[("LABEL", "label"), ("ADDRESS", "ip"), ("MADE", "created"), ("LAST USE", "last_login")];
+const ACCESS: &[Column] = &[
+    ("LABEL", "label"),
+    ("ADDRESS", "ip"),
+    ("ROLE", "role"),
+    ("RESELLER", "reseller"),
+    ("MADE", "created"),
+    ("ENDS", "expires"),
+    ("LAST USE", "last_login"),
+];
+const USERS: &[Column] = &[
+    ("NAME", "name"),
+    ("ROLE", "role"),
+    ("2ND FACTOR", "second_factor"),
+    ("SESSIONS", "sessions"),
+    ("LAST SEEN", "last_seen"),
+    ("LOCKED (S)", "locked"),
+    ("ACCOUNTS", "accounts"),
+    ("BYTES A MONTH", "traffic"),
+];
 
 /// Fields that a person looking over a shoulder must not see; `--json` and `account config` show them.
 const SECRET: [&str; 6] = ["private_key", "password", "ca_key", "server_key", "ftp_password", "influxdb_token"];
@@ -98,6 +117,15 @@ pub(super) fn render(command: &Command, answer: &Value, terminal: bool) -> Strin
         Command::Server(ServerCommand::List) => rows(&mut table, SERVERS, answer),
         Command::Account(AccountCommand::List) => rows(&mut table, ACCOUNTS, answer),
         Command::Access(AccessCommand::List) => rows(&mut table, ACCESS, answer),
+        Command::User(command) => match command {
+            UserCommand::List => rows(&mut table, USERS, answer),
+            UserCommand::Add { name, .. } => return format!("Added `{name}`\n"),
+            UserCommand::Edit { .. } => fields(&mut table, answer),
+            UserCommand::Remove { name } => return format!("Removed `{name}`\n"),
+            UserCommand::Password { name, .. } => return format!("The password of `{name}` is set\n"),
+            UserCommand::Unlock { name } => return format!("`{name}` may log in again\n"),
+            UserCommand::RemoveSecondFactor { name } => return format!("Removed the second factor of `{name}`\n"),
+        },
         Command::Account(AccountCommand::Traffic { day: None, .. }) => rows(&mut table, DAYS, answer),
         Command::Account(AccountCommand::Traffic { day: Some(_), .. }) => rows(&mut table, HOURS, answer),
         Command::System(SystemCommand::Reload) => return "Everything runs as it ought to\n".to_owned(),

@@ -172,16 +172,27 @@ impl AuditDraft {
                         one_time_link, webhook, access, user or system";
             Kind::parse(word).ok_or_else(|| malformed("about", rule))
         });
-        let before = given(self.before.as_ref())
-            .map(|text| text.parse::<u64>().map_err(|_| malformed("before", "the number of an entry")));
+        let before = given(self.before.as_ref()).map(|text| {
+            let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            // no entry has a larger one than a client can count
+            let number = digits.and_then(|text| text.parse::<i64>().ok()).and_then(|number| u64::try_from(number).ok());
+            number.ok_or_else(|| malformed("before", "the number of an entry"))
+        });
         let limit = given(self.limit.as_ref()).map(|text| {
             let number = number(text).and_then(|number| u16::try_from(number).ok());
             number.filter(|number| limits::AUDIT_PAGE.contains(number)).ok_or_else(|| malformed("limit", "1 to 1000"))
         });
+        let text = |field, text: Option<&String>| match given(text) {
+            // nobody and nothing has a longer one
+            Some(text) if text.len() > limits::LABEL_LENGTH || text.contains(char::is_control) => {
+                Err(malformed(field, "a line of at most 128 bytes"))
+            }
+            text => Ok(text.map(str::to_owned)),
+        };
         Ok(AuditQuery {
-            caller: given(self.caller.as_ref()).map(str::to_owned),
+            caller: text("caller", self.caller.as_ref())?,
             kind: kind.transpose()?,
-            name: given(self.name.as_ref()).map(str::to_owned),
+            name: text("name", self.name.as_ref())?,
             since: time("since", self.since.as_ref(), Bound::Beginning)?,
             until: time("until", self.until.as_ref(), Bound::End)?,
             before: before.transpose()?,

@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::rate::Mbps;
+
 /// What a client reads when the fault is ours; the cause is for the log alone.
 pub const FAULT: &str = "Internal error";
 
@@ -367,6 +369,17 @@ pub enum Refusal {
     /// Beyond the contract: a user's name holds something else than letters, digits, `_`, `-`, `.` and `@`, or is reserved.
     #[error("Wrong user name (only letters, numbers and '_', '-', '.', '@')")]
     UserNameMalformed,
+    /// Beyond the contract: a reseller asks for more bandwidth than it may give.
+    #[error("Incorrect value {field} (should be 1 to {cap})")]
+    AboveCap {
+        /// The field's name as the form has it.
+        field: &'static str,
+        /// The most that it may give, in Mbit/s.
+        cap: Mbps,
+    },
+    /// Beyond the contract: the accounts of a reseller have moved all that they may this month.
+    #[error("Traffic limit exceeded")]
+    TrafficCapReached,
     /// Beyond the contract: no user has this name.
     #[error("User not found")]
     UserNotFound,

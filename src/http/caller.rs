@@ -15,6 +15,7 @@ use tracing::debug;
 use super::address::{Proxies, Remote};
 use super::body;
 use super::error::Problem;
+use crate::domain::access::Right;
 use crate::domain::refusal::Refusal;
 use crate::services::{Access, Caller, WrongTries};
 
@@ -67,6 +68,22 @@ pub(super) async fn authorize(State(gate): State<Gate>, mut request: Request, ne
         Err(problem) => {
             body::discard(request.into_body()).await;
             Err(problem)
+        }
+    }
+}
+
+/// Lets a request pass whose [`Caller`] has the right that its endpoint wants.
+pub(super) async fn permit(
+    State(right): State<Right>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    match caller.must(right) {
+        Ok(()) => Ok(next.run(request).await),
+        Err(refusal) => {
+            body::discard(request.into_body()).await;
+            Err(refusal.into())
         }
     }
 }

@@ -67,7 +67,9 @@ fn next_number() -> u64 {
 
 /// The few refusals that HTTP has a code of its own for; clients of the contract read `status` and expect 200.
 pub(super) fn code(refusal: &Refusal) -> StatusCode {
-    const CODES: [(Refusal, StatusCode); 4] = [
+    const CODES: [(Refusal, StatusCode); 6] = [
+        (Refusal::NotAllowed, StatusCode::FORBIDDEN),
+        (Refusal::PageForged, StatusCode::FORBIDDEN),
         (Refusal::PathUnknown, StatusCode::NOT_FOUND),
         (Refusal::MethodNotAllowed, StatusCode::METHOD_NOT_ALLOWED),
         (Refusal::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE),
@@ -103,6 +105,7 @@ mod tests {
 
     #[test]
     fn gives_transport_refusals_their_code() {
+        assert_eq!(code(&Refusal::NotAllowed), StatusCode::FORBIDDEN);
         assert_eq!(code(&Refusal::PathUnknown), StatusCode::NOT_FOUND);
         assert_eq!(code(&Refusal::MethodNotAllowed), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(code(&Refusal::BodyTooLarge), StatusCode::PAYLOAD_TOO_LARGE);

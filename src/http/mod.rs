@@ -77,7 +77,16 @@ fn rows(metrics: &Metrics, wanted: impl Fn(&Route) -> bool) -> Router<Services> 
     let wanted = routes::every().into_iter().filter(wanted);
     wanted.fold(Router::new(), |router, route| {
         let watch = middleware::from_fn_with_state((metrics.clone(), route.id), metrics::measure);
-        let endpoint = route.endpoint().layer(watch);
+        let permit = middleware::from_fn_with_state(route.right, caller::permit);
+        let endpoint = match route.admission {
+            Admission::Key => route.endpoint().layer(permit).layer(watch),
+            Admission::Session => {
+                route.endpoint().layer(middleware::from_fn_with_state(route.right, visit::permit)).layer(watch)
+            }
+            Admission::Anyone | Admission::Link | Admission::Operator | Admission::Guest => {
+                route.endpoint().layer(watch)
+            }
+        };
         route.paths.iter().fold(router, |router, path| router.route(path, endpoint.clone()))
     })
 }

@@ -1,4 +1,5 @@
-//! THE table: every endpoint once, with its id in the contract, who may call it, its paths and its handler.
+//! THE table: every endpoint once, with its id in the contract, who may call it (of those who show an access hash, who has
+//! this right), its paths and its handler.
 //!
 //! The router is built from it and the contract's test reads it. A new endpoint is a new row.
 
@@ -8,12 +9,14 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::api::{
     access, accounts, audit, backups, dns, firewall, ikev2, links, port_forwards, servers, system, traffic,
-    traffic_log, webhooks,
+    traffic_log, users, webhooks,
 };
 use super::{landing, link_page, metrics, openapi, panel};
+use crate::domain::access::Right;
 use crate::services::Services;
 
 use Admission::{Anyone, Key, Link, Operator};
+use Right::{Administer, Handle, HandleAccounts, See, SeeAccounts};
 
 /// Who may call an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,32 @@ pub enum Admission {
     Session,
 }
 
+/// Who may call, in a row.
+pub(super) struct Who(Admission, Right);
+
+/// Who is logged in to the panel and has this right, in a row.
+pub(super) struct Page(pub(super) Right);
+
+impl From<Page> for Who {
+    fn from(Page(right): Page) -> Self {
+        Self(Admission::Session, right)
+    }
+}
+
+impl From<Right> for Who {
+    /// Whoever shows an access hash, and has this right.
+    fn from(right: Right) -> Self {
+        Self(Key, right)
+    }
+}
+
+impl From<Admission> for Who {
+    /// Where a row says nothing of a right, it is an admin's.
+    fn from(admission: Admission) -> Self {
+        Self(admission, Administer)
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -39,6 +68,8 @@ pub struct Route {
     pub id: &'static str,
     /// Who may call.
     pub admission: Admission,
+    /// What of those who show an access hash, or a session, he must have.
+    pub right: Right,
     /// The methods that it takes, the contract's first.
     pub methods: Vec<Method>,
     /// Its paths, the contract's first, then what is also accepted.
@@ -67,49 +98,49 @@ fn tunnels() -> Vec<Route> {
         get("link_page", Link, "/otl/{key}", link_page::ask),
         post("link_page_open", Link, "/otl/{key}", link_page::open),
 
-        get("system_status", Key, "/api/v1/system/status", system::status),
-        get("system_info", Key, "/api/v1/system/info", system::info),
-        put("system_reload", Key, "/api/v1/system/reload", system::reload),
-        get("system_config", Key, "/api/v1/system/config", system::config),
-        put("system_config_edit", Key, "/api/v1/system/config", system::edit_config),
-        put("system_config_default", Key, "/api/v1/system/config/default", system::reset_config),
+        get("system_status", See, "/api/v1/system/status", system::status),
+        get("system_info", See, "/api/v1/system/info", system::info),
+        put("system_reload", Handle, "/api/v1/system/reload", system::reload),
+        get("system_config", See, "/api/v1/system/config", system::config),
+        put("system_config_edit", Administer, "/api/v1/system/config", system::edit_config),
+        put("system_config_default", Administer, "/api/v1/system/config/default", system::reset_config),
 
-        get("wireguard_info", Key, "/api/v1/wireguard/info", system::wireguard_versions),
-        get("wireguard_list", Key, "/api/v1/wireguard", servers::list),
-        post("wireguard_add", Key, "/api/v1/wireguard", servers::add),
-        get("wireguard_online", Key, "/api/v1/wireguard/online", servers::online),
-        get("wireguard_detail", Key, "/api/v1/wireguard/{name}", servers::detail),
-        put("wireguard_edit", Key, "/api/v1/wireguard/{name}", servers::edit),
-        delete("wireguard_delete", Key, "/api/v1/wireguard/{name}", servers::delete),
-        get("wireguard_peers", Key, "/api/v1/wireguard/{name}/peers", servers::peers),
-        get("port_forward_list", Key, "/api/v1/wireguard/{name}/port_forward", port_forwards::list).also("/api/v1/wireguard/{name}/port_forwarding"),
-        post("port_forward_add", Key, "/api/v1/wireguard/{name}/port_forwarding", port_forwards::add).also("/api/v1/wireguard/{name}/port_forward"),
-        delete("port_forward_delete", Key, "/api/v1/wireguard/{name}/port_forwarding/{dst_port}/{protocol}", port_forwards::delete).also("/api/v1/wireguard/{name}/port_forward/{dst_port}/{protocol}"),
-        get("server_nat_rules", Key, "/api/v1/wireguard/{name}/firewall_nat_rules", servers::nat_rules),
-        get("server_filter_rules", Key, "/api/v1/wireguard/{name}/firewall_filter_rules", servers::filter_rules),
-        get("server_traffic_control", Key, "/api/v1/wireguard/{name}/traffic_control", servers::traffic_control),
-        get("server_dump", Key, "/api/v1/wireguard/{name}/dump", servers::dump),
-        get("server_available_ips", Key, "/api/v1/wireguard/{name}/available_ips", servers::available_ips),
-        put_or_get("server_set_bandwidth", Key, "/api/v1/wireguard/{name}/set_bandwidth", servers::set_bandwidth),
+        get("wireguard_info", See, "/api/v1/wireguard/info", system::wireguard_versions),
+        get("wireguard_list", SeeAccounts, "/api/v1/wireguard", servers::list),
+        post("wireguard_add", Handle, "/api/v1/wireguard", servers::add),
+        get("wireguard_online", SeeAccounts, "/api/v1/wireguard/online", servers::online),
+        get("wireguard_detail", See, "/api/v1/wireguard/{name}", servers::detail),
+        put("wireguard_edit", Handle, "/api/v1/wireguard/{name}", servers::edit),
+        delete("wireguard_delete", Handle, "/api/v1/wireguard/{name}", servers::delete),
+        get("wireguard_peers", See, "/api/v1/wireguard/{name}/peers", servers::peers),
+        get("port_forward_list", See, "/api/v1/wireguard/{name}/port_forward", port_forwards::list).also("/api/v1/wireguard/{name}/port_forwarding"),
+        post("port_forward_add", Handle, "/api/v1/wireguard/{name}/port_forwarding", port_forwards::add).also("/api/v1/wireguard/{name}/port_forward"),
+        delete("port_forward_delete", Handle, "/api/v1/wireguard/{name}/port_forwarding/{dst_port}/{protocol}", port_forwards::delete).also("/api/v1/wireguard/{name}/port_forward/{dst_port}/{protocol}"),
+        get("server_nat_rules", See, "/api/v1/wireguard/{name}/firewall_nat_rules", servers::nat_rules),
+        get("server_filter_rules", See, "/api/v1/wireguard/{name}/firewall_filter_rules", servers::filter_rules),
+        get("server_traffic_control", See, "/api/v1/wireguard/{name}/traffic_control", servers::traffic_control),
+        get("server_dump", See, "/api/v1/wireguard/{name}/dump", servers::dump),
+        get("server_available_ips", See, "/api/v1/wireguard/{name}/available_ips", servers::available_ips),
+        put_or_get("server_set_bandwidth", Handle, "/api/v1/wireguard/{name}/set_bandwidth", servers::set_bandwidth),
 
-        get("account_list", Key, "/api/v1/account", accounts::list),
-        post("account_add", Key, "/api/v1/account", accounts::add),
-        get("account_detail", Key, "/api/v1/account/{name}", accounts::detail),
-        put("account_edit", Key, "/api/v1/account/{name}", accounts::edit),
-        delete("account_delete", Key, "/api/v1/account/{name}", accounts::delete),
-        get("account_config_text", Key, "/api/v1/account/{name}/config_text", accounts::config_text),
-        get("account_config_qr", Key, "/api/v1/account/{name}/config_qr", accounts::config_qr),
-        get("account_mangle_rules", Key, "/api/v1/account/{name}/firewall_mangle_rules", accounts::mangle_rules),
-        get("account_traffic_control", Key, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
-        get("account_dump", Key, "/api/v1/account/{name}/dump", accounts::dump),
-        get("account_connections", Key, "/api/v1/account/{name}/connections", accounts::connections),
-        get("account_otl", Key, "/api/v1/account/{name}/otl", links::add),
-        delete("account_otl_withdraw", Key, "/api/v1/account/{name}/otl", links::withdraw),
+        get("account_list", SeeAccounts, "/api/v1/account", accounts::list),
+        post("account_add", HandleAccounts, "/api/v1/account", accounts::add),
+        get("account_detail", SeeAccounts, "/api/v1/account/{name}", accounts::detail),
+        put("account_edit", HandleAccounts, "/api/v1/account/{name}", accounts::edit),
+        delete("account_delete", HandleAccounts, "/api/v1/account/{name}", accounts::delete),
+        get("account_config_text", HandleAccounts, "/api/v1/account/{name}/config_text", accounts::config_text),
+        get("account_config_qr", HandleAccounts, "/api/v1/account/{name}/config_qr", accounts::config_qr),
+        get("account_mangle_rules", SeeAccounts, "/api/v1/account/{name}/firewall_mangle_rules", accounts::mangle_rules),
+        get("account_traffic_control", SeeAccounts, "/api/v1/account/{name}/traffic_control", accounts::traffic_control),
+        get("account_dump", SeeAccounts, "/api/v1/account/{name}/dump", accounts::dump),
+        get("account_connections", SeeAccounts, "/api/v1/account/{name}/connections", accounts::connections),
+        get("account_otl", HandleAccounts, "/api/v1/account/{name}/otl", links::add),
+        delete("account_otl_withdraw", HandleAccounts, "/api/v1/account/{name}/otl", links::withdraw),
 
-        get("account_traffic_statistics", Key, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
-        get("account_traffic_hourly", Key, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
+        get("account_traffic_statistics", SeeAccounts, "/api/v1/account/{name}/traffic_statistics/{year}/{month}", traffic::month),
+        get("account_traffic_hourly", SeeAccounts, "/api/v1/account/{name}/traffic_hourly/{year}/{month}/{day}", traffic::day),
 
-        get("license", Key, "/api/v1/license", system::license),
+        get("license", See, "/api/v1/license", system::license),
     ]
 }
 
@@ -117,64 +148,64 @@ fn tunnels() -> Vec<Route> {
 #[rustfmt::skip]
 fn beside() -> Vec<Route> {
     vec![
-        get("otl_config", Key, "/api/v1/otl/config", links::page),
-        put("otl_config_edit", Key, "/api/v1/otl/config", links::edit_page),
-        get("otl_list", Key, "/api/v1/otl/list", links::list),
-        get("otl_config_wireguard", Key, "/api/v1/otl/config_wireguard", links::wireguard),
-        put("otl_config_wireguard_edit", Key, "/api/v1/otl/config_wireguard", links::edit_wireguard),
-        get("otl_config_ikev2", Key, "/api/v1/otl/config_ikev2", links::ikev2),
-        put("otl_config_ikev2_edit", Key, "/api/v1/otl/config_ikev2", links::edit_ikev2),
+        get("otl_config", See, "/api/v1/otl/config", links::page),
+        put("otl_config_edit", Handle, "/api/v1/otl/config", links::edit_page),
+        get("otl_list", HandleAccounts, "/api/v1/otl/list", links::list),
+        get("otl_config_wireguard", See, "/api/v1/otl/config_wireguard", links::wireguard),
+        put("otl_config_wireguard_edit", Handle, "/api/v1/otl/config_wireguard", links::edit_wireguard),
+        get("otl_config_ikev2", See, "/api/v1/otl/config_ikev2", links::ikev2),
+        put("otl_config_ikev2_edit", Handle, "/api/v1/otl/config_ikev2", links::edit_ikev2),
 
-        get("firewall_info", Key, "/api/v1/firewall/info", firewall::info),
-        get("firewall_conf", Key, "/api/v1/firewall/conf", firewall::conf),
-        put("firewall_conf_edit", Key, "/api/v1/firewall/conf", firewall::edit_conf),
-        get("firewall_filter_list", Key, "/api/v1/firewall/rules/filter", firewall::rules),
+        get("firewall_info", See, "/api/v1/firewall/info", firewall::info),
+        get("firewall_conf", See, "/api/v1/firewall/conf", firewall::conf),
+        put("firewall_conf_edit", Handle, "/api/v1/firewall/conf", firewall::edit_conf),
+        get("firewall_filter_list", See, "/api/v1/firewall/rules/filter", firewall::rules),
         // one place in the tree, so one name in the path: of an end of the list, and of a rule
-        post("firewall_filter_add", Key, "/api/v1/firewall/rules/filter/{name}", firewall::add_rule),
-        delete("firewall_filter_delete", Key, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
-        get("firewall_nat_list", Key, "/api/v1/firewall/rules/nat", firewall::nat_rows),
-        get("firewall_mangle_list", Key, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
+        post("firewall_filter_add", Handle, "/api/v1/firewall/rules/filter/{name}", firewall::add_rule),
+        delete("firewall_filter_delete", Handle, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
+        get("firewall_nat_list", See, "/api/v1/firewall/rules/nat", firewall::nat_rows),
+        get("firewall_mangle_list", See, "/api/v1/firewall/rules/mangle", firewall::mark_rows),
 
-        get("dns", Key, "/api/v1/dns", dns::show),
-        put("dns_edit", Key, "/api/v1/dns", dns::edit),
+        get("dns", See, "/api/v1/dns", dns::show),
+        put("dns_edit", Handle, "/api/v1/dns", dns::edit),
 
-        get("traffic_logging", Key, "/api/v1/traffic_logging", traffic_log::show).also("/api/v1/system/traffic_logging"),
-        put("traffic_logging_edit", Key, "/api/v1/traffic_logging", traffic_log::edit),
+        get("traffic_logging", Handle, "/api/v1/traffic_logging", traffic_log::show).also("/api/v1/system/traffic_logging"),
+        put("traffic_logging_edit", Handle, "/api/v1/traffic_logging", traffic_log::edit),
 
-        get("ikev2_info", Key, "/api/v1/ikev2/info", ikev2::info),
-        get("ikev2_config", Key, "/api/v1/ikev2/config", ikev2::config),
-        put("ikev2_import_ca", Key, "/api/v1/ikev2/import_ca_rsa", ikev2::import_ca),
-        put("ikev2_generate_ca", Key, "/api/v1/ikev2/generate_ca_rsa", ikev2::generate_ca),
-        delete("ikev2_delete_ca", Key, "/api/v1/ikev2/delete_ca_rsa", ikev2::delete_ca),
-        put("ikev2_generate_server", Key, "/api/v1/ikev2/generate_server_rsa", ikev2::generate_server),
-        delete("ikev2_delete_server", Key, "/api/v1/ikev2/delete_server_rsa", ikev2::delete_server),
-        put("ikev2_enable", Key, "/api/v1/ikev2", ikev2::enable),
-        get("ikev2_advanced", Key, "/api/v1/ikev2/advanced_settings", ikev2::advanced),
-        put("ikev2_advanced_edit", Key, "/api/v1/ikev2/advanced_settings", ikev2::edit_advanced),
-        put("ikev2_advanced_default", Key, "/api/v1/ikev2/advanced_settings/default", ikev2::default_advanced),
-        get("ikev2_online", Key, "/api/v1/ikev2/online", ikev2::online),
-        delete("ikev2_drop", Key, "/api/v1/ikev2/online/{name}", ikev2::disconnect),
-        get("account_ikev2_profile", Key, "/api/v1/account/{name}/ikev2_profile", ikev2::sswan),
-        get("account_ikev2_mobileconfig", Key, "/api/v1/account/{name}/ikev2_mobileconfig", ikev2::mobileconfig),
-        get("account_ikev2_powershell", Key, "/api/v1/account/{name}/ikev2_powershell", ikev2::powershell),
+        get("ikev2_info", See, "/api/v1/ikev2/info", ikev2::info),
+        get("ikev2_config", Handle, "/api/v1/ikev2/config", ikev2::config),
+        put("ikev2_import_ca", Handle, "/api/v1/ikev2/import_ca_rsa", ikev2::import_ca),
+        put("ikev2_generate_ca", Handle, "/api/v1/ikev2/generate_ca_rsa", ikev2::generate_ca),
+        delete("ikev2_delete_ca", Handle, "/api/v1/ikev2/delete_ca_rsa", ikev2::delete_ca),
+        put("ikev2_generate_server", Handle, "/api/v1/ikev2/generate_server_rsa", ikev2::generate_server),
+        delete("ikev2_delete_server", Handle, "/api/v1/ikev2/delete_server_rsa", ikev2::delete_server),
+        put("ikev2_enable", Handle, "/api/v1/ikev2", ikev2::enable),
+        get("ikev2_advanced", See, "/api/v1/ikev2/advanced_settings", ikev2::advanced),
+        put("ikev2_advanced_edit", Handle, "/api/v1/ikev2/advanced_settings", ikev2::edit_advanced),
+        put("ikev2_advanced_default", Handle, "/api/v1/ikev2/advanced_settings/default", ikev2::default_advanced),
+        get("ikev2_online", SeeAccounts, "/api/v1/ikev2/online", ikev2::online),
+        delete("ikev2_drop", HandleAccounts, "/api/v1/ikev2/online/{name}", ikev2::disconnect),
+        get("account_ikev2_profile", HandleAccounts, "/api/v1/account/{name}/ikev2_profile", ikev2::sswan),
+        get("account_ikev2_mobileconfig", HandleAccounts, "/api/v1/account/{name}/ikev2_mobileconfig", ikev2::mobileconfig),
+        get("account_ikev2_powershell", HandleAccounts, "/api/v1/account/{name}/ikev2_powershell", ikev2::powershell),
 
-        get("backups", Key, "/api/v1/backups", backups::list).also("/api/v1/system/backups"),
-        post("backup_create", Key, "/api/v1/backups", backups::create),
-        put("backup_restore", Key, "/api/v1/backups/restore", backups::restore),
-        get("backups_config", Key, "/api/v1/backups/config", backups::settings),
-        put("backups_config_edit", Key, "/api/v1/backups/config", backups::edit),
-        get("backup_download", Key, "/api/v1/backups/{filename}", backups::download),
-        post("backup_upload", Key, "/api/v1/backups/{filename}", backups::upload),
-        delete("backup_delete", Key, "/api/v1/backups/{filename}", backups::delete),
+        get("backups", See, "/api/v1/backups", backups::list).also("/api/v1/system/backups"),
+        post("backup_create", Handle, "/api/v1/backups", backups::create),
+        put("backup_restore", Administer, "/api/v1/backups/restore", backups::restore),
+        get("backups_config", Administer, "/api/v1/backups/config", backups::settings),
+        put("backups_config_edit", Administer, "/api/v1/backups/config", backups::edit),
+        get("backup_download", Administer, "/api/v1/backups/{filename}", backups::download),
+        post("backup_upload", Handle, "/api/v1/backups/{filename}", backups::upload),
+        delete("backup_delete", Handle, "/api/v1/backups/{filename}", backups::delete),
 
-        get("webhook_list", Key, "/api/v1/webhooks", webhooks::list),
-        post("webhook_add", Key, "/api/v1/webhooks", webhooks::add),
-        put("webhook_edit", Key, "/api/v1/webhooks/{name}", webhooks::edit),
-        delete("webhook_delete", Key, "/api/v1/webhooks/{name}", webhooks::remove),
-        post("webhook_test", Key, "/api/v1/webhooks/{name}/test", webhooks::test),
+        get("webhook_list", Administer, "/api/v1/webhooks", webhooks::list),
+        post("webhook_add", Administer, "/api/v1/webhooks", webhooks::add),
+        put("webhook_edit", Administer, "/api/v1/webhooks/{name}", webhooks::edit),
+        delete("webhook_delete", Administer, "/api/v1/webhooks/{name}", webhooks::remove),
+        post("webhook_test", Administer, "/api/v1/webhooks/{name}/test", webhooks::test),
 
-        get("metrics", Key, "/metrics", metrics::page),
-        get("audit", Key, "/api/v1/audit", audit::list),
+        get("metrics", See, "/metrics", metrics::page),
+        get("audit", See, "/api/v1/audit", audit::list),
     ]
 }
 
@@ -186,6 +217,13 @@ fn operators() -> Vec<Route> {
         get("local_access_list", Operator, "/local/v1/access", access::list),
         post("local_access_add", Operator, "/local/v1/access", access::add),
         delete("local_access_remove", Operator, "/local/v1/access/{label}", access::remove),
+        get("local_user_list", Operator, "/local/v1/users", users::list),
+        post("local_user_add", Operator, "/local/v1/users", users::add),
+        put("local_user_edit", Operator, "/local/v1/users/{name}", users::edit),
+        delete("local_user_remove", Operator, "/local/v1/users/{name}", users::remove),
+        put("local_user_password", Operator, "/local/v1/users/{name}/password", users::password),
+        put("local_user_unlock", Operator, "/local/v1/users/{name}/unlock", users::unlock),
+        delete("local_user_second_factor_remove", Operator, "/local/v1/users/{name}/second_factor", users::remove_second_factor),
         get("local_account_config_qr_text", Operator, "/local/v1/account/{name}/config_qr_text", accounts::config_qr_text).also("/local/v1/account/{name}/qr_text"),
     ]
 }
@@ -209,53 +247,48 @@ impl Route {
     }
 }
 
-pub(super) fn get<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn get<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
-    row(id, admission, vec![Method::GET], path, on(MethodFilter::GET, handler))
+    row(id, who.into(), vec![Method::GET], path, on(MethodFilter::GET, handler))
 }
 
-pub(super) fn post<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn post<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
-    row(id, admission, vec![Method::POST], path, on(MethodFilter::POST, handler))
+    row(id, who.into(), vec![Method::POST], path, on(MethodFilter::POST, handler))
 }
 
-fn put<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+fn put<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
-    row(id, admission, vec![Method::PUT], path, on(MethodFilter::PUT, handler))
+    row(id, who.into(), vec![Method::PUT], path, on(MethodFilter::PUT, handler))
 }
 
-fn put_or_get<T>(
-    id: &'static str,
-    admission: Admission,
-    path: &'static str,
-    handler: impl Handler<T, Services>,
-) -> Route
+fn put_or_get<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
     let either = MethodFilter::PUT.or(MethodFilter::GET);
-    row(id, admission, vec![Method::PUT, Method::GET], path, on(either, handler))
+    row(id, who.into(), vec![Method::PUT, Method::GET], path, on(either, handler))
 }
 
-fn delete<T>(id: &'static str, admission: Admission, path: &'static str, handler: impl Handler<T, Services>) -> Route
+fn delete<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
 where
     T: 'static,
 {
-    row(id, admission, vec![Method::DELETE], path, on(MethodFilter::DELETE, handler))
+    row(id, who.into(), vec![Method::DELETE], path, on(MethodFilter::DELETE, handler))
 }
 
 fn row(
     id: &'static str,
-    admission: Admission,
+    Who(admission, right): Who,
     methods: Vec<Method>,
     path: &'static str,
     handler: MethodRouter<Services>,
 ) -> Route {
-    Route { id, admission, methods, paths: vec![path], handler }
+    Route { id, admission, right, methods, paths: vec![path], handler }
 }

@@ -406,18 +406,29 @@ impl Conductor {
     }
 
     /// Corrects the picture where it is not as it ought to be, so that the next look tries again: a server that could not
-    /// be brought up is not there, one that could not be changed is as it was before.
+    /// be brought up is not there, one that could not be changed is as it was before, and one that has only now been
+    /// brought up and lacks something runs, without the forwards that are to be tried again.
     fn note_faults(&mut self, broken: Vec<Broken>, running_before: &Intended) {
         let [faults, _] = &mut *self.said.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let before: BTreeSet<ServerName> = faults.drain(..).map(|(server, _)| server).collect();
-        for Broken { server, why, goes_on } in broken {
+        let down: BTreeSet<ServerName> =
+            broken.iter().filter(|fault| !fault.goes_on).map(|fault| fault.server.clone()).collect();
+        for Broken { server, why, .. } in broken {
             if !before.contains(&server) {
                 warn!({ fields::SERVER } = %server, "Cannot run server `{server}` as it ought to: {why}");
             }
-            if let Some(as_before) = running_before.servers.get(&server).filter(|_| goes_on) {
-                self.running.servers.insert(server.clone(), as_before.clone());
-            } else {
-                self.running.servers.remove(&server);
+            match running_before.servers.get(&server) {
+                _ if down.contains(&server) => {
+                    self.running.servers.remove(&server);
+                }
+                Some(as_before) => {
+                    self.running.servers.insert(server.clone(), as_before.clone());
+                }
+                None => {
+                    if let Some(begun) = self.running.servers.get_mut(&server) {
+                        begun.forwards = Arc::default();
+                    }
+                }
             }
             faults.push((server, why));
         }

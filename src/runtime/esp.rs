@@ -23,6 +23,9 @@ use crate::engine::outbox::Endpoint;
 const BATCHES: usize = 4;
 /// What a message of IKE begins with on this port: RFC 3948, section 2.2.
 const MARKER: [u8; 4] = [0; 4];
+/// Datagrams of no association that are looked at again in the next turn. A client sends as soon as it has read IKE's
+/// answer; what IKE has told this worker before that answer may have come after this turn began.
+const EARLY_MAX: usize = 64;
 
 /// What a worker has of ESP.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Esp {
     ike: Ike,
     /// Accounts whose connections are lost here, and of whom IKE has not heard yet.
     unsaid: Vec<AccountName>,
+    /// Datagrams of no association that is known yet, until the next turn.
+    early: Vec<(Endpoint, Box<[u8]>)>,
     /// Datagrams of no association.
     pub(super) unknown: u64,
 }
@@ -43,7 +48,7 @@ impl Esp {
     /// No door yet.
     pub(super) fn new(ike: Ike) -> Self {
         let slots = HashMap::with_hasher(FixedState::with_seed(u64::from_ne_bytes(entropy::bytes())));
-        Self { door: None, ready: false, slots, ike, unsaid: Vec::new(), unknown: 0 }
+        Self { door: None, ready: false, slots, ike, unsaid: Vec::new(), early: Vec::new(), unknown: 0 }
     }
 
     /// Uses this door from now on, or none.
@@ -93,7 +98,7 @@ pub(super) fn agree(account: &AccountName, change: EspChange, gone: &[u32], room
     }
     let installs = match &change {
         EspChange::Install { child, .. } => Some(child.inbound.spi),
-        EspChange::Remove { .. } | EspChange::Move { .. } | EspChange::Close { .. } => None,
+        EspChange::Retire { .. } | EspChange::Remove { .. } | EspChange::Move { .. } | EspChange::Close { .. } => None,
     };
     let mut present = rooms.iter_mut().flatten();
     let room = present.find(|room| room.plane().owner(account).is_some());
@@ -112,6 +117,7 @@ pub(super) fn take(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
     if !desk.esp.unsaid.is_empty() {
         desk.esp.say();
     }
+    look_again(rooms, desk);
     if !desk.esp.ready {
         return false;
     }
@@ -130,7 +136,18 @@ pub(super) fn take(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) -> bool {
         }
     }
     *desk.inbox = inbox;
-    desk.esp.ready
+    desk.esp.ready || !desk.esp.early.is_empty()
+}
+
+/// Takes what came too early in the turn before, unless it is still nobody's.
+fn look_again(rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {
+    let mut last = None;
+    for (from, mut datagram) in std::mem::take(&mut desk.esp.early) {
+        if !take_one(from, &mut datagram, rooms, desk, &mut last) {
+            desk.esp.unknown += 1;
+        }
+    }
+    end(last, rooms, desk);
 }
 
 /// Takes a datagram to its room. What waits in the outbox goes by that room's doors, so it is sent before another's.
@@ -147,17 +164,34 @@ fn place(
         desk.esp.ike.mention(Command::Message(from, datagram.into()));
         return;
     }
-    let slot = desk.esp.slots.get(&u32::from_be_bytes(*spi)).copied();
-    let Some(slot) = slot.filter(|slot| rooms.get(*slot).is_some_and(Option::is_some)) else {
-        desk.esp.unknown += 1;
+    if take_one(from, datagram, rooms, desk, last) {
         return;
-    };
+    }
+    if desk.esp.early.len() < EARLY_MAX {
+        desk.esp.early.push((from, datagram.into()));
+    } else {
+        desk.esp.unknown += 1;
+    }
+}
+
+/// Takes an ESP packet to its room; `false` where it has none.
+fn take_one(
+    from: Endpoint,
+    datagram: &mut [u8],
+    rooms: &mut [Option<Room>],
+    desk: &mut Desk<'_>,
+    last: &mut Option<usize>,
+) -> bool {
+    let spi = datagram.first_chunk::<4>().map(|spi| u32::from_be_bytes(*spi));
+    let slot = spi.and_then(|spi| desk.esp.slots.get(&spi).copied());
+    let Some(slot) = slot.filter(|slot| rooms.get(*slot).is_some_and(Option::is_some)) else { return false };
     if *last != Some(slot) {
         end(last.replace(slot), rooms, desk);
     }
     if let Some(Some(room)) = rooms.get_mut(slot) {
         room.take_esp(from, datagram, desk);
     }
+    true
 }
 
 fn end(slot: Option<usize>, rooms: &mut [Option<Room>], desk: &mut Desk<'_>) {

@@ -90,7 +90,13 @@ pub fn steps(running: &Intended, wanted: &Intended) -> Vec<Step> {
             Some(present) => change(present, wanted, &mut steps),
         }
     }
-    steps.extend(starts);
+    for start in starts {
+        let Step::Start(IntendedServer { server, forwards, .. }) = &start else { continue };
+        // again, so that what cannot be forwarded is a fault and is tried again
+        let forward = (!forwards.is_empty()).then(|| Step::Forward(server.name.clone(), Arc::clone(forwards)));
+        steps.push(start);
+        steps.extend(forward);
+    }
     steps
 }
 
@@ -209,6 +215,7 @@ mod tests {
             mark: 100,
             id: AccountId::default(),
             allowance: Allowance::default(),
+            owner: None,
         }
     }
 

@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{Caller, Error, Ground};
-use crate::domain::access::{AccessEntry, Authority};
+use crate::domain::access::{AccessDraft, AccessEntry, Authority, Right};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::hex::hex;
-use crate::domain::limits::{ACCESS_HASH_BYTES, LABEL_LENGTH, LAST_LOGIN_GRAIN};
+use crate::domain::limits::{ACCESS_HASH_BYTES, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
@@ -26,22 +27,41 @@ impl Access {
         Self { ground }
     }
 
-    /// Makes an access hash that works from `ip` alone, and returns it: 80 hex digits, shown this once.
+    /// Makes an admin's access hash that works from `ip` alone and does not end, and returns it.
     ///
     /// # Errors
-    /// `FieldMalformed` for a label that is empty, too long or not printable and for what is no address, `NameTaken` for
-    /// a label that is in use.
+    /// As [`Self::issue`].
     pub async fn add(&self, by: &Caller, label: &str, ip: &str) -> Result<String, Error> {
-        let (label, ip) = (checked_label(label)?, checked_address(ip)?);
-        let (shown, entry) = make(label.clone(), ip, clock::timestamp());
+        let draft = AccessDraft { label: Some(label.into()), ip: Some(ip.into()), ..AccessDraft::default() };
+        self.issue(by, draft).await
+    }
+
+    /// Makes an access hash, and returns it: 80 hex digits, shown this once.
+    ///
+    /// # Errors
+    /// `NotAllowed` to all but admins, `NameTaken` for a label that is in use (also by a user of the panel), and the
+    /// refusals of [`AccessDraft`].
+    pub async fn issue(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
+        by.must(Right::Administer)?;
+        let terms = draft.settle(&self.ground.settings.time_zone)?;
+        let (label, net) = (terms.label.clone(), terms.net);
+        let (shown, mut entry) = make(label.clone(), net, clock::timestamp());
+        entry.expires = terms.expires;
         let rule = move |change: &mut Change| {
+            entry.scope = terms.scope(|name| change.access().users.get(name))?;
             let book = change.access();
             // one name is one caller in the audit log
             if book.entries.contains_key(&entry.label) || book.users.contains_key(entry.label.as_str()) {
                 return Err(Refusal::NameTaken);
             }
+            let scope = match &entry.scope {
+                Authority::Admin => String::new(),
+                Authority::Reseller(name) => format!(", of reseller `{name}`"),
+                scope @ (Authority::Operator | Authority::ReadOnly) => format!(", {}", scope.role()),
+            };
+            let end = entry.expires.map_or_else(String::new, |end| format!(", until {end}"));
+            let text = format!("Added an access hash for `{label}` from {}{scope}{end}", entry.from_where());
             change.put_access(entry);
-            let text = format!("Added an access hash for `{label}` from {ip}");
             Ok(((), Deed::to(Kind::Access, &label, text)))
         };
         self.ground.write(by, rule).await?;
@@ -49,15 +69,20 @@ impl Access {
     }
 
     /// Every access hash, by label; the hashes themselves are not kept.
-    pub fn list(&self) -> Vec<AccessEntry> {
-        self.ground.store.access().entries.values().cloned().collect()
+    ///
+    /// # Errors
+    /// `NotAllowed` to all but admins.
+    pub fn list(&self, by: &Caller) -> Result<Vec<AccessEntry>, Error> {
+        by.must(Right::Administer)?;
+        Ok(self.ground.store.access().entries.values().cloned().collect())
     }
 
     /// Removes an access hash.
     ///
     /// # Errors
-    /// `AccessNotFound`.
+    /// `NotAllowed` to all but admins, `AccessNotFound`.
     pub async fn remove(&self, by: &Caller, label: &str) -> Result<(), Error> {
+        by.must(Right::Administer)?;
         let removed = label.to_owned();
         let rule = move |change: &mut Change| {
             change.remove_access(&removed)?;
@@ -70,18 +95,24 @@ impl Access {
     /// Who shows this hash from this address, if it is valid there. Takes the same time for every wrong hash, and for a
     /// right one from a wrong address.
     pub fn check(&self, hash: &str, ip: IpAddr) -> Option<Caller> {
+        self.check_at(hash, ip, clock::timestamp())
+    }
+
+    /// [`Self::check`], at a moment of the caller's.
+    pub(super) fn check_at(&self, hash: &str, ip: IpAddr, at: Timestamp) -> Option<Caller> {
         let (digest, well_formed) = digest_of(hash);
         let (book, ip) = (self.ground.store.access(), ip.to_canonical());
         let mut found = None;
         for entry in book.entries.values() {
-            let right = entry.digest.ct_eq(&digest) & well_formed & Choice::from(u8::from(entry.ip == ip));
+            let right = entry.digest.ct_eq(&digest) & well_formed & Choice::from(u8::from(entry.admits(ip, at)));
             if bool::from(right) {
                 found = Some(entry);
             }
         }
         let entry = found?;
-        self.record_use(entry, clock::timestamp());
-        Some(Caller { label: entry.label.clone(), address: Some(ip), authority: Authority::Admin })
+        let authority = entry.authority(|name| book.users.get(name).map(|user| user.role))?;
+        self.record_use(entry, at);
+        Some(Caller { label: entry.label.clone(), address: Some(ip), authority })
     }
 
     /// Keeps when the hash was used, unless that was kept a moment ago.
@@ -100,27 +131,17 @@ impl Access {
     }
 }
 
-/// Makes a hash, and the entry that will know it again. Times are kept to the millisecond.
-pub(super) fn make(label: String, ip: IpAddr, at: Timestamp) -> (String, AccessEntry) {
+/// Makes an admin's hash that does not end, and the entry that will know it again. Times are kept to the millisecond.
+pub(super) fn make(label: String, net: IpNet, at: Timestamp) -> (String, AccessEntry) {
     let secret: [u8; ACCESS_HASH_BYTES] = entropy::bytes();
-    let entry = AccessEntry { label, ip, digest: Sha256::digest(secret).into(), created: at, last_login: None };
+    let digest = Sha256::digest(secret).into();
+    let scope = Authority::Admin;
+    let entry = AccessEntry { label, net, digest, created: at, last_login: None, scope, expires: None };
     (hex(&secret), entry)
 }
 
 fn is_stale(entry: &AccessEntry, at: Timestamp) -> bool {
     entry.last_login.is_none_or(|last| at.as_second() - last.as_second() >= LAST_LOGIN_GRAIN)
-}
-
-fn checked_label(label: &str) -> Result<String, Refusal> {
-    let label = label.trim();
-    let fits = (1..=LABEL_LENGTH).contains(&label.len()) && !label.chars().any(char::is_control);
-    let rule = "1 to 128 bytes of printable text";
-    if fits { Ok(label.to_owned()) } else { Err(Refusal::FieldMalformed { field: "label", rule }) }
-}
-
-fn checked_address(ip: &str) -> Result<IpAddr, Refusal> {
-    let ip: IpAddr = ip.trim().parse().map_err(|_| Refusal::FieldMalformed { field: "ip", rule: "an IP address" })?;
-    Ok(ip.to_canonical())
 }
 
 /// The digest of the bytes that `hash` spells, and whether it spells so many bytes at all. What does not is digested too.
@@ -143,7 +164,7 @@ mod tests {
 
     #[test]
     fn knows_a_hash_again_in_either_letter_case() {
-        let (shown, entry) = make("a".into(), IpAddr::from([127, 0, 0, 1]), Timestamp::UNIX_EPOCH);
+        let (shown, entry) = make("a".into(), IpNet::from(IpAddr::from([127, 0, 0, 1])), Timestamp::UNIX_EPOCH);
         assert_eq!(shown.len(), 80);
         for text in [shown.clone(), shown.to_uppercase()] {
             let (digest, well_formed) = digest_of(&text);
@@ -160,19 +181,5 @@ mod tests {
             assert!(!bool::from(digest_of(text).1), "{text:?}");
         }
         assert!(bool::from(digest_of(&long[..80]).1));
-    }
-
-    #[test]
-    fn refuses_labels_that_would_break_a_line_or_a_table() {
-        for label in ["", "  ", "a\nb", &"x".repeat(129)] {
-            assert!(checked_label(label).is_err(), "{label:?}");
-        }
-        assert_eq!(checked_label(" billing.example.com "), Ok("billing.example.com".into()));
-    }
-
-    #[test]
-    fn writes_a_mapped_address_as_the_ipv4_address_that_it_is() {
-        assert_eq!(checked_address("::ffff:10.1.2.3"), Ok(IpAddr::from([10, 1, 2, 3])));
-        assert!(checked_address("10.1.2").is_err());
     }
 }

@@ -6,10 +6,13 @@ use jiff::Timestamp;
 
 use super::servers::endpoint_shown;
 use super::{Caller, Error, Ground, Traffic, qr};
-use crate::domain::account::{Account, AccountDraft, AccountSeed};
+use crate::domain::access::{Caps, Right, Role};
+use crate::domain::account::{Account, AccountDraft, AccountSeed, Password};
 use crate::domain::audit::{Deed, Kind, differences};
 use crate::domain::client_config;
 use crate::domain::figures::{AccountDump, AccountFigures, AccountTraffic, Connection};
+use crate::domain::intended::Intended;
+use crate::domain::name::UserName;
 use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::runtime::os::{clock, entropy};
@@ -40,28 +43,37 @@ impl Accounts {
         Self { traffic: Traffic::new(ground.clone()), ground }
     }
 
-    /// Every account, by server and then by name.
-    pub fn list(&self) -> Vec<Arc<Account>> {
-        self.ground.store.intended().accounts().cloned().collect()
+    /// Every account that `by` sees, by server and then by name.
+    pub fn list(&self, by: &Caller) -> Vec<Arc<Account>> {
+        let intended = self.ground.store.intended();
+        intended.accounts().filter(|account| is_seen(by, account)).map(|account| shown(by, account)).collect()
     }
 
     /// One account.
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub fn detail(&self, name: &str) -> Result<Arc<Account>, Error> {
-        self.find(name).map(|(account, _)| account)
+    pub fn detail(&self, by: &Caller, name: &str) -> Result<Arc<Account>, Error> {
+        self.find(by, name).map(|(account, _)| shown(by, &account))
     }
 
-    /// Adds an account and returns once its tunnel accepts the peer.
+    /// Adds an account and returns once its tunnel accepts the peer. A reseller's account is its own, and within its caps.
     ///
     /// # Errors
-    /// The refusals of [`AccountDraft`].
+    /// The refusals of [`AccountDraft`], and `AccountLimitExceeded`, `AboveCap` and `TrafficCapReached` to a reseller.
     pub async fn add(&self, by: &Caller, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
         draft.zone = Some(self.ground.settings.time_zone.clone());
         let (cap, seed) = (self.ground.accounts_cap(), seed());
+        self.traffic.left(by).await?;
+        let caller = by.clone();
         let rule = move |change: &mut Change| {
-            let account = draft.settle(change.intended(), cap, &seed)?;
+            let mut account = draft.settle(change.intended(), cap, &seed)?;
+            account.owner = owner(change, &caller, &draft, None)?;
+            if let Some(caps) = caps(change, &caller)? {
+                let own = change.intended().accounts().filter(|account| is_seen(&caller, account)).count();
+                caps.admit(own)?;
+                caps.fit(&draft, &mut account)?;
+            }
             let account = change.put_account(account)?;
             let text = format!("Added account `{}` to server `{}`", account.name, account.server);
             let deed = Deed::to(Kind::Account, &account.name, text);
@@ -75,13 +87,17 @@ impl Accounts {
     /// Edits what the draft names.
     ///
     /// # Errors
-    /// `AccountNotFound` and the refusals of [`AccountDraft`].
+    /// `AccountNotFound`, the refusals of [`AccountDraft`], and `AboveCap` to a reseller.
     pub async fn edit(&self, by: &Caller, name: &str, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
         draft.zone = Some(self.ground.settings.time_zone.clone());
-        let name = name.to_owned();
+        let (name, caller) = (name.to_owned(), by.clone());
         let rule = move |change: &mut Change| {
-            let current = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.clone();
-            let account = draft.amend(&current, change.intended())?;
+            let current = own(change.intended(), &caller, &name)?.clone();
+            let mut account = draft.amend(&current, change.intended())?;
+            account.owner = owner(change, &caller, &draft, current.owner.as_ref())?;
+            if let Some(caps) = caps(change, &caller)? {
+                caps.fit_edit(&draft, &account)?;
+            }
             let text = format!("Edited account `{}`{}", account.name, differences(current.as_ref(), &account));
             let deed = Deed::to(Kind::Account, &account.name, text);
             Ok((if *current == account { current } else { change.put_account(account)? }, deed))
@@ -96,10 +112,18 @@ impl Accounts {
     /// # Errors
     /// `AccountNotFound`.
     pub async fn delete(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        let removed = name.to_owned();
+        let (removed, caller) = (name.to_owned(), by.clone());
+        let moved = match self.find(by, name)?.0 {
+            account if account.owner.is_some() => Some(self.traffic.this_month(&account).await?),
+            _ => None,
+        };
         let rule = move |change: &mut Change| {
-            let account = change.intended().account(&removed).ok_or(Refusal::AccountNotFound)?.clone();
+            let account = own(change.intended(), &caller, &removed)?.clone();
             change.remove_account(&removed)?;
+            let owner = account.owner.as_ref().and_then(|owner| change.access().users.get(owner)).cloned();
+            if let (Some(owner), Some((month, bytes))) = (owner, moved) {
+                change.put_panel_user(owner.without(month, bytes));
+            }
             let text = format!("Deleted account `{removed}`");
             Ok((account, Deed::to(Kind::Account, &removed, text)))
         };
@@ -111,18 +135,19 @@ impl Accounts {
     /// The file that the account's client imports. The caller is about to show a secret.
     ///
     /// # Errors
-    /// `AccountNotFound`.
-    pub fn config_text(&self, name: &str) -> Result<String, Error> {
-        let (account, server) = self.find(name)?;
+    /// `NotAllowed` to who sees no secrets, `AccountNotFound`.
+    pub fn config_text(&self, by: &Caller, name: &str) -> Result<String, Error> {
+        by.must(Right::HandleAccounts)?;
+        let (account, server) = self.find(by, name)?;
         Ok(client_config::wireguard(&account, &server))
     }
 
     /// That file as a QR code: a PNG of 500 by 500 pixels, one bit each (base64 is the API's business).
     ///
     /// # Errors
-    /// `AccountNotFound`, and `FieldMalformed` for a file that is too long for any code.
-    pub fn config_qr(&self, name: &str) -> Result<Vec<u8>, Error> {
-        let text = self.config_text(name)?;
+    /// As [`Self::config_text`], and `FieldMalformed` for a file that is too long for any code.
+    pub fn config_qr(&self, by: &Caller, name: &str) -> Result<Vec<u8>, Error> {
+        let text = self.config_text(by, name)?;
         qr::png(&text)
     }
 
@@ -130,8 +155,8 @@ impl Accounts {
     ///
     /// # Errors
     /// As [`Self::config_qr`].
-    pub fn config_qr_text(&self, name: &str) -> Result<String, Error> {
-        let text = self.config_text(name)?;
+    pub fn config_qr_text(&self, by: &Caller, name: &str) -> Result<String, Error> {
+        let text = self.config_text(by, name)?;
         qr::terminal(&text)
     }
 
@@ -139,8 +164,8 @@ impl Accounts {
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub async fn dump(&self, name: &str) -> Result<AccountDump, Error> {
-        let (account, server) = self.find(name)?;
+    pub async fn dump(&self, by: &Caller, name: &str) -> Result<AccountDump, Error> {
+        let (account, server) = self.find(by, name)?;
         let figures = self.ground.runtime.account_figures(&account.name).await;
         Ok(dump_of(&account, &server, figures.as_ref(), clock::timestamp()))
     }
@@ -149,8 +174,8 @@ impl Accounts {
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub async fn traffic(&self, name: &str) -> Result<AccountReport, Error> {
-        let (account, server) = self.find(name)?;
+    pub async fn traffic(&self, by: &Caller, name: &str) -> Result<AccountReport, Error> {
+        let (account, server) = self.find(by, name)?;
         let traffic = self.ground.runtime.account_traffic(&account.name).await;
         Ok(AccountReport { account, server, uplink: self.ground.runtime.uplink().name, traffic })
     }
@@ -159,20 +184,67 @@ impl Accounts {
     ///
     /// # Errors
     /// `AccountNotFound`.
-    pub async fn connections(&self, name: &str) -> Result<Vec<Connection>, Error> {
-        let (account, _) = self.find(name)?;
+    pub async fn connections(&self, by: &Caller, name: &str) -> Result<Vec<Connection>, Error> {
+        let (account, _) = self.find(by, name)?;
         let mut connections = self.ground.runtime.connections(&account.name).await;
         connections.sort_by_key(|connection| std::cmp::Reverse(connection.age));
         Ok(connections)
     }
 
     /// An account with its server, both of one revision.
-    fn find(&self, name: &str) -> Result<(Arc<Account>, Arc<Server>), Error> {
+    fn find(&self, by: &Caller, name: &str) -> Result<(Arc<Account>, Arc<Server>), Error> {
         let intended = self.ground.store.intended();
-        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        let account = own(&intended, by, name)?;
         let server = intended.server(account.server.as_str()).ok_or(Refusal::AccountNotFound)?;
         Ok((account.clone(), server.server.clone()))
     }
+}
+
+/// The rule of whose accounts somebody sees: a reseller its own, everybody else all.
+pub(super) fn is_seen(by: &Caller, account: &Account) -> bool {
+    by.authority.reseller().is_none_or(|reseller| account.owner.as_ref() == Some(reseller))
+}
+
+/// The account of this name, for `by`: one that he does not see is as one that does not exist.
+///
+/// # Errors
+/// `AccountNotFound`.
+pub(super) fn own<'a>(intended: &'a Intended, by: &Caller, name: &str) -> Result<&'a Arc<Account>, Refusal> {
+    intended.account(name).filter(|account| is_seen(by, account)).ok_or(Refusal::AccountNotFound)
+}
+
+/// An account as `by` may see it: without its secrets, where those are not for him.
+pub(super) fn shown(by: &Caller, account: &Arc<Account>) -> Arc<Account> {
+    if by.authority.sees_secrets() {
+        return account.clone();
+    }
+    Arc::new(Account { password: Password::default(), private_key: None, ..account.as_ref().clone() })
+}
+
+/// Whose an account is to be: a reseller's its own, any other what an admin says, else as it was.
+fn owner(
+    change: &Change,
+    by: &Caller,
+    draft: &AccountDraft,
+    current: Option<&UserName>,
+) -> Result<Option<UserName>, Refusal> {
+    let Some(wanted) = &draft.owner else { return Ok(by.authority.reseller().or(current).cloned()) };
+    by.must(Right::Administer)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let user = change.access().users.get(wanted.as_str()).filter(|user| user.role == Role::Reseller);
+    user.map(|user| Some(user.name.clone())).ok_or(Refusal::UserNotFound)
+}
+
+/// How far `by` reaches, if he is a reseller.
+///
+/// # Errors
+/// `NotAllowed` where that user is a reseller no more.
+fn caps(change: &Change, by: &Caller) -> Result<Option<Caps>, Refusal> {
+    let Some(name) = by.authority.reseller() else { return Ok(None) };
+    let user = change.access().users.get(name).filter(|user| user.role == Role::Reseller);
+    user.map(|user| Some(user.caps)).ok_or(Refusal::NotAllowed)
 }
 
 /// Randomness for a new account.

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 use super::{Caller, Error, Ground};
+use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::backup::{self, BackupName, BackupSettings, BackupSettingsDraft};
 use crate::domain::limits;
@@ -85,6 +86,8 @@ impl Backups {
     /// # Errors
     /// The refusals of [`BackupSettingsDraft`].
     pub async fn edit(&self, by: &Caller, draft: BackupSettingsDraft) -> Result<Arc<BackupSettings>, Error> {
+        // whoever says where backups go has them, and in them what only an admin may have
+        by.must(Right::Administer)?;
         let rule = move |change: &mut Change| {
             let settings = draft.amend(change.backups())?;
             if settings != *change.backups() {
@@ -110,6 +113,7 @@ impl Backups {
     /// # Errors
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
     pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+        by.must(Right::Handle)?;
         let (backups, by) = (self.clone(), by.clone());
         to_its_end(async move {
             let _turn = backups.turn.lock().await;
@@ -211,6 +215,7 @@ impl Backups {
     /// # Errors
     /// `BackupNotFound` for what can be no backup's name, `BackupTaken`, and the refusals of [`Archive::read`].
     pub async fn bring(&self, by: &Caller, name: &str, from: impl AsyncRead + Unpin) -> Result<Backup, Error> {
+        by.must(Right::Handle)?;
         let name = BackupName::parse(name)?;
         let _turn = self.arrival.lock().await;
         let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
@@ -261,6 +266,7 @@ impl Backups {
     /// # Errors
     /// `BackupNotFound`.
     pub async fn remove(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        by.must(Right::Handle)?;
         let path = self.path(name)?;
         let removed = on_disk(move || match open_file(&path)? {
             Some(_) => fs::remove_file(&path).map(|()| true),
@@ -279,6 +285,7 @@ impl Backups {
     /// # Errors
     /// `StatusNotOk`, `BackupNotFound`, and the refusals of [`Archive::read`].
     pub async fn restore(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        by.must(Right::Administer)?;
         if self.ground.runtime.status() != Status::Ready {
             return Err(Refusal::StatusNotOk.into());
         }

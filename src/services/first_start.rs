@@ -51,10 +51,11 @@ impl Services {
         let at = clock::timestamp();
         let password = users::chosen_password();
         let password_hash = self.users.desk.passwords.hash(password.clone()).await?;
-        let (name, role) = (limits::PANEL_USER_FIRST.into(), Role::Admin.word().into());
-        let draft = UserDraft { name: Some(name), role: Some(role), ..UserDraft::default() };
+        let (name, word) = (limits::PANEL_USER_FIRST.into(), Role::Admin.word().into());
+        let draft = UserDraft { name: Some(name), role: Some(word), ..UserDraft::default() };
         let user = PanelUser { password_is_first: true, ..draft.settle(password_hash, at)? };
-        let (access_hash, entry) = access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST), at);
+        let (access_hash, entry) =
+            access::make(limits::ACCESS_LABEL_FIRST.into(), IpAddr::V4(Ipv4Addr::LOCALHOST).into(), at);
         let (host, cap, account_seed) = (ground.host_facts(), ground.accounts_cap(), accounts::seed());
         let server_seed = ServerSeed { private_key: entropy::bytes(), network: entropy::bytes() };
         let deed = Deed::of(Kind::System, "Made a first server and a first account");

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tracing::{debug, info};
 
+use super::accounts::own;
 use super::{Caller, Error, Ground, qr};
+use crate::domain::access::Right;
 use crate::domain::account::Account;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::client_config;
@@ -85,8 +87,9 @@ impl Links {
     pub async fn add(&self, by: &Caller, account: &str) -> Result<String, Error> {
         let (name, key, at) = (account.to_owned(), LinkKey::from_entropy(entropy::bytes()), clock::timestamp());
         let url = format!("{}/otl/{}", self.ground.public_url(), key.to_hex());
+        let caller = by.clone();
         let rule = move |change: &mut Change| {
-            let account = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.name.clone();
+            let account = own(change.intended(), &caller, &name)?.name.clone();
             let link = OneTimeLink::settle(change.links(), account, key, at)?;
             change.put_link(link);
             let text = format!("Made a one-time link to account `{name}`");
@@ -96,9 +99,18 @@ impl Links {
         Ok(url)
     }
 
-    /// Every open link, the oldest first.
-    pub fn list(&self) -> Vec<Arc<OneTimeLink>> {
-        self.ground.store.links().open_links(clock::timestamp())
+    /// Every open link to an account that `by` sees, the oldest first. The caller is about to show secrets.
+    ///
+    /// # Errors
+    /// `NotAllowed` to who sees no secrets.
+    pub fn list(&self, by: &Caller) -> Result<Vec<Arc<OneTimeLink>>, Error> {
+        by.must(Right::HandleAccounts)?;
+        let (mut links, intended) =
+            (self.ground.store.links().open_links(clock::timestamp()), self.ground.store.intended());
+        if by.authority.reseller().is_some() {
+            links.retain(|link| own(&intended, by, link.account.as_str()).is_ok());
+        }
+        Ok(links)
     }
 
     /// In which time zone its days are.
@@ -111,9 +123,9 @@ impl Links {
     /// # Errors
     /// `AccountNotFound`.
     pub async fn withdraw(&self, by: &Caller, account: &str) -> Result<(), Error> {
-        let name = account.to_owned();
+        let (name, caller) = (account.to_owned(), by.clone());
         let rule = move |change: &mut Change| {
-            let account = change.intended().account(&name).ok_or(Refusal::AccountNotFound)?.name.clone();
+            let account = own(change.intended(), &caller, &name)?.name.clone();
             change.remove_links(change.links().of_account(&account));
             let text = format!("Withdrew the one-time links to `{account}`");
             Ok(((), Deed::to(Kind::Link, &account, text)))
@@ -294,13 +306,13 @@ mod tests {
     async fn opens_until_the_day_and_the_moment_at_which_it_ends() {
         let (_dir, services) = services().await;
         let key = key(&services).await;
-        let end = services.links.list()[0].created + (24 * 10).hours();
+        let end = services.links.list(&Caller::local()).unwrap()[0].created + (24 * 10).hours();
 
         assert!(services.links.open_at(&key, end).await.unwrap().is_none());
 
         let opened = services.links.open_at(&key, end - 1.millisecond()).await.unwrap().unwrap();
         let files = opened.wireguard.unwrap();
-        assert_eq!(files.config, services.accounts.config_text("peer_1").unwrap());
+        assert_eq!(files.config, services.accounts.config_text(&Caller::local(), "peer_1").unwrap());
         assert!(files.qr.unwrap().starts_with(b"\x89PNG") && opened.ikev2.is_none());
     }
 

@@ -99,7 +99,7 @@ async fn ten_thousand_accounts_are_metered_each_second_and_put_on_disk_in_one_tr
     let services = over_with_cap(Store::open(dir.path()).unwrap(), ACCOUNTS);
     let all: Vec<Passed> = {
         let (mut accounts, mut number) = (Vec::new(), 0);
-        for account in services.accounts.list() {
+        for account in services.accounts.list(&Caller::local()) {
             number += 1;
             let bytes = Bytes { down: 1_000_000 + number, up: 100_000 + number };
             accounts.push(Passed { account: account.id, bytes });

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::pools::{Bounds, Pools};
 use crate::domain::account::allowance::QuotaPeriod;
 use crate::domain::account::{Account, AccountId};
 use crate::domain::intended::{Intended, Revision};
+use crate::domain::name::UserName;
 use crate::domain::restriction::{Restriction, Restrictions};
 use crate::domain::traffic::{Bytes, Hour, Passed, Portions};
 use crate::store::ledger::{Batch, Read};
@@ -45,6 +47,8 @@ pub(super) struct Meter {
     limited: Vec<Arc<Account>>,
     revision: Option<Revision>,
     used: BTreeMap<AccountId, Used>,
+    /// The resellers whose accounts share a bound.
+    pools: Pools,
     written: Option<Instant>,
     clocks: Option<(Timestamp, Instant)>,
     /// Since when the clock of the wall goes as it should.
@@ -59,6 +63,7 @@ impl Meter {
             if let Some(used) = self.used.get_mut(account) {
                 used.bytes = used.bytes.saturating_add(bytes.sum());
             }
+            self.pools.enter(*account, bytes.sum());
         }
     }
 
@@ -98,8 +103,9 @@ impl Meter {
         self.pending.iter().chain(underway.into_iter().flat_map(|underway| &underway.portions))
     }
 
-    /// Learns who has an end or a quota.
-    pub(super) fn follow(&mut self, intended: &Intended) {
+    /// Learns who has an end or a quota, and how much the accounts of resellers may move together.
+    pub(super) fn follow(&mut self, intended: &Intended, bounds: Bounds) {
+        self.pools.follow(intended, bounds);
         if self.revision == Some(intended.revision) {
             return;
         }
@@ -123,6 +129,20 @@ impl Meter {
 
     /// Learns what those accounts have used by what is on disk; what waits for it is added.
     pub(super) fn learn(&mut self, asked: &BTreeMap<AccountId, Option<Date>>, read: &Read<BTreeMap<AccountId, Bytes>>) {
+        let used = self.all_of(asked, read);
+        let periods = self.limited.iter().map(|account| (account.id, account.allowance.period));
+        for (account, period) in periods.filter(|(account, _)| asked.contains_key(account)) {
+            let (began, bytes) = (asked[&account], used[&account].sum());
+            self.used.insert(account, Used { period, began, bytes });
+        }
+    }
+
+    /// What those accounts have moved: by what is on disk, and what waits for it.
+    fn all_of(
+        &self,
+        asked: &BTreeMap<AccountId, Option<Date>>,
+        read: &Read<BTreeMap<AccountId, Bytes>>,
+    ) -> BTreeMap<AccountId, Bytes> {
         let mut used: BTreeMap<AccountId, Bytes> =
             asked.keys().map(|account| (*account, read.figures.get(account).copied().unwrap_or_default())).collect();
         for ((hour, account), bytes) in self.unwritten(read.batch) {
@@ -131,16 +151,39 @@ impl Meter {
                 *used += *bytes;
             }
         }
-        let periods = self.limited.iter().map(|account| (account.id, account.allowance.period));
-        for (account, period) in periods.filter(|(account, _)| asked.contains_key(account)) {
-            let (began, bytes) = (asked[&account], used[&account].sum());
-            self.used.insert(account, Used { period, began, bytes });
-        }
+        used
+    }
+
+    /// [`Self::unknown`], of the accounts that share a bound.
+    pub(super) fn unknown_of_pools(&self, today: Date) -> BTreeMap<AccountId, Option<Date>> {
+        self.pools.unknown(today.first_of_month())
+    }
+
+    /// [`Self::learn`], of the accounts that share a bound.
+    pub(super) fn learn_pools(
+        &mut self,
+        asked: &BTreeMap<AccountId, Option<Date>>,
+        read: &Read<BTreeMap<AccountId, Bytes>>,
+        today: Date,
+    ) {
+        let moved = self.all_of(asked, read);
+        self.pools.learn(today.first_of_month(), moved);
+    }
+
+    /// Compares what resellers' accounts have moved with what they may; to be called before asking who is held back.
+    pub(super) fn settle_pools(&mut self, today: Date) {
+        self.pools.settle(today.first_of_month());
+    }
+
+    /// Whether the accounts of this reseller have moved all that they may.
+    pub(super) fn is_over(&self, reseller: &UserName) -> bool {
+        self.pools.is_reseller_over(reseller)
     }
 
     /// Forgets what accounts have used, for other figures are on disk now.
     pub(super) fn forget_used(&mut self) {
         self.used.clear();
+        self.pools.forget();
     }
 
     /// Who is held back now.
@@ -149,13 +192,17 @@ impl Meter {
             let restriction = self.standing(account, at).restriction?;
             Some((account.name.clone(), (account.id, restriction)))
         };
-        self.limited.iter().filter_map(held).collect()
+        self.pools.held().chain(&self.limited).filter_map(held).collect()
     }
 
     /// How an account stands now.
     pub(super) fn standing(&self, account: &Account, at: Timestamp) -> Standing {
         let used = self.used.get(&account.id).map_or(0, |used| used.bytes);
-        Standing { restriction: account.allowance.restriction(used, at), used }
+        let shared = self.pools.is_over(account).then_some(Restriction::OverQuota);
+        // what is cut off is not slowed down
+        let own = account.allowance.restriction(used, at);
+        let restriction = if matches!(own, Some(Restriction::Expired)) { own } else { shared.or(own) };
+        Standing { restriction, used }
     }
 
     /// Compares both clocks; since when they have gone on alike.
@@ -203,7 +250,7 @@ mod tests {
             AccountDraft { quota: Some(quota.into()), quota_period: Some("day".into()), ..account_of("Default_1") };
         let account = add_account(&mut intended, &draft);
         let mut meter = Meter::default();
-        meter.follow(&intended);
+        meter.follow(&intended, Bounds::new());
         (meter, account)
     }
 
@@ -308,13 +355,13 @@ mod tests {
         let draft = AccountDraft { expires: Some("2026-01-01".into()), ..account_of("Default_1") };
         let account = add_account(&mut intended, &draft);
         let (mut meter, at) = (Meter::default(), "2026-03-04T12:00:00Z".parse().unwrap());
-        meter.follow(&intended);
+        meter.follow(&intended, Bounds::new());
         assert_eq!(meter.restrictions(at)[&account.name], (account.id, Restriction::Expired));
 
         let freed = Account { allowance: Allowance::default(), ..account.as_ref().clone() };
         intended.insert_account(Arc::new(freed)).unwrap();
         intended.revision.0 += 1;
-        meter.follow(&intended);
+        meter.follow(&intended, Bounds::new());
 
         assert!(meter.restrictions(at).is_empty());
     }

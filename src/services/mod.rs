@@ -16,6 +16,7 @@ mod measured;
 mod meter;
 pub mod metrics;
 mod passwords;
+mod pools;
 pub mod port_forwards;
 mod qr;
 mod second_factor;
@@ -208,9 +209,30 @@ impl std::ops::Deref for Ground {
 }
 
 impl GroundParts {
-    /// Writes, and returns when the change is live. What `rule` says it did is told in the log and, together with the
-    /// change itself, in the audit log.
+    /// [`Self::write_own`], if `by` may do what `rule` says it did; nothing of it remains otherwise.
+    ///
+    /// # Errors
+    /// `NotAllowed`, and what `rule` refuses.
     async fn write<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
+        T: Send + 'static,
+    {
+        let authority = by.authority.clone();
+        // who may change nothing learns nothing from trying
+        if !authority.may_write() {
+            return Err(Refusal::NotAllowed.into());
+        }
+        let allowed = move |change: &mut Change| {
+            let (value, deed) = rule(change)?;
+            if authority.may_do(&deed) { Ok((value, deed)) } else { Err(Refusal::NotAllowed) }
+        };
+        self.write_own(by, allowed).await
+    }
+
+    /// Writes what is the caller's own, whatever else he may, and returns when the change is live. What `rule` says it did
+    /// is told in the log and, together with the change itself, in the audit log.
+    async fn write_own<T, F>(&self, by: &Caller, rule: F) -> Result<T, Error>
     where
         F: FnOnce(&mut Change) -> Result<(T, Deed), Refusal> + Send + 'static,
         T: Send + 'static,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::sessions::{Known, same};
 use super::users::Users;
 use super::{Caller, Error, qr};
-use crate::domain::access::{PanelUser, SecondFactor, TotpSecret, recovery_codes};
+use crate::domain::access::{PanelUser, RecoveryCode, Right, SecondFactor, TotpSecret, recovery_codes};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -65,7 +65,7 @@ impl Users {
         let (secret, _) = in_time.ok_or(Refusal::SecondFactorMissing)?;
         let used = secret.step_of(code, clock::timestamp(), 0).ok_or(Refusal::CodeWrong)?;
         let codes = recovery_codes(&entropy::bytes());
-        let recovery = codes.iter().map(|code| code.digest()).collect();
+        let recovery = codes.iter().map(RecoveryCode::digest).collect();
         let name = user.name.clone();
         let rule = move |change: &mut Change| {
             let present = same(change, &user)?;
@@ -76,7 +76,7 @@ impl Users {
             change.put_panel_user(PanelUser { second_factor: Some(factor), ..present });
             Ok(((), Deed::to(Kind::User, &user.name, "Added the own second factor")))
         };
-        self.ground.write(&caller, rule).await?;
+        self.ground.write_own(&caller, rule).await?;
         self.desk.offers().remove(&name);
         Ok(codes.iter().map(|code| code.reveal().to_owned()).collect())
     }
@@ -99,7 +99,7 @@ impl Users {
     /// # Errors
     /// `NotAllowed` to all but admins, `UserNotFound`, `SecondFactorMissing`.
     pub async fn remove_second_factor_of(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        by.must_be_admin()?;
+        by.must(Right::Administer)?;
         self.strip(by, name).await
     }
 
@@ -113,7 +113,7 @@ impl Users {
             change.put_panel_user(PanelUser { second_factor: None, ..user });
             Ok(((), Deed::to(Kind::User, &name, format!("Removed the second factor of user `{name}`"))))
         };
-        self.ground.write(by, rule).await
+        self.ground.write_own(by, rule).await
     }
 
     /// This appliance's name among others on a user's device.

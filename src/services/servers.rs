@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::accounts::{is_seen, shown};
 use super::{Caller, Error, Ground};
 use crate::domain::account::{Account, rate_or};
 use crate::domain::audit::{Deed, Kind, differences};
@@ -112,12 +113,14 @@ impl Servers {
         self.ground.write(by, rule).await
     }
 
-    /// A server's accounts, by name.
+    /// A server's accounts that `by` sees, by name.
     ///
     /// # Errors
     /// `ServerNotFound`.
-    pub fn peers(&self, name: &str) -> Result<Vec<Arc<Account>>, Error> {
-        self.find(name).map(|server| server.accounts.values().cloned().collect())
+    pub fn peers(&self, by: &Caller, name: &str) -> Result<Vec<Arc<Account>>, Error> {
+        let server = self.find(name)?;
+        let seen = server.accounts.values().filter(|account| is_seen(by, account));
+        Ok(seen.map(|account| shown(by, account)).collect())
     }
 
     /// The addresses that a server still has to give, lowest first, at most 65,536 of them.
@@ -165,14 +168,15 @@ impl Servers {
         self.ground.write(by, rule).await
     }
 
-    /// The accounts that are connected now, over all servers, by server and name.
-    pub async fn online(&self) -> Vec<OnlinePeer> {
+    /// The accounts that `by` sees and that are connected now, over all servers, by server and name.
+    pub async fn online(&self, by: &Caller) -> Vec<OnlinePeer> {
         let mut figures = self.ground.runtime.figures().await;
         figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
         let (intended, at) = (self.ground.store.intended(), clock::timestamp());
         let (zone, within) = (self.ground.settings.time_zone.clone(), intended.system.wireguard_handshake_uptime);
         let peer = |figures: AccountFigures| {
-            let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?.clone();
+            let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?;
+            let account = Some(account).filter(|account| is_seen(by, account)).map(|account| shown(by, account))?;
             online_peer(account, &figures, within, at, &zone)
         };
         figures.into_iter().filter_map(peer).collect()

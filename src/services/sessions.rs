@@ -144,7 +144,7 @@ impl Users {
             change.put_session(session);
             Ok(((), Deed::to(Kind::User, &user.name, text)))
         };
-        self.ground.write(&by, rule).await?;
+        self.ground.write_own(&by, rule).await?;
         Ok(token.to_hex())
     }
 
@@ -210,7 +210,7 @@ impl Users {
             change.remove_sessions(vec![digest]);
             Ok(((), Deed::to(Kind::User, &user.name, "Logged out")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// The open sessions of a user, the oldest first.
@@ -241,7 +241,7 @@ impl Users {
             change.remove_sessions(vec![digest]);
             Ok(((), Deed::to(Kind::User, &user, format!("Ended a session of user `{user}`"))))
         };
-        self.ground.write(by, rule).await
+        self.ground.write_own(by, rule).await
     }
 
     /// Ends every session of this token's user but its own.
@@ -256,7 +256,7 @@ impl Users {
             let text = format!("Ended the other sessions of user `{}`", user.name);
             Ok(((), Deed::to(Kind::User, &user.name, text)))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Changes the password of this token's user; its other sessions end.
@@ -276,7 +276,7 @@ impl Users {
             end_others(change, user.name.as_str(), kept);
             Ok(((), Deed::to(Kind::User, &user.name, "Changed the own password")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Proves that whoever has the session also knows the password.
@@ -305,19 +305,17 @@ impl Users {
         theme: Option<String>,
     ) -> Result<(), Error> {
         let Known { user, caller, .. } = self.known(token)?;
-        let language = preference("language", language)?;
-        let theme = preference("theme", theme)?;
         let rule = move |change: &mut Change| {
             let present = change.access().users.get(&user.name).ok_or(Refusal::UserNotFound)?.clone();
             let mut wanted = present.clone();
-            wanted.language = language.unwrap_or(wanted.language);
-            wanted.theme = theme.unwrap_or(wanted.theme);
+            wanted.language = preference("language", language, wanted.language)?;
+            wanted.theme = preference("theme", theme, wanted.theme)?;
             if wanted != present {
                 change.put_panel_user(wanted);
             }
             Ok(((), Deed::to(Kind::User, &user.name, "Set the own language and colours")))
         };
-        self.ground.write(&caller, rule).await
+        self.ground.write_own(&caller, rule).await
     }
 
     /// Takes sessions away that have ended, where the store can be written; the next time otherwise, and they stay ended
@@ -397,15 +395,15 @@ fn shortened(agent: &str) -> String {
     kept
 }
 
-/// A word that a page knows: absent where the field is, `Some(None)` where it is empty.
-fn preference(field: &'static str, text: Option<String>) -> Result<Option<Option<String>>, Refusal> {
-    let Some(text) = text else { return Ok(None) };
+/// A word that a page knows: the current one where the field is absent, none where it is empty.
+fn preference(field: &'static str, text: Option<String>, current: Option<String>) -> Result<Option<String>, Refusal> {
+    let Some(text) = text else { return Ok(current) };
     if text.is_empty() {
-        return Ok(Some(None));
+        return Ok(None);
     }
     let plain = text.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'-' || sign == b'_');
     if !plain || text.len() > limits::PREFERENCE_LENGTH {
         return Err(Refusal::FieldMalformed { field, rule: "letters, digits, '-' and '_'" });
     }
-    Ok(Some(Some(text)))
+    Ok(Some(text))
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Caller, Error, Ground};
+use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::refusal::Refusal;
 use crate::domain::system::{SystemConfig, SystemConfigDraft};
@@ -171,6 +172,7 @@ impl System {
     /// # Errors
     /// `StatusNotOk` while it is still loading.
     pub async fn reload(&self, by: &Caller) -> Result<(), Error> {
+        by.must(Right::Handle)?;
         if self.ground.runtime.status() != Status::Ready {
             return Err(Refusal::StatusNotOk.into());
         }

@@ -69,7 +69,7 @@ async fn makes_on_first_start_what_an_empty_store_needs_and_nothing_on_the_secon
     assert_eq!((server.address.to_string().as_str(), server.listen_port), ("10.0.0.1/24", 51_821));
     assert!(server.ipv6 && server.address_ipv6.to_string().starts_with("fd"));
     assert!(services.access.check(&made.access_hash, HOME).is_some());
-    let text = services.accounts.config_text("peer_1").unwrap();
+    let text = services.accounts.config_text(&Caller::local(), "peer_1").unwrap();
     assert!(text.contains("\tAllowedIPs = 0.0.0.0/0,::/0\n\tEndpoint = 77.87.125.200:51821\n"), "{text}");
     let hash = services.servers.ground.store.access().users["admin"].password_hash.clone();
     assert!(hash.starts_with("$argon2id$v=19$"), "{hash}");
@@ -79,7 +79,14 @@ async fn makes_on_first_start_what_an_empty_store_needs_and_nothing_on_the_secon
     services.servers.ground.store.close().await.unwrap();
     let again = over(Store::open(dir.path()).unwrap());
     assert_eq!(again.first_start().await.unwrap(), None);
-    assert_eq!((again.servers.list().len(), again.accounts.list().len(), again.access.list().len()), (1, 1, 1));
+    assert_eq!(
+        (
+            again.servers.list().len(),
+            again.accounts.list(&Caller::local()).len(),
+            again.access.list(&Caller::local()).unwrap().len()
+        ),
+        (1, 1, 1)
+    );
 }
 
 #[tokio::test]
@@ -108,7 +115,7 @@ async fn refuses_a_server_that_does_not_exist_in_every_use_case() {
     let (_dir, services) = services();
     let (by, servers) = (Caller::local(), &services.servers);
     assert_eq!(refusal(servers.detail("x")), Refusal::ServerNotFound);
-    assert_eq!(refusal(servers.peers("x")), Refusal::ServerNotFound);
+    assert_eq!(refusal(servers.peers(&by, "x")), Refusal::ServerNotFound);
     assert_eq!(refusal(servers.available_ips("x")), Refusal::ServerNotFound);
     assert_eq!(refusal(servers.dump("x")), Refusal::ServerNotFound);
     assert_eq!(refusal(servers.edit(&by, "x", ServerDraft::default()).await), Refusal::ServerNotFound);
@@ -120,12 +127,12 @@ async fn refuses_a_server_that_does_not_exist_in_every_use_case() {
 async fn refuses_an_account_that_does_not_exist_in_every_use_case() {
     let (_dir, services) = services();
     let (by, accounts) = (Caller::local(), &services.accounts);
-    assert_eq!(refusal(accounts.detail("x")), Refusal::AccountNotFound);
+    assert_eq!(refusal(accounts.detail(&Caller::local(), "x")), Refusal::AccountNotFound);
     assert_eq!(refusal(accounts.edit(&by, "x", AccountDraft::default()).await), Refusal::AccountNotFound);
     assert_eq!(refusal(accounts.delete(&by, "x").await), Refusal::AccountNotFound);
-    assert_eq!(refusal(accounts.config_text("x")), Refusal::AccountNotFound);
-    assert_eq!(refusal(accounts.config_qr("x")), Refusal::AccountNotFound);
-    assert_eq!(refusal(accounts.dump("x").await), Refusal::AccountNotFound);
+    assert_eq!(refusal(accounts.config_text(&Caller::local(), "x")), Refusal::AccountNotFound);
+    assert_eq!(refusal(accounts.config_qr(&Caller::local(), "x")), Refusal::AccountNotFound);
+    assert_eq!(refusal(accounts.dump(&Caller::local(), "x").await), Refusal::AccountNotFound);
 }
 
 #[tokio::test]
@@ -158,7 +165,7 @@ async fn disables_an_account_and_keeps_the_rest_of_it() {
         (after.public_key, after.address, &after.password),
         (before.public_key, before.address, &before.password)
     );
-    assert_eq!(services.accounts.detail("peer_1").unwrap(), after);
+    assert_eq!(services.accounts.detail(&Caller::local(), "peer_1").unwrap(), after);
 }
 
 #[tokio::test]
@@ -171,7 +178,7 @@ async fn sets_the_bandwidth_of_every_account_of_a_server() {
         services.accounts.add(&by, account_of("Default_1")).await.unwrap();
     }
     let rates = || -> Vec<_> {
-        let peers = services.servers.peers("Default_1").unwrap();
+        let peers = services.servers.peers(&by, "Default_1").unwrap();
         peers.iter().map(|account| (account.b_download.get(), account.b_upload.get())).collect()
     };
     services.servers.set_bandwidth(&by, "Default_1", Some("5".into()), None).await.unwrap();
@@ -207,15 +214,15 @@ async fn lets_a_hash_in_from_its_own_address_alone() {
 async fn keeps_when_a_hash_was_last_used() {
     let (_dir, services) = services();
     let hash = services.access.add(&Caller::local(), "cron", "::1").await.unwrap();
-    assert_eq!(services.access.list()[0].last_login, None);
+    assert_eq!(services.access.list(&Caller::local()).unwrap()[0].last_login, None);
     services.access.check(&hash, "::1".parse().unwrap()).unwrap();
     // the writer answers in order, so whatever was to be kept has been kept by now
     services.servers.ground.store.write(|_| Ok(())).await.unwrap();
-    let first = services.access.list()[0].last_login;
+    let first = services.access.list(&Caller::local()).unwrap()[0].last_login;
     assert!(first.is_some());
     services.access.check(&hash, "::1".parse().unwrap()).unwrap();
     services.servers.ground.store.write(|_| Ok(())).await.unwrap();
-    assert_eq!(services.access.list()[0].last_login, first, "not more than once a minute");
+    assert_eq!(services.access.list(&Caller::local()).unwrap()[0].last_login, first, "not more than once a minute");
 }
 
 #[tokio::test]
@@ -235,8 +242,8 @@ async fn keeps_no_secret_of_an_access_hash_on_disk() {
 async fn draws_the_client_file_as_a_code() {
     let (_dir, services) = services();
     services.first_start().await.unwrap();
-    assert!(services.accounts.config_qr("peer_1").unwrap().starts_with(b"\x89PNG"));
-    assert!(services.accounts.config_qr_text("peer_1").unwrap().contains('█'));
+    assert!(services.accounts.config_qr(&Caller::local(), "peer_1").unwrap().starts_with(b"\x89PNG"));
+    assert!(services.accounts.config_qr_text(&Caller::local(), "peer_1").unwrap().contains('█'));
 }
 
 #[tokio::test]
@@ -247,5 +254,5 @@ async fn reads_and_reloads_the_system() {
     assert!(services.system.wireguard_versions().wireguard.starts_with("0.1.0"));
     let condition = services.system.condition();
     assert_eq!((condition.uplink.as_str(), condition.faults, condition.store_fault), ("none", vec![], None));
-    assert_eq!(services.servers.online().await, []);
+    assert_eq!(services.servers.online(&Caller::local()).await, []);
 }

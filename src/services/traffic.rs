@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use tracing::{info, warn};
 
+use super::accounts::own;
 use super::meter::Meter;
 pub use super::meter::Standing;
-use super::{Error, Ground};
-use crate::domain::account::Account;
+use super::pools::Bounds;
+use super::{Caller, Error, Ground};
+use crate::domain::access::Role;
+use crate::domain::account::{Account, AccountId};
+use crate::domain::intended::Revision;
 use crate::domain::name::AccountName;
 use crate::domain::refusal::Refusal;
 use crate::domain::restriction::{Restriction, Restrictions};
@@ -24,6 +28,9 @@ use crate::store;
 /// How long the clock must have gone on steadily before anything is forgotten by it: a host whose clock has not been set
 /// yet must not cost a year of figures.
 const TRUST: Duration = Duration::from_secs(50 * 60);
+
+/// For how long who is held back counts as known: whoever looks each second leaves it to [`Traffic::sample`].
+const RECENT: Duration = Duration::from_secs(2);
 
 /// The use cases of traffic.
 #[derive(Debug, Clone)]
@@ -44,6 +51,8 @@ pub(super) struct Metering {
 struct State {
     restrictions: Restrictions,
     fault: Option<String>,
+    /// When it was last looked who is to be held back, and by which state of things.
+    looked: Option<(Instant, Revision)>,
 }
 
 /// How accounts stand at one moment.
@@ -120,8 +129,14 @@ impl Traffic {
     ///
     /// # Errors
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`.
-    pub async fn month(&self, name: &str, year: &str, month: &str) -> Result<(AccountName, Vec<DayTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+    pub async fn month(
+        &self,
+        by: &Caller,
+        name: &str,
+        year: &str,
+        month: &str,
+    ) -> Result<(AccountName, Vec<DayTraffic>), Error> {
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let days = traffic::month(&or_now(year, today.year()), &or_now(month, today.month()))?;
         let read = self.ground.store.ledger().days(account.id, days.clone()).await.map_err(fault)?;
@@ -140,10 +155,11 @@ impl Traffic {
     /// `AccountNotFound`, `YearMalformed`, `MonthMalformed`, `DayMalformed`.
     pub async fn day(
         &self,
+        by: &Caller,
         name: &str,
         [year, month, day]: [&str; 3],
     ) -> Result<(AccountName, Vec<HourTraffic>), Error> {
-        let account = self.ground.store.intended().account(name).ok_or(Refusal::AccountNotFound)?.clone();
+        let account = own(&self.ground.store.intended(), by, name)?.clone();
         let today = self.today();
         let (year, month) = (or_now(year, today.year()), or_now(month, today.month()));
         let day = traffic::day(&year, &month, &or_now(day, today.day()))?;
@@ -165,6 +181,46 @@ impl Traffic {
     pub async fn standings(&self) -> Standings<'_> {
         self.enforce().await;
         Standings { metering: &self.ground.metering, at: clock::timestamp() }
+    }
+
+    /// How accounts stand now, for who asks each second and may hear of a period that has just begun a second later.
+    pub(super) async fn recent_standings(&self) -> Standings<'_> {
+        let looked = self.ground.metering.turn.lock().await.looked;
+        let revision = self.ground.store.intended().revision;
+        let is_recent =
+            |(at, seen): (Instant, Revision)| seen == revision && clock::now().saturating_duration_since(at) < RECENT;
+        if !looked.is_some_and(is_recent) {
+            self.enforce().await;
+        }
+        Standings { metering: &self.ground.metering, at: clock::timestamp() }
+    }
+
+    /// Refuses a reseller whose accounts have moved all that they may this month.
+    ///
+    /// # Errors
+    /// `TrafficCapReached`.
+    pub(super) async fn left(&self, by: &Caller) -> Result<(), Error> {
+        let Some(reseller) = by.authority.reseller() else { return Ok(()) };
+        self.enforce().await;
+        if self.ground.metering.meter().is_over(reseller) { Err(Refusal::TrafficCapReached.into()) } else { Ok(()) }
+    }
+
+    /// What an account has moved this month, which its first day names, in bytes of both directions.
+    pub(super) async fn this_month(&self, account: &Account) -> Result<(Date, u64), Error> {
+        let today = self.today();
+        let began = today.first_of_month();
+        let asked: BTreeMap<AccountId, Option<Date>> = [(account.id, Some(began))].into();
+        let read = self.ground.store.ledger().used(asked, today).await.map_err(fault)?;
+        let waiting: Vec<_> = self.ground.metering.meter().waiting(account.id, read.batch).collect();
+        let waiting = waiting.into_iter().filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
+        Ok((began, read.figures.values().map(|bytes| bytes.sum()).chain(waiting).fold(0, u64::saturating_add)))
+    }
+
+    /// What the accounts of resellers may move, where that has a bound.
+    fn bounds(&self) -> Bounds {
+        let book = self.ground.store.access();
+        let bound = book.users.values().filter(|user| user.role == Role::Reseller && user.caps.traffic > 0);
+        bound.map(|user| (user.name.clone(), (user.caps.traffic, user.spent))).collect()
     }
 
     /// Forgets what an account has moved.
@@ -189,18 +245,30 @@ impl Traffic {
         let mut state = self.ground.metering.turn.lock().await;
         let at = clock::timestamp();
         let today = Hour::of(at, &self.ground.settings.time_zone).day;
-        let unknown = {
+        let intended = self.ground.store.intended();
+        let (unknown, of_pools) = {
             let mut meter = self.ground.metering.meter();
-            meter.follow(&self.ground.store.intended());
-            meter.unknown(today)
+            meter.follow(&intended, self.bounds());
+            (meter.unknown(today), meter.unknown_of_pools(today))
         };
+        state.looked = Some((clock::now(), intended.revision));
         if !unknown.is_empty() {
             match self.ground.store.ledger().used(unknown.clone(), today).await {
                 Ok(read) => self.ground.metering.meter().learn(&unknown, &read),
                 Err(error) => state.complain(&error),
             }
         }
-        let restrictions = self.ground.metering.meter().restrictions(at);
+        if !of_pools.is_empty() {
+            match self.ground.store.ledger().used(of_pools.clone(), today).await {
+                Ok(read) => self.ground.metering.meter().learn_pools(&of_pools, &read, today),
+                Err(error) => state.complain(&error),
+            }
+        }
+        let restrictions = {
+            let mut meter = self.ground.metering.meter();
+            meter.settle_pools(today);
+            meter.restrictions(at)
+        };
         if restrictions != state.restrictions {
             tell_changes(&state.restrictions, &restrictions);
             state.restrictions.clone_from(&restrictions);

@@ -5,7 +5,9 @@ use tempfile::TempDir;
 
 use super::tests::over_in_zone;
 use super::*;
+use crate::domain::access::{Authority, UserDraft};
 use crate::domain::account::{Account, AccountDraft, AccountId};
+use crate::domain::name::UserName;
 use crate::domain::restriction::Restriction;
 use crate::domain::server::ServerDraft;
 use crate::domain::traffic::{Bytes, Hour, Passed};
@@ -37,7 +39,7 @@ async fn moved(services: &Services, name: &str) -> (u64, u64) {
     let mut sum = Bytes::default();
     for day in [today, today.first_of_month().yesterday().unwrap()] {
         let (year, month) = (day.year().to_string(), day.month().to_string());
-        let (_, days) = services.traffic.month(name, &year, &month).await.unwrap();
+        let (_, days) = services.traffic.month(&Caller::local(), name, &year, &month).await.unwrap();
         for day in days {
             sum += day.bytes;
         }
@@ -46,7 +48,7 @@ async fn moved(services: &Services, name: &str) -> (u64, u64) {
 }
 
 async fn restriction(services: &Services, name: &str) -> Option<Restriction> {
-    let account = services.accounts.detail(name).unwrap();
+    let account = services.accounts.detail(&Caller::local(), name).unwrap();
     services.traffic.standings().await.of(&account).restriction
 }
 
@@ -110,6 +112,36 @@ async fn begins_at_nothing_for_an_account_that_is_made_anew_under_the_same_name(
     assert!(used.await.unwrap().figures.is_empty(), "nothing of the first is left");
 }
 
+/// The accounts of a reseller share what they may move; deleting one gives nothing of that back.
+#[tokio::test]
+async fn cuts_all_accounts_of_a_reseller_off_once_they_have_moved_what_they_may_together() {
+    let dir = TempDir::new().unwrap();
+    let services = services(&dir).await;
+    let user = UserDraft {
+        name: Some("shop".into()),
+        role: Some("reseller".into()),
+        traffic: Some("100".into()),
+        ..UserDraft::default()
+    };
+    services.users.add(&Caller::local(), user).await.unwrap();
+    let shop = Authority::Reseller(UserName::parse("shop").unwrap());
+    let by = Caller { label: "shop".into(), address: None, authority: shop };
+    let draft = || AccountDraft { wg_name: Some("Default_1".into()), ..AccountDraft::default() };
+    let first = services.accounts.add(&by, draft()).await.unwrap();
+    let second = services.accounts.add(&by, draft()).await.unwrap();
+
+    services.traffic.take_in(passed(&first, 60, 0)).await;
+    services.accounts.delete(&by, first.name.as_str()).await.unwrap();
+    services.traffic.take_in(passed(&second, 39, 0)).await;
+    let before = restriction(&services, second.name.as_str()).await;
+    services.traffic.take_in(passed(&second, 0, 1)).await;
+    let after = restriction(&services, second.name.as_str()).await;
+
+    assert_eq!((before, after), (None, Some(Restriction::OverQuota)));
+    let refused = services.accounts.add(&by, draft()).await;
+    assert!(matches!(refused, Err(Error::Refused(Refusal::TrafficCapReached))));
+}
+
 #[tokio::test]
 async fn cuts_an_account_off_at_the_end_of_its_quota_and_knows_that_after_a_restart() {
     let dir = TempDir::new().unwrap();
@@ -127,7 +159,7 @@ async fn cuts_an_account_off_at_the_end_of_its_quota_and_knows_that_after_a_rest
 
     assert_eq!((before, after), (None, Some(Restriction::OverQuota)));
     assert_eq!(restriction(&again, "peer_1").await, Some(Restriction::OverQuota));
-    assert!(again.accounts.detail("peer_1").unwrap().enabled, "what the operator has set stays");
+    assert!(again.accounts.detail(&Caller::local(), "peer_1").unwrap().enabled, "what the operator has set stays");
     edit(&again, "peer_1", AccountDraft { quota: Some("200".into()), ..Default::default() }).await;
     assert_eq!(restriction(&again, "peer_1").await, None);
 }
@@ -195,7 +227,7 @@ async fn lists_the_hours_of_a_day_that_the_clock_makes_longer() {
     services.servers.add(&Caller::local(), ServerDraft::default()).await.unwrap();
     add(&services, AccountDraft::default()).await;
 
-    let (_, hours) = services.traffic.day("peer_1", ["2026", "10", "25"]).await.unwrap();
+    let (_, hours) = services.traffic.day(&Caller::local(), "peer_1", ["2026", "10", "25"]).await.unwrap();
 
     let starts: Vec<String> = hours.iter().map(|hour| services.system.local_time(hour.start)).collect();
     assert_eq!(starts.len(), 25);

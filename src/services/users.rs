@@ -12,7 +12,8 @@ use super::second_factor::Offer;
 pub use super::second_factor::SecondFactorOffer;
 pub use super::sessions::{LoginDraft, Session, SessionRow};
 use super::{Caller, Error, Ground, WrongTries};
-use crate::domain::access::{AccessBook, Caps, PanelUser, PasswordRule, Role, Tries, UserDraft};
+use crate::domain::access::{AccessBook, Caps, PanelUser, PasswordRule, Right, Role, Tries, UserDraft};
+use crate::domain::account::Account;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
 use crate::domain::name::UserName;
@@ -90,6 +91,8 @@ pub struct UserRow {
     pub has_second_factor: bool,
     /// How many recovery codes it has left.
     pub recovery_codes: usize,
+    /// How many accounts are its own.
+    pub accounts: usize,
     /// How many open sessions it has.
     pub sessions: usize,
     /// When one of them was last used, to the minute.
@@ -117,7 +120,7 @@ impl Users {
     /// # Errors
     /// `NotAllowed` to all but admins.
     pub fn list(&self, by: &Caller) -> Result<Vec<UserRow>, Error> {
-        by.must_be_admin()?;
+        by.must(Right::Administer)?;
         let book = self.ground.store.access();
         Ok(book.users.values().map(|user| self.row(&book, user)).collect())
     }
@@ -127,7 +130,7 @@ impl Users {
     /// # Errors
     /// `NotAllowed` to all but admins, `UserNotFound`.
     pub fn detail(&self, by: &Caller, name: &str) -> Result<UserRow, Error> {
-        by.must_be_admin()?;
+        by.must(Right::Administer)?;
         let book = self.ground.store.access();
         let user = book.users.get(name).ok_or(Refusal::UserNotFound)?;
         Ok(self.row(&book, user))
@@ -139,14 +142,9 @@ impl Users {
     /// `NotAllowed` to all but admins, `NameTaken` (also by the label of an access hash, so that the audit log names one
     /// of the two), `UsersExceeded`, and the refusals of [`UserDraft`].
     pub async fn add(&self, by: &Caller, draft: UserDraft) -> Result<UserMade, Error> {
-        by.must_be_admin()?;
-        let (password, chosen) = match draft.password.clone() {
-            Some(password) => (password, None),
-            None => {
-                let chosen = chosen_password();
-                (chosen.clone(), Some(chosen))
-            }
-        };
+        by.must(Right::Administer)?;
+        let chosen = draft.password.is_none().then(chosen_password);
+        let password = draft.password.clone().or_else(|| chosen.clone()).unwrap_or_default();
         let user = self.settled(&draft, password).await?;
         let rule = move |change: &mut Change| {
             let book = change.access();
@@ -179,7 +177,7 @@ impl Users {
     /// # Errors
     /// `NotAllowed` to all but admins, `UserNotFound`, `LastAdmin`, and the refusals of [`UserDraft`].
     pub async fn edit(&self, by: &Caller, name: &str, draft: UserDraft) -> Result<UserRow, Error> {
-        by.must_be_admin()?;
+        by.must(Right::Administer)?;
         let password_hash = match draft.password.clone() {
             Some(password) => {
                 PasswordRule::check(&password)?;
@@ -221,12 +219,13 @@ impl Users {
         Ok(password)
     }
 
-    /// Removes a user; its sessions end at once.
+    /// Removes a user; its sessions end at once. A reseller's access hashes go with it, and its accounts stay, nobody's: who
+    /// comes after it under the same name has none of them.
     ///
     /// # Errors
     /// `NotAllowed` to all but admins, `UserNotFound`, `LastAdmin`.
     pub async fn remove(&self, by: &Caller, name: &str) -> Result<(), Error> {
-        by.must_be_admin()?;
+        by.must(Right::Administer)?;
         let removed = name.to_owned();
         let rule = move |change: &mut Change| {
             let user = change.access().users.get(removed.as_str()).ok_or(Refusal::UserNotFound)?;
@@ -234,6 +233,7 @@ impl Users {
                 return Err(Refusal::LastAdmin);
             }
             change.remove_panel_user(&removed)?;
+            disown(change, &removed)?;
             Ok(((), Deed::to(Kind::User, &removed, format!("Removed user `{removed}`"))))
         };
         self.ground.write(by, rule).await?;
@@ -253,8 +253,14 @@ impl Users {
         Ok(())
     }
 
+    /// How far `by` reaches, if he is a reseller.
+    pub fn caps(&self, by: &Caller) -> Option<Caps> {
+        let book = self.ground.store.access();
+        by.authority.reseller().and_then(|reseller| book.users.get(reseller)).map(|user| user.caps)
+    }
+
     fn row(&self, book: &AccessBook, user: &PanelUser) -> UserRow {
-        let at = clock::timestamp();
+        let (at, intended) = (clock::timestamp(), self.ground.store.intended());
         let open = book.sessions.values().filter(|session| session.user == user.name && session.is_open(at));
         let seen: Vec<Timestamp> = open.map(|session| session.last_seen).collect();
         let locked = self.desk.tries().locked_for(user.name.as_str(), clock::now());
@@ -265,11 +271,28 @@ impl Users {
             created: user.created,
             has_second_factor: user.second_factor.is_some(),
             recovery_codes: user.second_factor.as_ref().map_or(0, |factor| factor.recovery.len()),
+            accounts: intended.accounts().filter(|account| account.owner.as_ref() == Some(&user.name)).count(),
             sessions: seen.len(),
             last_seen: seen.into_iter().max(),
             locked: locked.map(|left| left.as_secs().max(1)),
         }
     }
+}
+
+/// Takes away what leads to a reseller who is gone.
+fn disown(change: &mut Change, name: &str) -> Result<(), Refusal> {
+    let is_its = |owner: Option<&UserName>| owner.is_some_and(|owner| owner.as_str() == name);
+    let hashes = change.access().entries.values().filter(|entry| is_its(entry.scope.reseller()));
+    let hashes: Vec<String> = hashes.map(|entry| entry.label.clone()).collect();
+    for label in hashes {
+        change.remove_access(&label)?;
+    }
+    let accounts = change.intended().accounts().filter(|account| is_its(account.owner.as_ref()));
+    let accounts: Vec<Arc<Account>> = accounts.cloned().collect();
+    for account in accounts {
+        change.put_account(Account { owner: None, ..account.as_ref().clone() })?;
+    }
+    Ok(())
 }
 
 /// A password that is chosen here.

@@ -64,7 +64,7 @@ async fn lets_a_user_in_and_keeps_no_token() {
     assert_eq!((session.user.as_str(), session.caller.authority), ("admin", Authority::Admin));
     assert_eq!((session.csrf.len(), session.has_second_factor, session.password_is_first), (64, false, false));
     assert_eq!(services.users.session(&session.csrf), None);
-    services.access.ground.store.close().await.unwrap();
+    services.users.ground.store.close().await.unwrap();
     let file = std::fs::read(dir.path().join("culvert.redb")).unwrap();
     let secret: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&token[at..at + 2], 16).unwrap()).collect();
     for needle in [token.as_bytes(), &secret, FIRST.as_bytes()] {
@@ -87,7 +87,7 @@ async fn keeps_sessions_over_a_restart_and_none_that_was_logged_out() {
     let (kept, gone) =
         (log_in(&services, "admin", FIRST).await.unwrap(), log_in(&services, "admin", FIRST).await.unwrap());
     services.users.log_out(&gone).await.unwrap();
-    services.access.ground.store.close().await.unwrap();
+    services.users.ground.store.close().await.unwrap();
 
     let again = over_with_cap(Store::open(dir.path()).unwrap(), 3);
 
@@ -186,12 +186,12 @@ async fn ends_a_session_that_was_idle_and_takes_it_away() {
 
     assert!(services.users.session_at(&token, at + 11.hours()).is_some());
     // the writer answers in order, so that it was used has been kept by now
-    services.access.ground.store.write(|_| Ok(())).await.unwrap();
+    services.users.ground.store.write(|_| Ok(())).await.unwrap();
 
     assert!(services.users.session_at(&token, at + 22.hours()).is_some());
     assert!(services.users.session_at(&token, at + 36.hours()).is_none());
     services.users.prune_at(at + 36.hours()).await.unwrap();
-    assert!(services.access.ground.store.access().sessions.is_empty());
+    assert!(services.users.ground.store.access().sessions.is_empty());
 }
 
 #[tokio::test]

@@ -2,13 +2,16 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Nothing, Record};
 use super::records::first_version;
 use crate::domain::access::{
-    AccessEntry, Caps, PanelUser, Role, SECRET_BYTES, SecondFactor, SessionEntry, TokenDigest, TotpSecret,
+    AccessEntry, Authority, Caps, PanelUser, Role, SECRET_BYTES, SecondFactor, SessionEntry, Spent, TokenDigest,
+    TotpSecret,
 };
 use crate::domain::name::UserName;
 use crate::domain::rate::Mbps;
@@ -25,28 +28,75 @@ pub(super) struct AccessV1 {
     last_login: Option<i64>,
 }
 
-impl From<&AccessEntry> for AccessV1 {
-    fn from(entry: &AccessEntry) -> Self {
+/// An access hash of a network, with what it may and when it ends; times in milliseconds since 1970.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccessV2 {
+    label: String,
+    net: IpNet,
+    digest: [u8; 32],
+    created: i64,
+    last_login: Option<i64>,
+    role: Role,
+    /// Whose accounts alone it sees, where its role is a reseller's.
+    reseller: Option<UserName>,
+    expires: Option<i64>,
+}
+
+impl Record for AccessV2 {
+    const VERSION: u8 = 2;
+    type Previous = AccessV1;
+}
+
+impl From<AccessV1> for AccessV2 {
+    fn from(first: AccessV1) -> Self {
         Self {
-            label: entry.label.clone(),
-            ip: entry.ip,
-            digest: entry.digest,
-            created: entry.created.as_millisecond(),
-            last_login: entry.last_login.map(Timestamp::as_millisecond),
+            label: first.label,
+            net: IpNet::from(first.ip),
+            digest: first.digest,
+            created: first.created,
+            last_login: first.last_login,
+            role: Role::Admin,
+            reseller: None,
+            expires: None,
         }
     }
 }
 
-impl TryFrom<AccessV1> for AccessEntry {
-    type Error = jiff::Error;
+impl From<&AccessEntry> for AccessV2 {
+    fn from(entry: &AccessEntry) -> Self {
+        Self {
+            label: entry.label.clone(),
+            net: entry.net,
+            digest: entry.digest,
+            created: entry.created.as_millisecond(),
+            last_login: entry.last_login.map(Timestamp::as_millisecond),
+            role: entry.scope.role(),
+            reseller: entry.scope.reseller().cloned(),
+            expires: entry.expires.map(Timestamp::as_millisecond),
+        }
+    }
+}
 
-    fn try_from(record: AccessV1) -> Result<Self, jiff::Error> {
+impl TryFrom<AccessV2> for AccessEntry {
+    type Error = &'static str;
+
+    fn try_from(record: AccessV2) -> Result<Self, &'static str> {
+        let scope = match (record.role, record.reseller) {
+            (Role::Admin, None) => Authority::Admin,
+            (Role::Operator, None) => Authority::Operator,
+            (Role::ReadOnly, None) => Authority::ReadOnly,
+            (Role::Reseller, Some(name)) => Authority::Reseller(name),
+            _ => return Err("its role is none"),
+        };
+        let time = |time: i64| Timestamp::from_millisecond(time).map_err(|_| "its time is none");
         Ok(Self {
             label: record.label,
-            ip: record.ip,
+            net: record.net,
             digest: record.digest,
-            created: Timestamp::from_millisecond(record.created)?,
-            last_login: record.last_login.map(Timestamp::from_millisecond).transpose()?,
+            created: time(record.created)?,
+            last_login: record.last_login.map(time).transpose()?,
+            scope,
+            expires: record.expires.map(time).transpose()?,
         })
     }
 }
@@ -69,6 +119,8 @@ pub(super) struct PanelUserV2 {
     b_upload: Mbps,
     b_download: Mbps,
     traffic: u64,
+    /// Year, month and bytes.
+    spent: Option<(i16, i8, u64)>,
     second_factor: Option<SecondFactorV1>,
     language: Option<String>,
     theme: Option<String>,
@@ -98,6 +150,7 @@ impl From<PanelUserV1> for PanelUserV2 {
             b_upload: Mbps::UNLIMITED,
             b_download: Mbps::UNLIMITED,
             traffic: 0,
+            spent: None,
             second_factor: None,
             language: None,
             theme: None,
@@ -125,6 +178,7 @@ impl From<&PanelUser> for PanelUserV2 {
             b_upload,
             b_download,
             traffic,
+            spent: user.spent.map(|spent| (spent.month.year(), spent.month.month(), spent.bytes)),
             second_factor,
             language: user.language.clone(),
             theme: user.theme.clone(),
@@ -142,6 +196,11 @@ impl TryFrom<PanelUserV2> for PanelUser {
             used: factor.used,
             recovery: factor.recovery,
         });
+        let spent = |(year, month, bytes)| {
+            let month = Date::new(year, month, 1).map_err(|_| "its month is none")?;
+            Ok::<_, &'static str>(Spent { month, bytes })
+        };
+        let spent = record.spent.map(spent).transpose()?;
         Ok(Self {
             name: UserName::parse(&first.name).map_err(|_| "its name is none")?,
             password_hash: first.password_hash,
@@ -149,6 +208,7 @@ impl TryFrom<PanelUserV2> for PanelUser {
             created: Timestamp::from_millisecond(first.created).map_err(|_| "its time is none")?,
             role,
             caps: Caps { accounts, b_upload, b_download, traffic },
+            spent,
             second_factor,
             language: record.language,
             theme: record.theme,
@@ -208,6 +268,7 @@ mod tests {
             created: Timestamp::from_millisecond(1).unwrap(),
             role: Role::Reseller,
             caps: Caps { accounts: 2, traffic: 3, ..Caps::default() },
+            spent: Some(Spent { month: Date::constant(2026, 3, 1), bytes: 4 }),
             second_factor: Some(SecondFactor {
                 secret: TotpSecret::from_entropy([5; SECRET_BYTES]),
                 used: 6,
@@ -223,13 +284,42 @@ mod tests {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let entry = AccessEntry {
             label: "billing".into(),
-            ip: "2001:db8::1".parse().unwrap(),
+            net: "2001:db8::/32".parse().unwrap(),
             digest: [3; 32],
             created: at,
             last_login: Some(at),
+            scope: Authority::Reseller(UserName::parse("r").unwrap()),
+            expires: Some(at),
         };
-        let bytes = encode(&AccessV1::from(&entry)).unwrap();
-        assert_eq!(AccessEntry::try_from(decode::<AccessV1>(&bytes).unwrap()).unwrap(), entry);
+        let bytes = encode(&AccessV2::from(&entry)).unwrap();
+        assert_eq!(AccessEntry::try_from(decode::<AccessV2>(&bytes).unwrap()).unwrap(), entry);
+    }
+
+    /// A release has written version 1, so these bytes never change.
+    #[test]
+    fn reads_a_hash_of_version_1_as_an_admins_that_never_ends() {
+        let bytes = [&b"\x01\x01a\x00\xc0\x00\x02\x01"[..], &[3; 32], b"\x02\x00"].concat();
+
+        let entry = AccessEntry::try_from(decode::<AccessV2>(&bytes).unwrap()).unwrap();
+
+        assert_eq!((entry.label.as_str(), entry.from_where().as_str()), ("a", "192.0.2.1"));
+        assert_eq!((entry.scope, entry.expires, entry.digest), (Authority::Admin, None, [3; 32]));
+    }
+
+    #[test]
+    fn takes_no_record_whose_role_and_reseller_contradict_each_other() {
+        let record = |role, reseller: Option<&str>| AccessV2 {
+            label: "a".into(),
+            net: "::1/128".parse().unwrap(),
+            digest: [0; 32],
+            created: 0,
+            last_login: None,
+            role,
+            reseller: reseller.map(|name| UserName::parse(name).unwrap()),
+            expires: None,
+        };
+        assert!(AccessEntry::try_from(record(Role::Reseller, None)).is_err());
+        assert!(AccessEntry::try_from(record(Role::Admin, Some("r"))).is_err());
     }
 
     #[test]
@@ -247,7 +337,12 @@ mod tests {
     fn reads_back_a_user() {
         let bytes = encode(&PanelUserV2::from(&user())).unwrap();
 
-        let expected = [&b"\x02\x01r\x01h\x02\x00\x03\x02\x00\x00\x03\x01"[..], &[5; 20], b"\x0c\x01", &[7; 32]];
+        let expected = [
+            &b"\x02\x01r\x01h\x02\x00\x03\x02\x00\x00\x03\x01\xd4\x1f\x03\x04\x01"[..],
+            &[5; 20],
+            b"\x0c\x01",
+            &[7; 32],
+        ];
         assert_eq!(bytes, [&expected.concat()[..], b"\x01\x02de\x00"].concat());
         assert_eq!(PanelUser::try_from(decode::<PanelUserV2>(&bytes).unwrap()), Ok(user()));
     }

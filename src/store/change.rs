@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::messages::MessageChanges;
 use super::state::{Beside, State, Step, WebhookBook};
 use crate::domain::access::{AccessBook, AccessEntry, Author, PanelUser, SessionEntry, TokenDigest};
 use crate::domain::account::Account;
@@ -346,6 +347,11 @@ impl Change {
         let name = self.state.webhooks.get(name).ok_or(Refusal::WebhookNotFound)?.name.clone();
         self.step(Beside::NoWebhook(name));
         Ok(())
+    }
+
+    /// Has messages of webhooks wait in the file, and others no more.
+    pub fn keep_messages(&mut self, changes: MessageChanges) {
+        self.step(Beside::Messages(Arc::new(changes)));
     }
 
     /// How many records this change, and those that are committed with it, write so far.

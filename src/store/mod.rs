@@ -13,6 +13,7 @@ mod file;
 mod ikev2;
 pub mod ledger;
 mod link_records;
+mod messages;
 mod record;
 mod records;
 mod state;
@@ -27,11 +28,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use redb::ReadTransaction;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::archive::{Archive, Origin, Snapshot};
 pub use self::change::Change;
 pub use self::ledger::Ledger;
+pub use self::messages::MessageChanges;
 pub use self::state::WebhookBook;
 use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
@@ -41,6 +44,7 @@ use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
 use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
+use crate::domain::webhook::Kept;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -244,11 +248,26 @@ impl Store {
     /// # Errors
     /// [`Error::Write`] where the file cannot be read, [`Error::Closed`].
     pub async fn audit(&self, query: AuditQuery) -> Result<Vec<AuditEntry>, Error> {
+        self.read(move |transaction| audit::read(transaction, &query)).await
+    }
+
+    /// The messages of webhooks that wait in the file, in the order in which they are to be sent.
+    ///
+    /// # Errors
+    /// As [`Self::audit`].
+    pub async fn messages(&self) -> Result<Vec<Kept>, Error> {
+        self.read(messages::read).await
+    }
+
+    /// Reads what is only in the file, as of now.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let (caller, answer) = oneshot::channel();
         self.order(Order::Snapshot(caller)).await?;
         let transaction = answer.await.map_err(|_| Error::Closed)??;
-        let read = move || audit::read(&transaction, &query);
-        let read = tokio::task::spawn_blocking(read).await;
+        let read = tokio::task::spawn_blocking(move || read(&transaction)).await;
         let failed = |why: String| Error::Write { why };
         read.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
     }

@@ -12,7 +12,7 @@ use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
 use crate::domain::account::{Account, AccountId, Allowance, Password};
 use crate::domain::firewall::{Action, Chain, FilterRule, FirewallSettings, RuleProtocol};
 use crate::domain::key::{PrivateKey, PublicKey};
-use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, Username};
+use crate::domain::name::{AccountName, InterfaceName, RuleName, ServerName, UserName, Username};
 use crate::domain::port_forward::{OuterPort, PortForward, Transport};
 use crate::domain::rate::Mbps;
 use crate::domain::server::Server;
@@ -208,11 +208,36 @@ impl From<&Account> for AccountV2 {
     }
 }
 
-impl TryFrom<AccountV2> for Account {
+/// An account, with whose it is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccountV3 {
+    second: AccountV2,
+    owner: Option<UserName>,
+}
+
+impl Record for AccountV3 {
+    const VERSION: u8 = 3;
+    type Previous = AccountV2;
+}
+
+impl From<AccountV2> for AccountV3 {
+    fn from(second: AccountV2) -> Self {
+        Self { second, owner: None }
+    }
+}
+
+impl From<&Account> for AccountV3 {
+    fn from(account: &Account) -> Self {
+        Self { second: account.into(), owner: account.owner.clone() }
+    }
+}
+
+impl TryFrom<AccountV3> for Account {
     type Error = jiff::Error;
 
-    fn try_from(record: AccountV2) -> Result<Self, jiff::Error> {
-        let AccountV2 { first, id, expires, quota, quota_period, quota_action, quota_rate } = record;
+    fn try_from(record: AccountV3) -> Result<Self, jiff::Error> {
+        let AccountV3 { second, owner } = record;
+        let AccountV2 { first, id, expires, quota, quota_period, quota_action, quota_rate } = second;
         let allowance = Allowance {
             expires: expires.map(Timestamp::from_second).transpose()?,
             quota,
@@ -235,6 +260,7 @@ impl TryFrom<AccountV2> for Account {
             mark: first.mark,
             id,
             allowance,
+            owner,
         })
     }
 }
@@ -412,8 +438,8 @@ mod tests {
         assert_eq!(&Server::from(decode::<ServerV2>(&bytes).unwrap()), server);
 
         let account = house.account("peer_1").unwrap().as_ref();
-        let bytes = encode(&AccountV2::from(account)).unwrap();
-        assert_eq!(&Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
+        let bytes = encode(&AccountV3::from(account)).unwrap();
+        assert_eq!(&Account::try_from(decode::<AccountV3>(&bytes).unwrap()).unwrap(), account);
     }
 
     #[test]
@@ -462,9 +488,12 @@ mod tests {
 
         let bytes = encode(&AccountV2::from(&account)).unwrap();
         let older = encode(&AccountV1::from(&account)).unwrap();
+        let owned = Account { owner: Some(UserName::parse("r").unwrap()), ..account.clone() };
+        let newer = encode(&AccountV3::from(&owned)).unwrap();
 
-        assert_eq!(Account::try_from(decode::<AccountV2>(&bytes).unwrap()).unwrap(), account);
-        let read = || Account::try_from(decode::<AccountV2>(&older).unwrap()).unwrap();
+        assert_eq!(Account::try_from(decode::<AccountV3>(&bytes).unwrap()).unwrap(), account, "version 2 has no owner");
+        assert_eq!(Account::try_from(decode::<AccountV3>(&newer).unwrap()).unwrap(), owned);
+        let read = || Account::try_from(decode::<AccountV3>(&older).unwrap()).unwrap();
         assert_eq!(read().allowance, Allowance::default());
         assert_eq!(read().id, read().id);
         assert_ne!(read().id, AccountId::default());

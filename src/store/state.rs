@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::mem::replace;
 use std::sync::Arc;
 
+use super::messages::MessageChanges;
 use crate::domain::access::{AccessBook, AccessEntry, PanelUser, SessionEntry, TokenDigest};
 use crate::domain::account::Account;
 use crate::domain::audit::AuditEntry;
@@ -81,6 +82,8 @@ pub(super) enum Beside {
     LinkSettings(Arc<LinkSettings>),
     Webhook(Arc<Webhook>),
     NoWebhook(WebhookName),
+    /// Messages of webhooks, which are only in the file.
+    Messages(Arc<MessageChanges>),
     Audit(Arc<AuditEntry>),
     /// Undoes [`Self::Audit`]: the latest entry is again this one. Never written.
     Audited(u64),
@@ -216,6 +219,8 @@ impl State {
             Beside::NoWebhook(name) => {
                 Arc::make_mut(&mut self.webhooks).remove(&name).map_or(Beside::NoWebhook(name), Beside::Webhook)
             }
+            // nothing of them is in memory here, so there is nothing to undo
+            Beside::Messages(_) => Beside::Messages(Arc::default()),
             Beside::Audit(entry) => Beside::Audited(replace(&mut self.audited, entry.number)),
             Beside::Audited(number) => Beside::Audited(replace(&mut self.audited, number)),
         }

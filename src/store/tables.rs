@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::access_records::{AccessV1, PanelUserV2, SessionV1};
+use super::access_records::{AccessV2, PanelUserV2, SessionV1};
 use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
+use super::messages;
 use super::record::{self, Record, Undecodable};
-use super::records::{AccountV2, FilterRuleV1, FirewallV1, PortForwardV1, ServerV2, SystemV1};
+use super::records::{AccountV3, FilterRuleV1, FirewallV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
 use super::traffic_log_record::TrafficLogV1;
 use super::webhook_record::WebhookV1;
@@ -203,7 +204,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
     match step {
         Step::Server(server) => put(transaction, SERVERS, server.name.as_str(), &ServerV2::from(server.as_ref())),
         Step::NoServer(name) => take(transaction, SERVERS, name.as_str()),
-        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV2::from(account.as_ref())),
+        Step::Account(account) => put(transaction, ACCOUNTS, account.name.as_str(), &AccountV3::from(account.as_ref())),
         Step::NoAccount(name) => take(transaction, ACCOUNTS, name.as_str()),
         Step::Firewall(settings) => put(transaction, FIREWALL, SETTINGS_KEY, &FirewallV1::from(settings)),
         Step::TrafficLog(settings) => {
@@ -236,7 +237,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
 
 fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box<redb::Error>> {
     match step {
-        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV1::from(entry)),
+        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV2::from(entry)),
         Beside::NoAccess(label) => take(transaction, ACCESS, label),
         Beside::PanelUser(user) => put(transaction, PANEL_USERS, user.name.as_str(), &PanelUserV2::from(user.as_ref())),
         Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name.as_str()),
@@ -256,6 +257,7 @@ fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box
             put(transaction, WEBHOOKS, webhook.name.as_str(), &WebhookV1::from(webhook.as_ref()))
         }
         Beside::NoWebhook(name) => take(transaction, WEBHOOKS, name.as_str()),
+        Beside::Messages(changes) => messages::write(transaction, changes),
         Beside::Audit(entry) => audit::write(transaction, entry),
         Beside::Audited(_) => Ok(()),
     }
@@ -334,7 +336,7 @@ fn load_tunnels(transaction: &ReadTransaction, state: &mut State) -> Result<(), 
         state.intended.insert_server(Arc::new(Server::from(record)));
         Ok(())
     })?;
-    each(transaction, ACCOUNTS, |record: AccountV2| {
+    each(transaction, ACCOUNTS, |record: AccountV3| {
         let mut account = Account::try_from(record).map_err(|_| "its end is no time")?;
         let server = state.intended.server(account.server.as_str()).ok_or("its server is missing")?;
         // one name in memory for all accounts of a server
@@ -391,8 +393,8 @@ fn load_ikev2(transaction: &ReadTransaction, state: &mut State) -> Result<(), Un
 }
 
 fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
-    each(transaction, ACCESS, |record: AccessV1| {
-        let entry = AccessEntry::try_from(record).map_err(|_| "its time is none")?;
+    each(transaction, ACCESS, |record: AccessV2| {
+        let entry = AccessEntry::try_from(record)?;
         state.access.entries.insert(entry.label.clone(), entry);
         Ok(())
     })?;

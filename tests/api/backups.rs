@@ -387,7 +387,9 @@ async fn has_everything_of_one_moment_while_a_thousand_edits_a_second_are_made()
         fs::copy(folder(&world).join(&name), folder(&away).join(&name)).unwrap();
         away.operate(Method::PUT, "/api/v1/backups/restore", &format!("backup_name={name}")).await.success();
         for (number, before) in before.iter_mut().enumerate() {
-            let account = |of: &str| away.services.accounts.detail(&format!("{of}_{number}")).unwrap().b_download.get();
+            let account = |of: &str| {
+                away.services.accounts.detail(&Caller::local(), &format!("{of}_{number}")).unwrap().b_download.get()
+            };
             let server = away.services.servers.detail(&format!("server_{number}")).unwrap().limit_download.get();
             let counts = [account("first"), account("second"), server];
             assert!(counts.is_sorted_by(|ahead, behind| ahead >= behind) && counts[0] - counts[2] <= 1, "{counts:?}");

@@ -16,6 +16,7 @@ mod otl;
 mod port_forwards;
 mod read_outs;
 mod requests;
+mod scopes;
 mod secrets;
 mod servers;
 #[path = "../support/mod.rs"]

@@ -170,7 +170,10 @@ async fn forgets_nothing_at_a_restart() {
 #[tokio::test]
 async fn shows_nothing_once_the_time_is_over() {
     let world = World::furnished().await;
-    let now = Timestamp::from_millisecond(world.services.links.list()[0].created.as_millisecond()).unwrap();
+    let now = Timestamp::from_millisecond(
+        world.services.links.list(&culvert::services::Caller::local()).unwrap()[0].created.as_millisecond(),
+    )
+    .unwrap();
     for (number, expires) in [(1, now - SignedDuration::from_secs(1)), (2, now + SignedDuration::from_hours(1))] {
         let key = LinkKey::from_entropy([number; limits::LINK_KEY_BYTES]);
         let account = AccountName::parse("peer_1").unwrap();

@@ -124,6 +124,52 @@ async fn a_backup_that_fails_is_told_again_until_it_arrives() {
     .await;
 }
 
+/// Runs what is done by the clock until the story ends, and then stops in order, as the process does.
+async fn until_stopped(world: &World, story: impl Future<Output = ()>) {
+    let (end, ended) = watch::channel(false);
+    let story = async {
+        story.await;
+        end.send_replace(true);
+    };
+    tokio::join!(jobs::run(&world.services, ended), story);
+    world.services.webhooks.close().await;
+}
+
+#[tokio::test]
+async fn a_message_that_could_not_be_brought_arrives_after_a_restart_once() {
+    let (world, mut receiver) = (World::new().await, Receiver::listen().await);
+    let secret = add(&world, &receiver, "backup.failed").await;
+    std::fs::write(world.folder.path().join("backups"), "no folder").unwrap();
+    *receiver.answer.lock().unwrap() = StatusCode::SERVICE_UNAVAILABLE;
+    let mut first = None;
+    until_stopped(&world, async {
+        world.post("/api/v1/backups", "").await.refusal();
+        first = receiver.told.recv().await;
+        // one that never got as far as to be tried
+        world.post("/api/v1/backups", "").await.refusal();
+    })
+    .await;
+
+    let world = world.reopened().await;
+    *receiver.answer.lock().unwrap() = StatusCode::OK;
+    until_stopped(&world, async {
+        let (headers, body) = receiver.told.recv().await.unwrap();
+        let (before, told) = first.unwrap();
+        assert_eq!((&headers["webhook-id"], body), (&before["webhook-id"], told));
+        assert_eq!(receiver.next(&secret).await["type"], "backup.failed");
+    })
+    .await;
+    assert_eq!(world.get("/api/v1/webhooks").await.success()[0]["delivered"], 2);
+
+    let world = world.reopened().await;
+    until_stopped(&world, async {
+        world.services.webhooks.keep().await;
+        assert_eq!(world.get("/api/v1/webhooks").await.success()[0]["waiting"], 0);
+    })
+    .await;
+    assert!(receiver.told.try_recv().is_err());
+}
+
 #[tokio::test]
 async fn an_end_that_comes_is_told_once_and_what_was_so_before_is_not() {
     let (world, mut receiver) = (World::furnished().await, Receiver::listen().await);

@@ -1,9 +1,11 @@
 //! The contract, entry by entry, against the real router: generated from the contract's own file.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
+mod asked;
 mod entry;
 mod forms;
 mod openapi;
+mod paths;
 mod refusals;
 mod requests;
 mod shape;
@@ -44,6 +46,13 @@ const BEYOND: &[&str] = &[
     "local_access_remove",
     "local_account_config_qr_text",
     "local_status",
+    "local_user_add",
+    "local_user_edit",
+    "local_user_list",
+    "local_user_password",
+    "local_user_remove",
+    "local_user_second_factor_remove",
+    "local_user_unlock",
     "metrics",
     "openapi",
     "otl_config_edit",
@@ -137,7 +146,8 @@ async fn prepared(id: &str) -> World {
     let world = World::furnished().await;
     for (_, steps) in BEFORE.iter().filter(|(of, _)| *of == id) {
         for (step, (path, form)) in *steps {
-            world.call(named(step).method, &format!("/api/v1/{path}"), form).await.success();
+            let step = routes::table().into_iter().find(|route| route.id == *step).unwrap();
+            world.call(step.methods[0].clone(), &format!("/api/v1/{path}"), form).await.success();
         }
     }
     world

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use crate::entry::{entries, named};
 use crate::requests::{REFUSALS, SUCCESSES, UNREACHABLE};
 use crate::shape::ADDITIONS;
-use crate::support::{self, Reply, World};
+use crate::support::{self, World};
 use crate::{FILES, prepared};
 
 /// The document.
-struct Document(Value);
+pub(crate) struct Document(Value);
 
 impl Document {
     /// As anybody gets it, with no key.
-    async fn get(world: &World) -> Self {
+    pub(crate) async fn get(world: &World) -> Self {
         let request = World::request_from(support::HOME, Method::GET, "/api/openapi.json").body(Body::empty()).unwrap();
         let reply = world.send(request).await;
         assert_eq!(reply.headers[header::CONTENT_TYPE], "application/json");
@@ -42,15 +42,42 @@ impl Document {
     }
 
     /// The fields of this operation's form, with their schemas.
-    fn fields(&self, id: &str) -> Vec<(String, Value)> {
+    pub(crate) fn fields(&self, id: &str) -> Vec<(String, Value)> {
+        let form = self.form(id);
+        let of_body = form["properties"].as_object().into_iter().flatten();
+        let of_body = of_body.map(|(name, schema)| (name.clone(), schema.clone()));
+        let of_query = self.operation(id)["parameters"].as_array().into_iter().flatten();
+        let of_query = of_query.filter(|parameter| parameter["in"] == "query");
+        of_body.chain(of_query.map(named_schema)).collect()
+    }
+
+    /// Whether this field of the operation's form must be there.
+    pub(crate) fn requires(&self, id: &str, field: &str) -> bool {
+        self.form(id)["required"].as_array().is_some_and(|names| names.iter().any(|name| name == field))
+    }
+
+    /// The places of this operation's path, with their schemas.
+    pub(crate) fn places(&self, id: &str) -> Vec<(String, Value)> {
+        let parameters = self.operation(id)["parameters"].as_array().into_iter().flatten();
+        parameters.filter(|parameter| parameter["in"] == "path").map(named_schema).collect()
+    }
+
+    /// Every text with which this operation refuses by itself.
+    pub(crate) fn refusals(&self, id: &str) -> BTreeSet<String> {
+        let texts = self.operation(id)["x-refusals"].as_array().into_iter().flatten();
+        texts.filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    fn form(&self, id: &str) -> Value {
         let form = &self.operation(id)["requestBody"]["content"]["application/json"]["schema"]["$ref"];
         let form = form.as_str().and_then(|path| self.0.pointer(path.trim_start_matches('#')));
-        form.and_then(|form| form["properties"].as_object())
-            .into_iter()
-            .flatten()
-            .map(|(name, schema)| (name.clone(), schema.clone()))
-            .collect()
+        form.cloned().unwrap_or_default()
     }
+}
+
+/// A parameter of an operation.
+fn named_schema(parameter: &Value) -> (String, Value) {
+    (parameter["name"].as_str().unwrap().to_owned(), parameter["schema"].clone())
 }
 
 /// Takes what the contract's examples do not have off the members that must be there.
@@ -101,9 +128,7 @@ async fn documents_the_fields_of_every_form_of_the_contract() {
 async fn documents_every_text_of_the_contract_that_can_be_reached() {
     let document = Document::get(&World::new().await).await;
     for entry in entries() {
-        let texts = document.operation(&entry.id)["x-refusals"].clone();
-        let texts: BTreeSet<_> =
-            texts.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let texts = document.refusals(&entry.id);
         let unreachable = |text: &str| UNREACHABLE.iter().any(|(id, known, _)| *id == entry.id && *known == text);
         // a text that is made of a field and its rule is said once for all of them
         let of_a_field = |text: &str| entry.id == "ikev2_advanced_edit" && text.starts_with("Incorrect value ");
@@ -200,48 +225,4 @@ async fn sees_an_answer_that_is_not_as_documented() {
         *bad.pointer_mut(place).unwrap() = value;
         assert_ne!(faults(&schema, &bad), Vec::<String>::new(), "{place}");
     }
-}
-
-#[tokio::test]
-async fn tells_the_bounds_that_hold() {
-    let document = Document::get(&World::new().await).await;
-    let mut tried = 0;
-    for (id, (path, form)) in SUCCESSES {
-        for (name, schema) in document.fields(id) {
-            let Some((outside, inside)) = bounds(&schema) else { continue };
-            let (world, method) = (prepared(id).await, named(id).method);
-            let send = async |name: &str, value: &str| -> Reply {
-                // of two the last counts
-                let form = format!("{form}&{name}={value}");
-                world.call(method.clone(), &format!("/api/v1/{path}"), &form).await
-            };
-            let mut texts = BTreeSet::new();
-            for value in outside {
-                texts.insert(send(&name, &value).await.refusal());
-            }
-            assert_eq!(texts.len(), 1, "{id}: {name} is refused in several ways: {texts:?}");
-            for value in inside {
-                let told = send(&name, &value).await.json()["error"].as_str().unwrap().to_owned();
-                assert!(!texts.contains(&told), "{id}: {name}={value} is documented and refused: {told}");
-                tried += 1;
-            }
-        }
-    }
-    assert!(tried > 200, "{tried}");
-}
-
-/// Values of a field that cannot be, and some that can.
-fn bounds(schema: &Value) -> Option<(Vec<String>, Vec<String>)> {
-    let texts = |values: Vec<Value>| {
-        values.into_iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    if schema["type"] == "boolean" {
-        return Some((vec!["2".into(), "on".into()], ["0", "1", "true", "false"].map(str::to_owned).into()));
-    }
-    if let Some(words) = schema["enum"].as_array() {
-        return Some((vec!["no_such_word".into()], texts(words.clone()).collect()));
-    }
-    let (first, last) = (schema["minimum"].as_i64()?, schema["maximum"].as_i64()?);
-    let outside = vec![json!(first - 1), json!(last + 1)];
-    Some((texts(outside).collect(), texts(vec![json!(first), json!(last)]).collect()))
 }

@@ -84,8 +84,35 @@ pub(crate) const SUCCESSES: &[(&str, Asked)] = &[
     ("otl_config_ikev2", ("otl/config_ikev2", "")),
 ];
 
+/// The same for what the table has beyond the contract, where a form or a path is judged.
+pub(crate) const BEYOND_SUCCESSES: &[(&str, Asked)] = &[
+    ("account_connections", ("account/peer_1/connections", "")),
+    ("account_ikev2_mobileconfig", ("account/peer_1/ikev2_mobileconfig", "")),
+    ("account_ikev2_powershell", ("account/peer_1/ikev2_powershell", "")),
+    ("account_otl_withdraw", ("account/peer_1/otl", "")),
+    ("account_traffic_hourly", ("account/peer_1/traffic_hourly/2022/11/5", "")),
+    ("audit", ("audit", "about=account&limit=10")),
+    ("backup_delete", ("backups/whole.zip", "")),
+    ("local_access_add", ("local/v1/access", "label=billing&ip=192.0.2.7")),
+    ("local_access_remove", ("local/v1/access/home", "")),
+    ("local_account_config_qr_text", ("local/v1/account/peer_1/config_qr_text", "")),
+    ("otl_config_edit", ("otl/config", "title=Your VPN&lifetime=3")),
+    ("otl_config_ikev2_edit", ("otl/config_ikev2", "enable=1")),
+    ("otl_config_wireguard_edit", ("otl/config_wireguard", "enable=1")),
+    ("webhook_add", WEBHOOK),
+    ("webhook_delete", ("webhooks/billing", "")),
+    ("webhook_edit", ("webhooks/billing", "enabled=0")),
+];
+
+/// A webhook that nobody ever answers.
+const WEBHOOK: Asked = ("webhooks", "name=billing&url=https://192.0.2.9/hook");
+
 /// What must have been asked before an endpoint succeeds: each step with its id.
 pub(crate) const BEFORE: &[(&str, &[(&str, Asked)])] = &[
+    ("account_ikev2_mobileconfig", BOTH_CERTIFICATES),
+    ("account_ikev2_powershell", BOTH_CERTIFICATES),
+    ("webhook_delete", &[("webhook_add", WEBHOOK)]),
+    ("webhook_edit", &[("webhook_add", WEBHOOK)]),
     ("account_ikev2_profile", BOTH_CERTIFICATES),
     ("ikev2_config", BOTH_CERTIFICATES),
     ("ikev2_delete_ca", BOTH_CERTIFICATES),

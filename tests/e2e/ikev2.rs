@@ -10,6 +10,7 @@ on_both_uplinks! {
     a_client_logs_in_and_reaches_the_internet
     a_client_of_either_family_is_served_over_ipv6
     an_rsa_certificate_with_4096_bits_goes_in_fragments
+    a_client_that_names_no_hash_is_shown_a_signature_over_sha1
     the_operator_ends_connections
     an_account_by_both_links_is_answered_by_the_one_that_spoke_last
 }
@@ -72,6 +73,22 @@ fn an_rsa_certificate_with_4096_bits_goes_in_fragments(uplink: Uplink) {
 
     assert!(client.said().contains("EF(1/"), "no fragment came");
     assert_serves(&client, HOST);
+}
+
+fn a_client_that_names_no_hash_is_shown_a_signature_over_sha1(uplink: Uplink) {
+    let world = World::new();
+    let (appliance, authority) = appliance(&world, uplink, "rsa2048");
+    let mut setup = Setup::of(&appliance, "peer_1");
+    setup.daemon.push_str("signature_authentication = no\n");
+
+    let client = Client::connected(&world, &authority, &setup);
+
+    let said = client.said();
+    assert!(
+        said.contains(&format!("authentication of '{}' with RSA signature successful", strongswan::NAME)),
+        "{said}"
+    );
+    assert!(client.passes());
 }
 
 fn the_operator_ends_connections(uplink: Uplink) {

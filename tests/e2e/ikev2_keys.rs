@@ -140,30 +140,6 @@ fn a_client_that_vanishes_is_noticed() {
 
 #[test]
 #[ignore = "needs root, /dev/net/tun and Debian's strongSwan: run tests/run"]
-fn a_download_goes_on_when_a_client_moves_to_another_address() {
-    let world = World::new();
-    let (appliance, authority) = appliance(&world, &[]);
-    let client = Client::connected(&world, &authority, &Setup::of(&appliance, "peer_1"));
-    let place = &client.place;
-    let length = 60_000_007;
-    let stream = client.connect_to(HOST, 80).unwrap();
-    let download = thread::spawn(move || http::get(stream, length, |_| {}));
-
-    for n in [3, 4] {
-        place.host.ip(&format!("addr del {}/28 dev eth0", place.v4(n - 1)));
-        place.host.address("eth0", &format!("{}/28", place.v4(n)));
-        place.route_to_the_server();
-        let online = || appliance.api("GET", "ikev2/online", "");
-        until(PATIENCE, "the new place", || (online()[0]["endpoint"] == *place.v4(n)).then_some(()));
-        assert!(client.passes());
-    }
-
-    assert_eq!(download.join().unwrap().unwrap(), Body::digest(length));
-    assert_eq!(client.associations().matches("ESTABLISHED").count(), 1, "it was not the same connection");
-}
-
-#[test]
-#[ignore = "needs root, /dev/net/tun and Debian's strongSwan: run tests/run"]
 fn nobody_comes_in_by_a_wrong_password_or_an_unknown_name() {
     let world = World::new();
     let (appliance, authority) = appliance(&world, &[]);

@@ -4,16 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::rig::appliance::Appliance;
+use crate::rig::appliance::{Appliance, Uplink};
 use crate::rig::http::{self, Body};
 use crate::rig::world::{HOST, SERVER_V6, World};
-use crate::rig::{PATIENCE, until};
+use crate::rig::{PATIENCE, on_both_uplinks, until};
 
-#[test]
-#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
-fn a_client_keeps_its_connections_when_its_address_and_port_change() {
+on_both_uplinks! {
+    a_client_keeps_its_connections_when_its_address_and_port_change
+    a_client_moves_from_ipv4_to_ipv6_in_mid_session
+    a_client_that_is_switched_off_and_on_is_served_again_at_once
+}
+
+fn a_client_keeps_its_connections_when_its_address_and_port_change(uplink: Uplink) {
     let world = World::new();
-    let appliance = Appliance::start(&world);
+    let appliance = Appliance::start_on(&world, uplink, &[]);
     let peer = appliance.peer(&world, "peer_1");
     let (place, tunnel) = (&peer.place, &peer.tunnel);
     let shaken = tunnel.handshake(&place.host);
@@ -37,11 +41,9 @@ fn a_client_keeps_its_connections_when_its_address_and_port_change() {
     assert_eq!(tunnel.handshake(&place.host), shaken, "the session was not the same all along");
 }
 
-#[test]
-#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
-fn a_client_moves_from_ipv4_to_ipv6_in_mid_session() {
+fn a_client_moves_from_ipv4_to_ipv6_in_mid_session(uplink: Uplink) {
     let world = World::new();
-    let appliance = Appliance::start(&world);
+    let appliance = Appliance::start_on(&world, uplink, &[]);
     let peer = appliance.peer(&world, "peer_1");
     let (host, tunnel) = (&peer.place.host, &peer.tunnel);
     let key = tunnel.wg(host, "show", "peers").trim().to_owned();
@@ -86,11 +88,9 @@ fn no_packet_is_lost_when_keys_are_renewed_under_traffic() {
     assert_eq!(http::get(peer.connect_to(HOST, 80).unwrap(), length, |_| {}).unwrap(), Body::digest(length));
 }
 
-#[test]
-#[ignore = "needs root, /dev/net/tun and Debian's wireguard-go: run tests/run"]
-fn a_client_that_is_switched_off_and_on_is_served_again_at_once() {
+fn a_client_that_is_switched_off_and_on_is_served_again_at_once(uplink: Uplink) {
     let world = World::new();
-    let appliance = Appliance::start(&world);
+    let appliance = Appliance::start_on(&world, uplink, &[]);
     let mut peer = appliance.peer(&world, "peer_1");
 
     for _ in 0..5 {

@@ -16,6 +16,7 @@ use culvert::engine::ike::proposal::text;
 use culvert::engine::ike::responder::{Change, Responder};
 use culvert::engine::ike::settings::{Fragmentation, Identity, Member, Settings, Uniqueness};
 use culvert::runtime::os::clock;
+use culvert::runtime::os::rsa::sha1_signer;
 
 use crate::campaign::Campaign;
 use crate::dice::Dice;
@@ -63,7 +64,7 @@ fn responder(seed: u64) -> Responder {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
     let parameters = rcgen::CertificateParams::new(vec!["vpn.example.test".into()]).unwrap();
     let certificate = parameters.self_signed(&key).unwrap().der().to_vec();
-    let identity = Identity::new(vec![certificate], &key.serialize_der(), "vpn.example.test").unwrap();
+    let identity = Identity::new(vec![certificate], &key.serialize_der(), "vpn.example.test", sha1_signer).unwrap();
     let mut dice = Dice::new(seed);
     let draws = Draws::new(move |bytes| bytes.iter_mut().for_each(|byte| *byte = dice.byte()));
     let mut responder = Responder::new(Arc::new(settings()), 1, draws, clock::now());

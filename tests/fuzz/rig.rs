@@ -100,6 +100,7 @@ fn account(at: u8) -> Account {
         mark: 100 + u32::from(at),
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 

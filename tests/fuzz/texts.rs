@@ -122,6 +122,7 @@ fn add_account(dice: &mut Dice, house: &mut Intended) {
         quota_period: text(dice),
         quota_action: text(dice),
         quota_rate: text(dice),
+        owner: text(dice),
         zone: None,
     };
     let seed = AccountSeed {

@@ -93,6 +93,7 @@ fn account(client: usize) -> Account {
         mark: 100,
         id: AccountId(client as u64),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 

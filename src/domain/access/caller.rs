@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::user::Role;
 use crate::domain::name::UserName;
-use crate::domain::refusal::Refusal;
 
 /// What a caller may.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,14 +84,6 @@ impl Caller {
     /// The appliance itself, when it is time.
     pub fn schedule() -> Self {
         Self { label: "schedule".into(), address: None, authority: Authority::Admin }
-    }
-
-    /// Refuses whoever is no admin.
-    ///
-    /// # Errors
-    /// `NotAllowed`.
-    pub fn must_be_admin(&self) -> Result<(), Refusal> {
-        if self.authority.is_admin() { Ok(()) } else { Err(Refusal::NotAllowed) }
     }
 
     /// Who it is, for the audit log.

@@ -1,7 +1,9 @@
 //! Who may call: access hashes of the API, users of the panel and their sessions, and what each of them may.
 
 mod caller;
+mod entry;
 mod neighbourhood;
+mod right;
 mod second_factor;
 mod session;
 mod settle;
@@ -9,35 +11,19 @@ mod tries;
 mod user;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 pub use self::caller::{Author, Authority, Caller};
+pub use self::entry::{AccessDraft, AccessEntry, AccessTerms};
 pub use self::neighbourhood::Neighbourhood;
+pub use self::right::Right;
 pub use self::second_factor::{RecoveryCode, SECRET_BYTES, SecondFactor, TotpSecret, recovery_codes};
 pub use self::session::{SessionEntry, Token, TokenDigest};
 pub use self::settle::{PasswordRule, UserDraft};
 pub use self::tries::Tries;
-pub use self::user::{Caps, PanelUser, Role};
+pub use self::user::{Caps, PanelUser, Role, Spent};
 use super::name::UserName;
-
-/// An access hash as it is kept: never the hash that the client shows, only that one's SHA-256.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessEntry {
-    /// What it is for (`dns_name` in the contract); unique.
-    pub label: String,
-    /// The address from which alone it works.
-    pub ip: IpAddr,
-    /// SHA-256 of the 40 bytes that the client shows as 80 hex digits.
-    pub digest: [u8; 32],
-    /// When it was made.
-    pub created: Timestamp,
-    /// When it last let somebody in, to the minute.
-    pub last_login: Option<Timestamp>,
-}
 
 /// Everybody who may call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

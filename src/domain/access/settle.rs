@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::user::{Caps, PanelUser, Role};
-use crate::domain::field::{given, number};
+use crate::domain::account::allowance::amount;
+use crate::domain::field::{self, given, number};
 use crate::domain::limits;
 use crate::domain::name::UserName;
 use crate::domain::password::Password;
-use crate::domain::rate::Mbps;
 use crate::domain::refusal::Refusal;
 
 /// A user as somebody wants it, field by field as text. An absent field is chosen, or left as it is.
@@ -60,6 +60,7 @@ impl UserDraft {
             created: at,
             role: Role::ReadOnly,
             caps: Caps::default(),
+            spent: None,
             second_factor: None,
             language: None,
             theme: None,
@@ -82,18 +83,16 @@ impl UserDraft {
             let rule = "a number of accounts, 0 for no bound";
             caps.accounts = number(text).ok_or(Refusal::FieldMalformed { field: "accounts", rule })?;
         }
-        for (field, text, rate) in
+        for (name, text, rate) in
             [("b_upload", &self.b_upload, &mut caps.b_upload), ("b_download", &self.b_download, &mut caps.b_download)]
         {
             if let Some(text) = given(text.as_ref()) {
-                let mbps = number(text).and_then(|number| u16::try_from(number).ok()).and_then(Mbps::new);
-                *rate = mbps.ok_or(Refusal::FieldMalformed { field, rule: "0 to 10000" })?;
+                *rate = field::rate(name, text)?;
             }
         }
         if let Some(text) = given(self.traffic.as_ref()) {
-            let bytes = text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-            let rule = "a number of bytes a month, 0 for no bound";
-            caps.traffic = bytes.ok_or(Refusal::FieldMalformed { field: "traffic", rule })?;
+            let rule = "bytes, as 5000000000, 5G or 5GiB; 0 for no bound";
+            caps.traffic = amount(text).ok_or(Refusal::FieldMalformed { field: "traffic", rule })?;
         }
         Ok(settled)
     }
@@ -102,6 +101,7 @@ impl UserDraft {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::rate::Mbps;
 
     fn settle(draft: &UserDraft) -> Result<PanelUser, Refusal> {
         draft.settle("hash".into(), Timestamp::UNIX_EPOCH)
@@ -125,7 +125,7 @@ mod tests {
             accounts: Some("5".into()),
             b_upload: Some("10".into()),
             b_download: Some("20".into()),
-            traffic: Some("1099511627776".into()),
+            traffic: Some("1 TiB".into()),
             ..named("r")
         };
 

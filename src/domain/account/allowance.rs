@@ -142,7 +142,7 @@ fn whole(moment: Timestamp) -> Option<Timestamp> {
 }
 
 /// A number of bytes: digits, then perhaps `K`, `M`, `G` or `T` for powers of 1000, or `KiB` and so on for those of 1024.
-fn amount(text: &str) -> Option<u64> {
+pub(in crate::domain) fn amount(text: &str) -> Option<u64> {
     let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
     let unit = text[digits.len()..].trim().to_ascii_lowercase();
     let unit = unit.strip_suffix('b').unwrap_or(&unit);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use self::allowance::Allowance;
 pub use self::settle::{AccountSeed, rate_or};
 use crate::domain::key::{PrivateKey, PublicKey};
-use crate::domain::name::{AccountName, ServerName, Username};
+use crate::domain::name::{AccountName, ServerName, UserName, Username};
 pub use crate::domain::password::Password;
 use crate::domain::rate::Mbps;
 
@@ -51,6 +51,8 @@ pub struct Account {
     pub id: AccountId,
     /// Until when it may connect, and how much it may move.
     pub allowance: Allowance,
+    /// The reseller whose it is; nobody's where the operator made it.
+    pub owner: Option<UserName>,
 }
 
 /// What somebody asks of an account: the contract's form as it came, field by field, nothing judged yet.
@@ -90,6 +92,8 @@ pub struct AccountDraft {
     pub quota_action: Option<String>,
     /// Beyond the contract: 1 to 10000 Mbit/s.
     pub quota_rate: Option<String>,
+    /// Beyond the contract: a reseller's name, or nothing for nobody's.
+    pub owner: Option<String>,
     /// In which zone a time without an offset is meant; UTC where absent.
     pub zone: Option<TimeZone>,
 }

@@ -62,6 +62,7 @@ impl AccountDraft {
             mark: free.mark,
             id: AccountId(seed.id),
             allowance: Allowance::default(),
+            owner: None,
         };
         self.settle_rest(&mut account)?;
         Ok(account)

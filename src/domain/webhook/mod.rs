@@ -1,6 +1,7 @@
 //! Webhooks: who is told by HTTP of what happens, and of which events.
 
 mod event;
+mod message;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +17,7 @@ use super::refusal::Refusal;
 use super::words::words;
 
 pub use self::event::{Event, Protocol};
+pub use self::message::{Kept, Message};
 
 /// What begins the text of a secret (<https://www.standardwebhooks.com>).
 const SECRET_PREFIX: &str = "whsec_";

@@ -23,6 +23,11 @@ pub enum EspChange {
         /// The child.
         child: Box<Child>,
     },
+    /// A child is sent with no more; what comes by it is still taken.
+    Retire {
+        /// Our SPI.
+        inbound: u32,
+    },
     /// A child is gone.
     Remove {
         /// Our SPI.
@@ -58,6 +63,7 @@ impl Dataplane {
                 peer.spoke_esp |= is_new;
                 self.peers.put_spi(inbound, owner);
             }
+            EspChange::Retire { inbound } => link.retire(inbound),
             EspChange::Remove { inbound } => {
                 link.remove(inbound);
                 self.peers.remove_spi(inbound);

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::domain::name::AccountName;
 use crate::engine::esp::association::Keys;
 
+use super::message::proposal::Protocol;
 use super::message::selector::Selector;
 
 /// Where a datagram comes from or goes to.
@@ -93,6 +94,13 @@ pub enum Event {
         /// The keys.
         tunnel: Box<Tunnel>,
     },
+    /// A child is sent with no more. What comes by it is taken until it is [`Event::Shut`].
+    Retired {
+        /// The connection.
+        session: SessionId,
+        /// Our SPI.
+        inbound: u32,
+    },
     /// A child is gone.
     Shut {
         /// The connection.
@@ -115,6 +123,17 @@ pub enum Event {
         account: AccountName,
         /// Why.
         why: Why,
+    },
+    /// What a client offers is nothing that the settings take. Said once for an offer, and once a minute at most.
+    OfferRefused {
+        /// Who.
+        remote: SocketAddr,
+        /// Whether it is about IKE or packets.
+        protocol: Protocol,
+        /// The offer, in the words of the settings.
+        offer: String,
+        /// How many were refused since this was last said, with this one.
+        count: u64,
     },
     /// Somebody was not let in.
     Refused {

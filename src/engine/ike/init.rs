@@ -10,6 +10,7 @@ use super::keys::{self, IkeKeys};
 use super::message::contents::Contents;
 use super::message::header::{Exchange, HEADER, Header, Spis, VERSION};
 use super::message::notify::number;
+use super::message::proposal::Protocol;
 use super::message::writer::Writer;
 use super::nat;
 use super::proposal::{choice, names};
@@ -62,14 +63,15 @@ pub(super) fn begin(
         Admission::Cookie(cookie) => return refuse(header, path, number::COOKIE, &cookie, world),
         Admission::Full => return Begun::Nothing,
     }
-    let refused = |world: &mut World<'_>| {
+    let open = world.settings.open && world.identity.is_some();
+    let chosen = choice::ike(&world.settings.ike, proposals);
+    if chosen.is_none() {
+        world.refuse_offer(path, Protocol::Ike, proposals);
+    }
+    let Some(chosen) = chosen.filter(|_| open) else {
         let notify = number::NO_PROPOSAL_CHOSEN;
         world.events.push_back(Event::Refused { remote: path.remote, notify });
-        refuse(header, path, notify, &[], world)
-    };
-    let open = world.settings.open && world.identity.is_some();
-    let Some(chosen) = choice::ike(&world.settings.ike, proposals).filter(|_| open) else {
-        return refused(world);
+        return refuse(header, path, notify, &[], world);
     };
     let suite = chosen.suite;
     let wanted = names::group_number(suite.group);

@@ -16,6 +16,7 @@ pub mod members;
 pub mod message;
 pub mod nat;
 pub mod proposal;
+mod refused;
 pub mod responder;
 pub mod sealed;
 mod session;

@@ -12,6 +12,7 @@ use super::init::{self, Begun};
 use super::members::Members;
 use super::message::header::{Exchange, Header, MARKER, VERSION};
 use super::message::notify::number;
+use super::refused::Refused;
 use super::session::{Eviction, Present, Session, Stage, World};
 use super::settings::{Identity, Member, Settings};
 use super::strangers::Strangers;
@@ -46,6 +47,7 @@ pub struct Responder {
     dice: Dice,
     gate: Gate,
     strangers: Strangers,
+    refused: Refused,
     sessions: BTreeMap<SessionId, Session>,
     next_id: u64,
     /// Connections that are not proved, by where their first message came from and its SPI.
@@ -72,6 +74,7 @@ impl Responder {
             gate: Gate::new(&mut dice, now),
             dice,
             strangers: Strangers::new(now),
+            refused: Refused::default(),
             sessions: BTreeMap::new(),
             next_id: 0,
             openings: BTreeMap::new(),
@@ -99,7 +102,8 @@ impl Responder {
 
     /// When [`Self::handle_deadline`] is to be called.
     pub fn poll_deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        let first = self.timers.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.refused.deadline()).min()
     }
 
     /// How many connections there are: those that are half-way in, and all.
@@ -110,7 +114,10 @@ impl Responder {
     /// Makes it so.
     pub fn apply(&mut self, change: Change, now: Instant) {
         match change {
-            Change::Settings(settings) => self.settings = settings,
+            Change::Settings(settings) => {
+                self.settings = settings;
+                self.refused.forget();
+            }
             Change::Identity(identity) => self.identity = Some(identity),
             Change::NoIdentity => self.identity = None,
             Change::Member(member) => {
@@ -193,6 +200,7 @@ impl Responder {
 
     /// Does what is due.
     pub fn handle_deadline(&mut self, now: Instant) {
+        self.events.extend(self.refused.due(now));
         while let Some((at, session)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, session));
             if let Some(session) = self.sessions.get_mut(&session) {
@@ -251,6 +259,7 @@ impl Responder {
             esp_spis: &mut self.esp_spis,
             present: &mut self.present,
             evictions: &mut self.evictions,
+            refused: &mut self.refused,
             shard: self.shard,
             now,
         };
@@ -294,7 +303,9 @@ impl Responder {
                 self.in_world(now, |world| session.bury(why, world));
                 None
             }
-            Stage::Opening(_) | Stage::Up | Stage::Leaving => self.in_world(now, |world| session.next(world)),
+            Stage::Opening(_) | Stage::Up | Stage::Leaving | Stage::Fading(_) => {
+                self.in_world(now, |world| session.next(world))
+            }
         };
         if let Some(scheduled) = session.scheduled.take() {
             self.timers.remove(&(scheduled, id));

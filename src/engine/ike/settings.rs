@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use x509_parser::extensions::GeneralName;
 
-use super::crypto::signer::{BadKey, Signer};
+use super::crypto::signer::{BadKey, SignSha1, Signer};
 use super::eap::mschapv2::NtHash;
 use super::message::contents::identity;
 use super::proposal::Offer;
@@ -135,11 +135,17 @@ impl fmt::Debug for Identity {
 
 impl Identity {
     /// Takes a chain of certificates in DER and the first one's private key in PKCS#8; `name` is what we call ourselves.
+    /// `sha1` is as in [`Signer::from_pkcs8`].
     ///
     /// # Errors
     /// [`BadKey`] where they do not belong together, or the certificate is none.
-    pub fn new(chain: Vec<Vec<u8>>, key: &[u8], name: &str) -> Result<Self, BadKey> {
-        let signer = Signer::from_pkcs8(key)?;
+    pub fn new(
+        chain: Vec<Vec<u8>>,
+        key: &[u8],
+        name: &str,
+        sha1: impl FnOnce(&[u8]) -> Option<SignSha1>,
+    ) -> Result<Self, BadKey> {
+        let signer = Signer::from_pkcs8(key, sha1)?;
         let der = chain.first().ok_or(BadKey::OtherKey)?;
         let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(|_| BadKey::OtherKey)?;
         if *certificate.public_key().subject_public_key.data != *signer.public() {

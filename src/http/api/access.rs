@@ -1,14 +1,12 @@
 //! Access hashes: the operator's alone, over the local socket.
 
-use std::net::IpAddr;
-
 use axum::extract::State;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{DONE, Named};
-use crate::domain::access::{AccessEntry, Caller};
+use crate::domain::access::{AccessDraft, AccessEntry, Caller, Role};
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
@@ -18,14 +16,20 @@ use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// Lists the access hashes: what they are for, never what they are.
-pub(crate) async fn list(State(services): State<Services>) -> Answer<Vec<AccessView>> {
-    Ok(Success(services.access.list().into_iter().map(AccessView::from).collect()))
+pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> Answer<Vec<AccessView>> {
+    Ok(Success(services.access.list(&caller)?.into_iter().map(AccessView::from).collect()))
 }
 
 /// Makes an access hash, and shows it this once.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<MadeView> {
-    let (label, ip) = (fields.text("label").unwrap_or_default(), fields.text("ip").unwrap_or_default());
-    let access_hash = services.access.add(&caller, &label, &ip).await?;
+    let draft = AccessDraft {
+        label: fields.text("label"),
+        ip: fields.text("ip"),
+        role: fields.text("role"),
+        reseller: fields.text("reseller"),
+        expires: fields.text("expires"),
+    };
+    let access_hash = services.access.issue(&caller, draft).await?;
     Ok(Success(MadeView { access_hash }))
 }
 
@@ -44,16 +48,30 @@ pub(crate) async fn remove(
 #[schema(as = Access)]
 pub(crate) struct AccessView {
     created: Timestamp,
-    #[schema(value_type = String)]
-    ip: IpAddr,
+    /// `null` where it does not end.
+    expires: Option<Timestamp>,
+    /// The address from which alone it works, or the network as CIDR.
+    ip: String,
     label: String,
     /// `null` where it has let nobody in yet.
     last_login: Option<Timestamp>,
+    /// Whose accounts alone it sees; `null` where its role is not a reseller's.
+    reseller: Option<String>,
+    /// `admin`, `operator`, `read_only` or `reseller`.
+    role: &'static str,
 }
 
 impl From<AccessEntry> for AccessView {
     fn from(entry: AccessEntry) -> Self {
-        Self { created: entry.created, ip: entry.ip, label: entry.label, last_login: entry.last_login }
+        Self {
+            created: entry.created,
+            expires: entry.expires,
+            ip: entry.from_where(),
+            last_login: entry.last_login,
+            reseller: entry.scope.reseller().map(ToString::to_string),
+            role: entry.scope.role().word(),
+            label: entry.label,
+        }
     }
 }
 
@@ -68,7 +86,16 @@ pub(crate) struct MadeView {
 pub(crate) fn described() -> Group {
     let form = [
         text("label", limits::LABEL_LENGTH, "What the hash is for.").required().such_as("billing"),
-        Field::new("ip", Kind::Ip, "The address from which alone it works.").required().such_as("192.0.2.7"),
+        Field::new("ip", Kind::Network, "The address, or the network, from which alone it works.")
+            .required()
+            .such_as("192.0.2.7"),
+        Field::new(
+            "role",
+            Kind::Words(Role::ALL.map(Role::word).into()),
+            "What it may; an admin's where it is left out.",
+        ),
+        Field::new("reseller", Kind::Name, "Whose accounts alone it sees, where its role is a reseller's."),
+        Field::new("expires", Kind::Moment, "When it ends. A time without an offset is of the appliance's zone."),
     ];
     Group {
         name: "Access hashes",
@@ -80,7 +107,7 @@ pub(crate) fn described() -> Group {
             Operation::new("local_access_add", "Makes an access hash", Shape::of::<MadeView>())
                 .about("It is shown this once.")
                 .form(form)
-                .refuses([Refusal::NameTaken]),
+                .refuses([Refusal::NameTaken, Refusal::UserNotFound]),
             Operation::new("local_access_remove", "Removes an access hash", Shape::done())
                 .at([text("label", limits::LABEL_LENGTH, "What the hash is for.")])
                 .refuses([Refusal::AccessNotFound]),

@@ -25,20 +25,31 @@ use crate::services::traffic::Standing;
 use crate::services::{Services, System};
 
 /// Lists all accounts.
-pub(crate) async fn list(State(services): State<Services>) -> Answer<Vec<AccountView>> {
-    let accounts = services.accounts.list();
+pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> Answer<Vec<AccountView>> {
+    let accounts = services.accounts.list(&caller);
     Ok(Success(views(&services, &accounts).await))
 }
 
 /// Adds an account to a server.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<AccountView> {
-    let account = services.accounts.add(&caller, draft(&fields)).await?;
+    let draft = AccountDraft {
+        name: fields.text("name"),
+        username: fields.text("username"),
+        private_key: fields.key("private_key"),
+        public_key: fields.key("public_key"),
+        ..draft(&fields)
+    };
+    let account = services.accounts.add(&caller, draft).await?;
     Ok(Success(view(&services, &account).await))
 }
 
 /// Shows an account.
-pub(crate) async fn detail(State(services): State<Services>, Named(name): Named) -> Answer<AccountView> {
-    let account = services.accounts.detail(&name)?;
+pub(crate) async fn detail(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<AccountView> {
+    let account = services.accounts.detail(&caller, &name)?;
     Ok(Success(view(&services, &account).await))
 }
 
@@ -64,44 +75,64 @@ pub(crate) async fn delete(
 }
 
 /// Shows the client's file.
-pub(crate) async fn config_text(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let text = services.accounts.config_text(&name)?;
+pub(crate) async fn config_text(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let text = services.accounts.config_text(&caller, &name)?;
     Ok(Success(text))
 }
 
 /// Draws the client's file as a QR code: base64 of a PNG, with nothing before it.
-pub(crate) async fn config_qr(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let png = services.accounts.config_qr(&name)?;
+pub(crate) async fn config_qr(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<String> {
+    let png = services.accounts.config_qr(&caller, &name)?;
     Ok(Success(STANDARD.encode(png)))
 }
 
 /// Draws the client's file as a QR code of letters, for a terminal.
-pub(crate) async fn config_qr_text(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let text = services.accounts.config_qr_text(&name)?;
+pub(crate) async fn config_qr_text(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let text = services.accounts.config_qr_text(&caller, &name)?;
     Ok(Success(text))
 }
 
 /// Shows an account's tunnel.
-pub(crate) async fn dump(State(services): State<Services>, Named(name): Named) -> Answer<DumpView> {
-    let dump = services.accounts.dump(&name).await?;
+pub(crate) async fn dump(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<DumpView> {
+    let dump = services.accounts.dump(&caller, &name).await?;
     Ok(Success(dump.into()))
 }
 
 /// Shows what an account's mark has counted, in the manner of `iptables`.
-pub(crate) async fn mangle_rules(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let report = services.accounts.traffic(&name).await?;
+pub(crate) async fn mangle_rules(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let report = services.accounts.traffic(&caller, &name).await?;
     Ok(Success(text::mark_rules(&report.account, &report.traffic)))
 }
 
 /// Shows what an account's shaper does, in the manner of `tc -s class`.
-pub(crate) async fn traffic_control(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    let report = services.accounts.traffic(&name).await?;
+pub(crate) async fn traffic_control(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    let report = services.accounts.traffic(&caller, &name).await?;
     Ok(Success(text::account_lanes(&report.account, &report.server, report.uplink, &report.traffic)))
 }
 
 /// Lists an account's open flows, oldest first.
-pub(crate) async fn connections(State(services): State<Services>, Named(name): Named) -> Answer<Vec<ConnectionView>> {
-    let connections = services.accounts.connections(&name).await?;
+pub(crate) async fn connections(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<Vec<ConnectionView>> {
+    let connections = services.accounts.connections(&caller, &name).await?;
     Ok(Success(connections.iter().map(ConnectionView::from).collect()))
 }
 
@@ -109,14 +140,10 @@ pub(crate) async fn connections(State(services): State<Services>, Named(name): N
 pub(in crate::http) fn draft(fields: &Fields) -> AccountDraft {
     AccountDraft {
         wg_name: fields.text("wg_name"),
-        name: fields.text("name"),
         status: fields.text("status"),
-        username: fields.text("username"),
         password: fields.text("password"),
         allowed_ips: fields.text("allowed_IPs"),
         allowed_ips_ipv6: fields.text("allowed_IPs_ipv6"),
-        private_key: fields.key("private_key"),
-        public_key: fields.key("public_key"),
         b_download: fields.text("b_download"),
         b_upload: fields.text("b_upload"),
         expires: fields.text("expires"),
@@ -124,7 +151,8 @@ pub(in crate::http) fn draft(fields: &Fields) -> AccountDraft {
         quota_period: fields.text("quota_period"),
         quota_action: fields.text("quota_action"),
         quota_rate: fields.text("quota_rate"),
-        zone: None,
+        owner: fields.text("owner"),
+        ..AccountDraft::default()
     }
 }
 
@@ -178,6 +206,9 @@ pub(crate) struct AccountView {
     wg_name: String,
     /// Beyond the contract: `active`, `disabled`, `expired`, `over_quota` or `throttled`.
     state: &'static str,
+    /// Beyond the contract: the reseller whose it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
     /// Beyond the contract: when it ends (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -211,6 +242,7 @@ impl AccountView {
         });
         Self {
             state: state(account, standing),
+            owner: account.owner.as_ref().map(ToString::to_string),
             expires: expires.map(|end| system.local_time(end)),
             quota,
             allowed_ips: account.address.to_string(),
@@ -308,7 +340,8 @@ pub(crate) fn described() -> Group {
             Operation::new("account_list", "Lists all accounts", Shape::list_of::<AccountView>()),
             Operation::new("account_add", "Adds an account to a server", Shape::of::<AccountView>())
                 .about("What is not given is chosen: the next free address, fresh keys, a password.")
-                .form(form(true))
+                .form(identity())
+                .form(form())
                 .refuses([
                     Refusal::AccountLimitExceeded,
                     Refusal::ServerNotValid,
@@ -327,7 +360,8 @@ pub(crate) fn described() -> Group {
                 .about(
                     "Its name, its username, its keys and its server stay, whatever the form says. No session drops.",
                 )
-                .form(form(false))
+                .form([server()])
+                .form(form())
                 .refuses([
                     Refusal::AccountNotFound,
                     Refusal::ServerNotValid,
@@ -362,19 +396,28 @@ pub(crate) fn described() -> Group {
     }
 }
 
-/// The form of an account, a new one's or one's that is there.
-fn form(is_new: bool) -> [Field; 16] {
-    let server = Field::new("wg_name", Kind::Name, "The server that it belongs to.");
+/// What a new account is given for good.
+fn identity() -> [Field; 5] {
     [
-        if is_new { server.required().such_as("Default_1") } else { server },
+        server().required().such_as("Default_1"),
         Field::new("name", Kind::Name, "Its name, unique over all servers."),
-        words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
         Field::new("username", Kind::Name, "Its name for IKEv2, unique over all servers."),
+        Field::new("private_key", Kind::Key, "Its private key."),
+        Field::new("public_key", Kind::Key, "Its public key; alone, the client keeps the private key to itself."),
+    ]
+}
+
+fn server() -> Field {
+    Field::new("wg_name", Kind::Name, "The server that it belongs to.")
+}
+
+/// What can be changed of an account.
+fn form() -> [Field; 12] {
+    [
+        words("status", ["enable", "disable"], "Whether it may connect.").such_as("enable"),
         text("password", limits::PASSWORD_MAX, "Its password for IKEv2."),
         Field::new("allowed_IPs", Kind::Ipv4, "Its address within the server's network."),
         Field::new("allowed_IPs_ipv6", Kind::Ipv6, "Its IPv6 address within the server's network."),
-        Field::new("private_key", Kind::Key, "Its private key."),
-        Field::new("public_key", Kind::Key, "Its public key; alone, the client keeps the private key to itself."),
         rate("b_download", "Mbit/s towards it; 0 for no limit.").such_as("100"),
         rate("b_upload", "Mbit/s from it; 0 for no limit.").such_as("20"),
         Field::new("expires", Kind::Moment, "When it ends. A time without an offset is of the appliance's zone."),
@@ -390,6 +433,7 @@ fn form(is_new: bool) -> [Field; 16] {
             "What happens when it is used up.",
         ),
         number("quota_rate", 1..=limits::RATE_MAX, "Mbit/s of an account that is slowed down."),
+        Field::new("owner", Kind::Name, "The reseller whose it is; empty for nobody's. An admin says so, nobody else."),
     ]
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn described() -> Group {
     let form = [
         text("caller", limits::LABEL_LENGTH, "Only changes by this caller: the label of an access hash, or local."),
         Field::new("about", Kind::Words(kinds.into()), "Only changes of this kind of thing.").such_as("account"),
-        text("name", limits::NAME_LENGTH, "Only changes of the thing of this name."),
+        text("name", limits::LABEL_LENGTH, "Only changes of the thing of this name."),
         Field::new("since", Kind::Moment, "From this time on, or from the beginning of this day."),
         Field::new("until", Kind::Moment, "Until this time, or to the end of this day."),
         number("before", 0..=i64::MAX, "Only entries before the one of this number: the next page."),

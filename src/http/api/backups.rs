@@ -270,7 +270,6 @@ pub(crate) fn described() -> Group {
 /// The form of the settings.
 fn form() -> [Field; 23] {
     let line = |name, about| text(name, limits::TEXT_LENGTH, about);
-    let secret = |name, about| text(name, limits::PASSWORD_MAX, about);
     [
         flag("backup_to_ftp", "Whether each goes to the FTP server too."),
         flag("every_day", "Whether each day has one.").such_as("1"),
@@ -280,7 +279,7 @@ fn form() -> [Field; 23] {
         flag("every_hour", "Whether each hour has one."),
         number("every_hour_minute", 0..=59, "At which minute."),
         flag("every_hour_statistics", "Whether with the traffic figures."),
-        secret("ftp_password", "The FTP server's password."),
+        line("ftp_password", "The FTP server's password."),
         line("ftp_path", "The folder on it."),
         Field::new("ftp_server", Kind::Host, "The FTP server."),
         number("ftp_server_port", 1..=u16::MAX, "Its port."),
@@ -292,8 +291,8 @@ fn form() -> [Field; 23] {
         line("s3_bucket", "The bucket."),
         line("s3_path", "The folder in it."),
         line("s3_access_key", "The access key."),
-        secret("s3_secret_key", "The secret key; no answer has it."),
-        secret("passphrase", "What copies are encrypted with before they leave; no answer has it."),
+        line("s3_secret_key", "The secret key; no answer has it."),
+        line("passphrase", "What copies are encrypted with before they leave; no answer has it."),
         number("number_backups", 1..=u32::MAX, "How many are kept.").such_as("14"),
     ]
 }

@@ -104,8 +104,8 @@ pub(crate) async fn default_advanced(State(services): State<Services>, caller: C
 }
 
 /// Lists the accounts that are connected now.
-pub(crate) async fn online(State(services): State<Services>) -> Answer<Vec<OnlineView>> {
-    Ok(Success(services.ikev2.online().iter().map(OnlineView::from).collect()))
+pub(crate) async fn online(State(services): State<Services>, caller: Caller) -> Answer<Vec<OnlineView>> {
+    Ok(Success(services.ikev2.online(&caller).iter().map(OnlineView::from).collect()))
 }
 
 /// Ends an account's sessions.
@@ -119,18 +119,22 @@ pub(crate) async fn disconnect(
 }
 
 /// Shows what strongSwan's app imports.
-pub(crate) async fn sswan(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    Ok(Success(services.ikev2.profile(&name, Format::Sswan)?))
+pub(crate) async fn sswan(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<String> {
+    Ok(Success(services.ikev2.profile(&caller, &name, Format::Sswan)?))
 }
 
 /// Shows what Apple's systems import.
-pub(crate) async fn mobileconfig(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    Ok(Success(services.ikev2.profile(&name, Format::Mobileconfig)?))
+pub(crate) async fn mobileconfig(
+    State(services): State<Services>,
+    caller: Caller,
+    Named(name): Named,
+) -> Answer<String> {
+    Ok(Success(services.ikev2.profile(&caller, &name, Format::Mobileconfig)?))
 }
 
 /// Shows the script that makes the connection on Windows.
-pub(crate) async fn powershell(State(services): State<Services>, Named(name): Named) -> Answer<String> {
-    Ok(Success(services.ikev2.profile(&name, Format::Powershell)?))
+pub(crate) async fn powershell(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<String> {
+    Ok(Success(services.ikev2.profile(&caller, &name, Format::Powershell)?))
 }
 
 /// Whose certificate is asked for; every field begins with whose it is.
@@ -421,7 +425,7 @@ pub(crate) fn described() -> Group {
             .refuses([Refusal::EspMissing, Refusal::IkeMissing]),
         Operation::new("ikev2_advanced_default", "Sets them as they were at first", settings()),
         Operation::new("ikev2_online", "Lists who is connected", Shape::list_of::<OnlineView>()),
-        Operation::new("ikev2_drop", "Ends an account's sessions", Shape::done()),
+        Operation::new("ikev2_drop", "Ends an account's sessions", Shape::done()).refuses([Refusal::AccountNotFound]),
     ];
     Group {
         name: "IKEv2",

@@ -14,6 +14,7 @@ pub(super) mod system;
 mod text;
 pub(super) mod traffic;
 pub(super) mod traffic_log;
+pub(super) mod users;
 pub(super) mod webhooks;
 
 use axum::extract::{FromRequestParts, Path};
@@ -44,6 +45,7 @@ pub(super) fn described() -> Vec<Group> {
         webhooks::described(),
         audit::described(),
         access::described(),
+        users::described(),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use axum::extract::State;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::accounts::{self, AccountView};
 use super::{DONE, Named, text};
-use crate::domain::access::Caller;
+use crate::domain::access::{Caller, Right};
 use crate::domain::figures::OnlinePeer;
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -21,9 +22,10 @@ use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 
 /// Lists the servers, by name.
-pub(crate) async fn list(State(services): State<Services>) -> Answer<BTreeMap<String, ServerView>> {
+pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> Answer<BTreeMap<String, ServerShown>> {
     let servers = services.servers.list();
-    Ok(Success(servers.iter().map(|server| (server.name.to_string(), ServerView::from(&**server))).collect()))
+    let shown = |server: &Arc<Server>| (server.name.to_string(), ServerShown::new(server, &caller));
+    Ok(Success(servers.iter().map(shown).collect()))
 }
 
 /// Adds a server.
@@ -33,9 +35,9 @@ pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields
 }
 
 /// Shows a server.
-pub(crate) async fn detail(State(services): State<Services>, Named(name): Named) -> Answer<ServerView> {
+pub(crate) async fn detail(State(services): State<Services>, caller: Caller, Named(name): Named) -> Answer<ServerView> {
     let server = services.servers.detail(&name)?;
-    Ok(Success(ServerView::from(&*server)))
+    Ok(Success(ServerView::new(&server, &caller)))
 }
 
 /// Changes what the form names of a server.
@@ -62,9 +64,10 @@ pub(crate) async fn delete(
 /// Lists a server's accounts, by name.
 pub(crate) async fn peers(
     State(services): State<Services>,
+    caller: Caller,
     Named(name): Named,
 ) -> Answer<BTreeMap<String, AccountView>> {
-    let accounts = services.servers.peers(&name)?;
+    let accounts = services.servers.peers(&caller, &name)?;
     let names = accounts.iter().map(|account| account.name.to_string());
     Ok(Success(names.zip(accounts::views(&services, &accounts).await).collect()))
 }
@@ -112,8 +115,8 @@ pub(crate) async fn traffic_control(State(services): State<Services>, Named(name
 }
 
 /// Lists the accounts that are connected now.
-pub(crate) async fn online(State(services): State<Services>) -> Answer<Vec<OnlineView>> {
-    let online = services.servers.online().await;
+pub(crate) async fn online(State(services): State<Services>, caller: Caller) -> Answer<Vec<OnlineView>> {
+    let online = services.servers.online(&caller).await;
     Ok(Success(online.iter().map(OnlineView::from).collect()))
 }
 
@@ -215,6 +218,40 @@ impl From<&Server> for ServerView {
             name: server.name.to_string(),
             private_key: server.private_key.to_base64(),
             public_key: server.public_key.to_string(),
+        }
+    }
+}
+
+impl ServerView {
+    /// A server as this caller may see it.
+    fn new(server: &Server, caller: &Caller) -> Self {
+        let mut view = Self::from(server);
+        if !caller.authority.sees_secrets() {
+            view.private_key.clear();
+        }
+        view
+    }
+}
+
+/// A server in the list of all.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(crate) enum ServerShown {
+    /// To whoever sees what the appliance is set to.
+    Whole(Box<ServerView>),
+    /// To a reseller: what it needs to add an account.
+    Name {
+        /// The server's name.
+        name: String,
+    },
+}
+
+impl ServerShown {
+    fn new(server: &Server, caller: &Caller) -> Self {
+        if caller.authority.has(Right::See) {
+            Self::Whole(Box::new(ServerView::new(server, caller)))
+        } else {
+            Self::Name { name: server.name.to_string() }
         }
     }
 }

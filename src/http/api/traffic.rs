@@ -5,6 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Named;
+use crate::domain::access::Caller;
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::domain::traffic::{DayTraffic, HourTraffic};
@@ -16,9 +17,10 @@ use crate::services::Services;
 /// What an account moved on every day of a month.
 pub(crate) async fn month(
     State(services): State<Services>,
+    caller: Caller,
     Named((name, year, month)): Named<(String, String, String)>,
 ) -> Answer<Vec<DayView>> {
-    let (account, days) = services.traffic.month(&name, &year, &month).await?;
+    let (account, days) = services.traffic.month(&caller, &name, &year, &month).await?;
     let view = |day: DayTraffic| DayView {
         account: account.to_string(),
         date: day.day.to_string(),
@@ -31,9 +33,10 @@ pub(crate) async fn month(
 /// What an account moved in every hour of a day. Wholly beyond the contract.
 pub(crate) async fn day(
     State(services): State<Services>,
+    caller: Caller,
     Named((name, year, month, day)): Named<(String, String, String, String)>,
 ) -> Answer<Vec<HourView>> {
-    let (account, hours) = services.traffic.day(&name, [&year, &month, &day]).await?;
+    let (account, hours) = services.traffic.day(&caller, &name, [&year, &month, &day]).await?;
     let view = |hour: HourTraffic| HourView {
         account: account.to_string(),
         hour: services.system.local_time(hour.start),

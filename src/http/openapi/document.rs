@@ -225,6 +225,7 @@ fn responses(route: &Route, told: &Operation, path: &str) -> Vec<(&'static str, 
             if path.contains('{') {
                 responses.push(("404", shared("NotFound")));
             }
+            responses.push(("403", shared("NotAllowed")));
             responses.push(("429", shared("TooManyRequests")));
         }
     }
@@ -252,6 +253,7 @@ fn components(groups: &[Group]) -> utoipa::openapi::Components {
         .schema(REFUSED, operation::refused())
         .schemas_from_iter(operation::every_shape(groups))
         .schemas_from_iter(forms)
+        .response("NotAllowed", refusal("The access hash is not for this.").build())
         .response("NotFound", refusal("The path names nothing.").build())
         .response("TooLarge", refusal("The body is larger than any form needs.").build())
         .response("TooManyRequests", refusal("Too many wrong access hashes from this address.").build())

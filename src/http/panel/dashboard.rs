@@ -9,6 +9,7 @@ use axum::extract::State;
 use super::live::{Badge, Flow, Told};
 use super::page::{self, Answer};
 use super::visit::Visit;
+use crate::domain::access::Right;
 use crate::domain::name::ServerName;
 use crate::domain::server::Server;
 use crate::services::metrics::Snapshot;
@@ -57,8 +58,8 @@ struct Alert {
 
 /// Shows it.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    let own = services.accounts.list();
-    if visit.caller().authority.reseller().is_some() {
+    let own = services.accounts.list(visit.caller());
+    if !visit.has(Right::See) {
         let online = super::online::everybody(&visit, &services).await.len();
         return page::page(&ResellerDashboard { visit: &visit, accounts: own.len(), online });
     }
@@ -135,7 +136,7 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
         }
     }
     let standings = services.traffic.standings().await;
-    let accounts = services.accounts.list();
+    let accounts = services.accounts.list(visit.caller());
     let held = accounts.iter().filter(|account| standings.of(account).restriction.is_some()).count();
     if held > 0 {
         let held = held.to_string();
@@ -146,7 +147,7 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
 
 /// What moves on it.
 pub(super) async fn tell(visit: &Visit, services: &Services, flow: &mut Flow) -> Told {
-    if visit.caller().authority.reseller().is_some() {
+    if !visit.has(Right::See) {
         return Told::default();
     }
     let (snapshot, info) = (services.metrics.snapshot().await, services.system.info());

@@ -17,6 +17,7 @@ use tokio_stream::{Stream, StreamExt as _};
 
 use super::visit::Visit;
 use super::{accounts, dashboard, servers};
+use crate::domain::access::Right;
 use crate::services::Services;
 
 /// How often a page is told.
@@ -96,7 +97,7 @@ async fn tell(visit: &Visit, services: &Services, wanted: &Wanted, flow: &mut Fl
     match wanted.of.as_str() {
         "dashboard" => dashboard::tell(visit, services, flow).await,
         "account" => accounts::tell(visit, services, &wanted.name, flow).await,
-        "server" => servers::tell(visit, services, &wanted.name, flow).await,
+        "server" if visit.has(Right::See) => servers::tell(visit, services, &wanted.name, flow).await,
         _ => Told::default(),
     }
 }

@@ -13,7 +13,7 @@ mod live;
 mod me;
 mod nav;
 mod online;
-mod page;
+pub(super) mod page;
 mod servers;
 mod sheet;
 mod show;
@@ -21,8 +21,9 @@ pub(super) mod visit;
 mod welcome;
 mod words;
 
-use super::routes::Admission::{Anyone, Guest, Session};
-use super::routes::{Route, get, post};
+use super::routes::Admission::{Anyone, Guest};
+use super::routes::{Page, Route, get, post};
+use crate::domain::access::Right::{Handle, HandleAccounts, See, SeeAccounts};
 
 /// Every page, and everything that a page sends.
 #[rustfmt::skip]
@@ -31,53 +32,53 @@ pub(super) fn rows() -> Vec<Route> {
         get("panel_asset", Anyone, "/panel/assets/{digest}/{name}", assets::file),
         get("panel_login", Guest, "/panel/login", guest::ask),
         post("panel_enter", Guest, "/panel/login", guest::enter),
-        post("panel_leave", Session, "/panel/logout", guest::leave),
+        post("panel_leave", Page(SeeAccounts), "/panel/logout", guest::leave),
 
-        get("panel_dashboard", Session, "/panel", dashboard::show),
-        get("panel_live", Session, "/panel/live", live::stream),
+        get("panel_dashboard", Page(SeeAccounts), "/panel", dashboard::show),
+        get("panel_live", Page(SeeAccounts), "/panel/live", live::stream),
 
-        get("panel_me", Session, "/panel/me", me::show),
-        post("panel_me_look", Session, "/panel/me/look", me::look),
-        post("panel_me_password", Session, "/panel/me/password", me::password),
-        post("panel_me_factor", Session, "/panel/me/factor", me::begin_factor),
-        post("panel_me_factor_confirm", Session, "/panel/me/factor/confirm", me::confirm_factor),
-        post("panel_me_factor_remove", Session, "/panel/me/factor/remove", me::remove_factor),
-        post("panel_me_end", Session, "/panel/me/sessions/{id}/end", me::end),
-        post("panel_me_end_others", Session, "/panel/me/sessions/end", me::end_others),
-        get("panel_welcome", Session, "/panel/welcome", welcome::show),
-        post("panel_welcome_password", Session, "/panel/welcome/password", welcome::password),
-        post("panel_welcome_address", Session, "/panel/welcome/address", welcome::address),
+        get("panel_me", Page(SeeAccounts), "/panel/me", me::show),
+        post("panel_me_look", Page(SeeAccounts), "/panel/me/look", me::look),
+        post("panel_me_password", Page(SeeAccounts), "/panel/me/password", me::password),
+        post("panel_me_factor", Page(SeeAccounts), "/panel/me/factor", me::begin_factor),
+        post("panel_me_factor_confirm", Page(SeeAccounts), "/panel/me/factor/confirm", me::confirm_factor),
+        post("panel_me_factor_remove", Page(SeeAccounts), "/panel/me/factor/remove", me::remove_factor),
+        post("panel_me_end", Page(SeeAccounts), "/panel/me/sessions/{id}/end", me::end),
+        post("panel_me_end_others", Page(SeeAccounts), "/panel/me/sessions/end", me::end_others),
+        get("panel_welcome", Page(Handle), "/panel/welcome", welcome::show),
+        post("panel_welcome_password", Page(Handle), "/panel/welcome/password", welcome::password),
+        post("panel_welcome_address", Page(Handle), "/panel/welcome/address", welcome::address),
 
-        get("panel_servers", Session, "/panel/servers", servers::list),
-        get("panel_server_new", Session, "/panel/new-server", servers::ask_new),
-        post("panel_server_add", Session, "/panel/new-server", servers::add),
-        get("panel_server", Session, "/panel/servers/{name}", servers::show),
-        get("panel_server_change", Session, "/panel/servers/{name}/edit", servers::ask_edit),
-        post("panel_server_edit", Session, "/panel/servers/{name}/edit", servers::edit),
-        post("panel_server_delete", Session, "/panel/servers/{name}/delete", servers::delete),
-        post("panel_server_bandwidth", Session, "/panel/servers/{name}/bandwidth", servers::set_bandwidth),
-        post("panel_forward_add", Session, "/panel/servers/{name}/forwards", servers::add_forward),
-        post("panel_forward_delete", Session, "/panel/servers/{name}/forwards/{port}/{protocol}/delete", servers::delete_forward),
+        get("panel_servers", Page(See), "/panel/servers", servers::list),
+        get("panel_server_new", Page(Handle), "/panel/new-server", servers::ask_new),
+        post("panel_server_add", Page(Handle), "/panel/new-server", servers::add),
+        get("panel_server", Page(See), "/panel/servers/{name}", servers::show),
+        get("panel_server_change", Page(Handle), "/panel/servers/{name}/edit", servers::ask_edit),
+        post("panel_server_edit", Page(Handle), "/panel/servers/{name}/edit", servers::edit),
+        post("panel_server_delete", Page(Handle), "/panel/servers/{name}/delete", servers::delete),
+        post("panel_server_bandwidth", Page(Handle), "/panel/servers/{name}/bandwidth", servers::set_bandwidth),
+        post("panel_forward_add", Page(Handle), "/panel/servers/{name}/forwards", servers::add_forward),
+        post("panel_forward_delete", Page(Handle), "/panel/servers/{name}/forwards/{port}/{protocol}/delete", servers::delete_forward),
 
-        get("panel_accounts", Session, "/panel/accounts", accounts::list),
-        get("panel_accounts_export", Session, "/panel/accounts.csv", accounts::export),
-        post("panel_accounts_many", Session, "/panel/accounts", accounts::many),
-        get("panel_account_new", Session, "/panel/new-account", accounts::ask_new),
-        post("panel_account_add", Session, "/panel/new-account", accounts::add),
-        get("panel_account", Session, "/panel/accounts/{name}", accounts::show),
-        get("panel_account_change", Session, "/panel/accounts/{name}/edit", accounts::ask_edit),
-        post("panel_account_edit", Session, "/panel/accounts/{name}/edit", accounts::edit),
-        post("panel_account_status", Session, "/panel/accounts/{name}/status", accounts::toggle),
-        post("panel_account_delete", Session, "/panel/accounts/{name}/delete", accounts::delete),
-        get("panel_account_config", Session, "/panel/accounts/{name}/config", accounts::config),
-        get("panel_account_file", Session, "/panel/accounts/{name}/file", accounts::file),
-        get("panel_account_sswan", Session, "/panel/accounts/{name}/sswan", accounts::sswan),
-        get("panel_account_mobileconfig", Session, "/panel/accounts/{name}/mobileconfig", accounts::mobileconfig),
-        get("panel_account_powershell", Session, "/panel/accounts/{name}/powershell", accounts::powershell),
-        post("panel_account_link", Session, "/panel/accounts/{name}/link", accounts::link),
-        post("panel_account_withdraw", Session, "/panel/accounts/{name}/withdraw", accounts::withdraw),
+        get("panel_accounts", Page(SeeAccounts), "/panel/accounts", accounts::list),
+        get("panel_accounts_export", Page(SeeAccounts), "/panel/accounts.csv", accounts::export),
+        post("panel_accounts_many", Page(HandleAccounts), "/panel/accounts", accounts::many),
+        get("panel_account_new", Page(HandleAccounts), "/panel/new-account", accounts::ask_new),
+        post("panel_account_add", Page(HandleAccounts), "/panel/new-account", accounts::add),
+        get("panel_account", Page(SeeAccounts), "/panel/accounts/{name}", accounts::show),
+        get("panel_account_change", Page(HandleAccounts), "/panel/accounts/{name}/edit", accounts::ask_edit),
+        post("panel_account_edit", Page(HandleAccounts), "/panel/accounts/{name}/edit", accounts::edit),
+        post("panel_account_status", Page(HandleAccounts), "/panel/accounts/{name}/status", accounts::toggle),
+        post("panel_account_delete", Page(HandleAccounts), "/panel/accounts/{name}/delete", accounts::delete),
+        get("panel_account_config", Page(HandleAccounts), "/panel/accounts/{name}/config", accounts::config),
+        get("panel_account_file", Page(HandleAccounts), "/panel/accounts/{name}/file", accounts::file),
+        get("panel_account_sswan", Page(HandleAccounts), "/panel/accounts/{name}/sswan", accounts::sswan),
+        get("panel_account_mobileconfig", Page(HandleAccounts), "/panel/accounts/{name}/mobileconfig", accounts::mobileconfig),
+        get("panel_account_powershell", Page(HandleAccounts), "/panel/accounts/{name}/powershell", accounts::powershell),
+        post("panel_account_link", Page(HandleAccounts), "/panel/accounts/{name}/link", accounts::link),
+        post("panel_account_withdraw", Page(HandleAccounts), "/panel/accounts/{name}/withdraw", accounts::withdraw),
 
-        get("panel_online", Session, "/panel/online", online::list),
-        post("panel_online_drop", Session, "/panel/online/{name}/drop", online::drop_ikev2),
+        get("panel_online", Page(SeeAccounts), "/panel/online", online::list),
+        post("panel_online_drop", Page(HandleAccounts), "/panel/online/{name}/drop", online::drop_ikev2),
     ]
 }

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 
 use super::page::{self, Answer};
 use super::visit::Visit;
+use crate::domain::access::Right;
 use crate::services::Services;
 
 /// Somebody who is connected.
@@ -40,8 +41,7 @@ struct Online<'a> {
 
 /// Everybody who is connected, as far as the reader may see them.
 pub(super) async fn everybody(visit: &Visit, services: &Services) -> Vec<Peer> {
-    let caller = visit.caller();
-    let by_wireguard = services.servers.online().await.into_iter().map(|peer| Peer {
+    let by_wireguard = services.servers.online(visit.caller()).await.into_iter().map(|peer| Peer {
         account: peer.account.name.to_string(),
         server: peer.account.server.to_string(),
         protocol: "WireGuard",
@@ -49,7 +49,7 @@ pub(super) async fn everybody(visit: &Visit, services: &Services) -> Vec<Peer> {
         since: peer.latest_handshake,
         moved: Some((peer.transfer_rx.parse().unwrap_or(0), peer.transfer_tx.parse().unwrap_or(0))),
     });
-    let by_ikev2 = services.ikev2.online().into_iter().map(|client| Peer {
+    let by_ikev2 = services.ikev2.online(visit.caller()).into_iter().map(|client| Peer {
         account: client.account.name.to_string(),
         server: client.account.server.to_string(),
         protocol: "IKEv2",
@@ -65,7 +65,7 @@ pub(super) async fn everybody(visit: &Visit, services: &Services) -> Vec<Peer> {
 /// Lists them.
 pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answer {
     let peers = everybody(&visit, &services).await;
-    page::page(&Online { visit: &visit, peers, may_write: visit.caller().authority.may_write() })
+    page::page(&Online { visit: &visit, peers, may_write: visit.has(Right::HandleAccounts) })
 }
 
 /// Ends an account's IKEv2 sessions; it may come back.

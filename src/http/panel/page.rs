@@ -71,7 +71,7 @@ pub(super) fn refused<T>(outcome: Result<T, services::Error>, fields: Fields) ->
 
 /// Why a handler has no page to show.
 #[derive(Debug)]
-pub(super) struct Trouble(pub(super) services::Error);
+pub(in crate::http) struct Trouble(pub(super) services::Error);
 
 impl<E: Into<services::Error>> From<E> for Trouble {
     fn from(cause: E) -> Self {

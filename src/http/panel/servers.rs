@@ -9,6 +9,7 @@ use super::live::{Flow, Told};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
+use crate::domain::access::Right;
 use crate::domain::limits;
 use crate::domain::port_forward::{PortForward, Transport};
 use crate::domain::server::Server;
@@ -75,7 +76,7 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answ
         }
     };
     let rows = services.servers.list().into_iter().map(row).collect();
-    page::page(&List { visit: &visit, rows, may_write: visit.caller().authority.may_write() })
+    page::page(&List { visit: &visit, rows, may_write: visit.has(Right::Handle) })
 }
 
 /// The form of a server, filled in with one.
@@ -177,7 +178,7 @@ async fn detail(visit: &Visit, services: &Services, name: &str, refused: Option<
     let report = services.servers.traffic(name).await?;
     let server = report.server.clone();
     let snapshot = services.metrics.snapshot().await;
-    let peers = services.servers.peers(name)?;
+    let peers = services.servers.peers(visit.caller(), name)?;
     let options = peers.iter().map(|account| (account.name.to_string(), account.name.to_string())).collect();
     let protocols = Transport::ALL.map(|protocol| (protocol.word().to_owned(), protocol.word().to_uppercase()));
     let forward = Sheet::new(visit, "forward", format!("/panel/servers/{name}/forwards"), "servers.forward.add")
@@ -201,7 +202,7 @@ async fn detail(visit: &Visit, services: &Services, name: &str, refused: Option<
         free: services.servers.available_ips(name)?.len(),
         forwards: services.forwards.list(name)?,
         fault: services.system.condition().faults.into_iter().find(|(of, _)| of == name).map(|(_, why)| why),
-        may_write: visit.caller().authority.may_write(),
+        may_write: visit.has(Right::Handle),
         visit,
         server,
         report,

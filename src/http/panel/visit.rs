@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::page::{self, Trouble};
 use super::words::Language;
-use crate::domain::access::{Authority, Caller, Role, Way};
+use crate::domain::access::{Caller, Right, Role, Way};
 use crate::domain::refusal::Refusal;
 use crate::http::address::{Proxies, Remote};
 use crate::http::body;
@@ -66,7 +66,7 @@ pub(super) struct Guest {
 
 /// A look at a page by somebody who is logged in.
 #[derive(Debug, Clone)]
-pub(super) struct Visit {
+pub(in crate::http) struct Visit {
     /// Whose.
     pub(super) session: Arc<Session>,
     /// The session's token.
@@ -99,7 +99,12 @@ impl Visit {
 
     /// Whether the reader may see keys, passwords and configurations.
     pub(super) fn may_see_secrets(&self) -> bool {
-        self.caller().authority != Authority::ReadOnly
+        self.caller().authority.sees_secrets()
+    }
+
+    /// Whether the reader has this right.
+    pub(super) fn has(&self, right: Right) -> bool {
+        self.caller().authority.has(right)
     }
 
     /// What stands at a key, in the reader's language.
@@ -136,6 +141,22 @@ pub(in crate::http) async fn admit(State(gate): State<Gate>, request: Request, n
     match response.extensions().get::<Arc<Trouble>>() {
         Some(trouble) => page::trouble(&visit, trouble),
         None => response,
+    }
+}
+
+/// Lets a request pass whose reader has the right that the page wants.
+pub(in crate::http) async fn permit(
+    State(right): State<Right>,
+    visit: Visit,
+    request: Request,
+    next: Next,
+) -> Result<Response, Trouble> {
+    match visit.caller().must(right) {
+        Ok(()) => Ok(next.run(request).await),
+        Err(refusal) => {
+            body::discard(request.into_body()).await;
+            Err(refusal.into())
+        }
     }
 }
 

@@ -92,8 +92,8 @@ pub(super) async fn address(visit: Visit, State(services): State<Services>, fiel
 }
 
 fn account_step(visit: &Visit, services: &Services) -> Answer {
-    let account = services.accounts.list().into_iter().next().map(|account| First {
-        qr: services.accounts.config_qr(account.name.as_str()).ok().map(|png| STANDARD.encode(png)),
+    let account = services.accounts.list(visit.caller()).into_iter().next().map(|account| First {
+        qr: services.accounts.config_qr(visit.caller(), account.name.as_str()).ok().map(|png| STANDARD.encode(png)),
         name: account.name.to_string(),
     });
     page::page(&Welcome { visit, step: 2, sheet: None, account })

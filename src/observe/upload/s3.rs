@@ -12,6 +12,8 @@ use crate::observe::trust::agent;
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How much of an error's document is read, in bytes.
 const EXPLANATION: u64 = 65_536;
+/// How long the store may take no byte of it: an upload that stands still keeps every other backup waiting.
+const STALL: Duration = Duration::from_secs(60);
 /// How long the store may take to answer once it has everything.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long the store may take to accept a connection.
@@ -22,6 +24,10 @@ const CONNECT: Duration = Duration::from_secs(20);
 /// # Errors
 /// One sentence for the operator.
 pub fn send(to: &S3, name: &str, file: File) -> Result<(), String> {
+    send_unless_stalled(to, name, file, STALL)
+}
+
+fn send_unless_stalled(to: &S3, name: &str, file: File, stall: Duration) -> Result<(), String> {
     let endpoint = to.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
     let bucket = Bucket::new(endpoint, UrlStyle::Path, to.bucket.clone(), to.region.clone());
     let bucket = bucket.map_err(|error| error.to_string())?;
@@ -29,8 +35,13 @@ pub fn send(to: &S3, name: &str, file: File) -> Result<(), String> {
     let path = to.path.trim_matches('/');
     let key = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     let url = bucket.put_object(Some(&credentials), &key).sign(PATIENCE);
-    let answer = agent(CONNECT, ANSWER, PATIENCE).put(url.as_str()).send(file);
-    let answer = answer.map_err(|error| without(&error.to_string(), url.as_str()))?;
+    let request = agent(CONNECT, ANSWER, PATIENCE).put(url.as_str());
+    let answer = request.config().timeout_per_write(Some(stall)).build().send(file).map_err(|error| {
+        if matches!(error, ureq::Error::Timeout(ureq::Timeout::PerWrite)) {
+            return "the store stopped taking it".to_owned();
+        }
+        without(&error.to_string(), url.as_str())
+    })?;
     let status = answer.status();
     if status.is_success() {
         return Ok(());
@@ -54,7 +65,27 @@ fn without(message: &str, url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
+
+    #[test]
+    fn gives_up_on_a_store_that_takes_nothing_more() {
+        // it accepts connections, and never reads: the system's buffers fill
+        let store = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = S3 {
+            endpoint: format!("http://{}", store.local_addr().unwrap()),
+            region: "r".into(),
+            bucket: "b".into(),
+            ..S3::default()
+        };
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(64 << 20).unwrap();
+
+        let outcome = send_unless_stalled(&to, "a.zip.age", file, Duration::from_millis(100));
+
+        assert_eq!(outcome, Err("the store stopped taking it".to_owned()));
+    }
 
     #[test]
     fn finds_the_code_of_an_error() {

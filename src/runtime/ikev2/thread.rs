@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use mio::event::Source as _;
 use mio::{Events, Interest, Poll, Token};
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::{COMMAND, Command, Ikev2Sessions, Ports, wish};
 use crate::domain::account::Account;
@@ -22,6 +22,7 @@ use crate::engine::dataplane::by_esp::EspChange;
 use crate::engine::dataplane::link::esp::Child;
 use crate::engine::ike::crypto::dice::Dice;
 use crate::engine::ike::event::{Event, Path, SessionId, Tunnel};
+use crate::engine::ike::message::proposal::Protocol;
 use crate::engine::ike::message::selector::Selector;
 use crate::engine::ike::responder::{Change, Responder};
 use crate::engine::outbox::{Batch, Endpoint, Port};
@@ -245,6 +246,10 @@ impl Thread {
 
     /// Does what the responder says.
     fn settle_by(&mut self, doors: Option<&(Door, Door)>) {
+        // the workers first: a client may use a child as soon as it has read that it may
+        while let Some(event) = self.responder.poll_event() {
+            self.handle(event);
+        }
         while let Some(datagram) = self.responder.poll_datagram() {
             let Some((ike, esp)) = doors else { continue };
             let endpoint = endpoint(datagram.path);
@@ -252,9 +257,6 @@ impl Thread {
             let (bytes, segment) = (&datagram.bytes[..], datagram.bytes.len());
             // what does not go out is asked for again
             let _ = if datagram.path.marked { esp } else { ike }.send(&Batch { endpoint, port, bytes, segment });
-        }
-        while let Some(event) = self.responder.poll_event() {
-            self.handle(event);
         }
     }
 
@@ -275,6 +277,10 @@ impl Thread {
                 self.known.insert(session, known);
             }
             Event::Opened { session, tunnel } => self.open(session, *tunnel),
+            Event::Retired { session, inbound } => {
+                let Some(known) = self.known.get(&session) else { return };
+                self.tell(known, EspChange::Retire { inbound }, Vec::new());
+            }
             Event::Shut { session, inbound } => {
                 let Some(known) = self.known.get_mut(&session) else { return };
                 known.children.retain(|spi| *spi != inbound);
@@ -298,6 +304,16 @@ impl Thread {
                         self.table.take(account.as_str());
                     }
                 }
+            }
+            Event::OfferRefused { remote, protocol, offer, count } => {
+                let setting = match protocol {
+                    Protocol::Ike => "ike",
+                    Protocol::Esp => "esp",
+                };
+                warn!(
+                    "An IKEv2 client from {remote} offers nothing that the setting `{setting}` takes: {offer} (refused \
+                     offers since the last such line: {count})"
+                );
             }
             Event::Refused { remote, notify } => debug!("Refused an IKEv2 client from {remote}: {notify}"),
         }

@@ -15,6 +15,7 @@ use crate::engine::ike::eap::mschapv2::nt_hash;
 use crate::engine::ike::proposal::text::offers;
 use crate::engine::ike::settings::{self, Identity, Lifetimes, Member, Settings, Uniqueness};
 use crate::observe::fields;
+use crate::runtime::os::rsa;
 
 /// The advanced settings. What none of them changes is in `engine/ike/README.md`.
 pub(super) fn settings(settings: &Ikev2Settings) -> Settings {
@@ -60,7 +61,7 @@ pub(super) fn identity(ikev2: &Ikev2) -> Option<Identity> {
         return None;
     }
     let chain = vec![server.credential.certificate.der().to_vec()];
-    match Identity::new(chain, server.credential.key.pkcs8(), &server.domain) {
+    match Identity::new(chain, server.credential.key.pkcs8(), &server.domain, rsa::sha1_signer) {
         Ok(identity) => Some(identity),
         Err(cause) => {
             warn!({ fields::CAUSE } = %cause, "IKEv2 lets nobody in: the server's key cannot be used: {cause}");

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod netlink;
 mod option;
 pub mod ports;
+pub mod rsa;
 mod sharing;
 pub mod sysctl;
 pub mod tcp;

@@ -9,7 +9,9 @@ use anyhow::Context as _;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
+use super::accounts::{own, shown};
 use super::{Caller, Error, Ground};
+use crate::domain::access::Right;
 use crate::domain::account::Account;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::ikev2::{
@@ -200,12 +202,12 @@ impl Ikev2 {
         self.ground.write(by, move |change| Ok((rule(change)?, Deed::of(Kind::Ikev2, text)))).await
     }
 
-    /// The accounts that are connected now, by name.
-    pub fn online(&self) -> Vec<OnlineClient> {
+    /// The accounts that `by` sees and that are connected now, by name.
+    pub fn online(&self, by: &Caller) -> Vec<OnlineClient> {
         let intended = self.ground.store.intended();
         let sessions = self.ground.runtime.ikev2().list(clock::now());
         let client = |session: Ikev2Session| {
-            let account = intended.account(session.account.as_str())?.clone();
+            let account = shown(by, own(&intended, by, session.account.as_str()).ok()?);
             Some(OnlineClient { account, session })
         };
         sessions.into_iter().filter_map(client).collect()
@@ -214,10 +216,11 @@ impl Ikev2 {
     /// Ends an account's sessions, if it has any; it may come back.
     ///
     /// # Errors
-    /// `AccountNotFound`.
+    /// `NotAllowed` to who only looks, `AccountNotFound`.
     pub async fn disconnect(&self, by: &Caller, name: &str) -> Result<(), Error> {
+        by.must(Right::HandleAccounts)?;
         let intended = self.ground.store.intended();
-        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        let account = own(&intended, by, name)?;
         if self.ground.runtime.disconnect_ikev2(&account.name) {
             let text = format!("Disconnected account `{name}` from IKEv2");
             self.ground.note(by, Deed::to(Kind::Account, &name, text)).await;
@@ -228,10 +231,11 @@ impl Ikev2 {
     /// What an account's client imports.
     ///
     /// # Errors
-    /// `AccountNotFound`; `RootMissing`, `ServerCertificateMissing` where there is nothing to connect to.
-    pub fn profile(&self, name: &str, format: Format) -> Result<String, Error> {
+    /// `NotAllowed` to who sees no secrets, `AccountNotFound`; `RootMissing`, `ServerCertificateMissing` where there is nothing to connect to.
+    pub fn profile(&self, by: &Caller, name: &str, format: Format) -> Result<String, Error> {
+        by.must(Right::HandleAccounts)?;
         let intended = self.ground.store.intended();
-        let account = intended.account(name).ok_or(Refusal::AccountNotFound)?;
+        let account = own(&intended, by, name)?;
         let profile = Profile::new(&intended.ikev2, account)?;
         Ok(match format {
             Format::Sswan => ikev2::sswan(&profile),

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 pub use self::queue::Delivery;
-use self::queue::{Message, Queue};
+use self::queue::Queue;
 use self::watch::{Online, Stand, Stands, Watch};
 use super::{Caller, Error, Ground, GroundParts, Traffic};
 use crate::domain::audit::{Deed, Kind};
@@ -19,7 +19,7 @@ use crate::domain::limits;
 use crate::domain::name::WebhookName;
 use crate::domain::refusal::Refusal;
 use crate::domain::restriction::Restriction;
-use crate::domain::webhook::{Event, EventKind, Protocol, Webhook, WebhookDraft};
+use crate::domain::webhook::{Event, EventKind, Message, Protocol, Webhook, WebhookDraft};
 use crate::observe::{fields, webhook};
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
@@ -33,11 +33,13 @@ pub struct Webhooks {
     watch: Arc<tokio::sync::Mutex<Watch>>,
 }
 
-/// Messages that wait, and a bell for who sends them. They do not outlive the process.
+/// Messages that wait, and a bell for who sends them.
 #[derive(Debug, Default)]
 pub(super) struct Post {
     queue: Mutex<Queue>,
     bell: Notify,
+    /// Held while the store is told what waits; whether it has told what waited in an earlier process.
+    kept: tokio::sync::Mutex<bool>,
 }
 
 /// A message on its way.
@@ -149,6 +151,45 @@ impl Webhooks {
         outcome.map_err(|why| Refusal::WebhookFailed(why).into())
     }
 
+    /// Has what waits outlive the process, after what an earlier one has left was taken over. To be called each second:
+    /// what arrives sooner never gets to the disk.
+    pub async fn keep(&self) {
+        self.keep_all(false).await;
+    }
+
+    /// [`Self::keep`], of everything: the last call.
+    pub async fn close(&self) {
+        self.keep_all(true).await;
+    }
+
+    async fn keep_all(&self, at_the_end: bool) {
+        let mut resumed = self.ground.post.kept.lock().await;
+        if !*resumed {
+            match self.ground.store.messages().await {
+                Ok(kept) => self.ground.post.queue().resume(kept, clock::timestamp(), clock::now()),
+                Err(cause) => {
+                    debug!({ fields::CAUSE } = %cause, "Messages of webhooks cannot be read: {cause}");
+                    return;
+                }
+            }
+            *resumed = true;
+            self.ground.post.bell.notify_one();
+        }
+        let changes = self.ground.post.queue().changes(at_the_end, clock::now());
+        if changes.is_empty() {
+            return;
+        }
+        let written = changes.clone();
+        let rule = move |change: &mut Change| {
+            change.keep_messages(written);
+            Ok(())
+        };
+        if let Err(cause) = self.ground.store.write(rule).await {
+            debug!({ fields::CAUSE } = %cause, "Messages of webhooks wait in memory alone: {cause}");
+            self.ground.post.queue().fail_to_keep(changes);
+        }
+    }
+
     /// Returns when something new waits.
     pub async fn rung(&self) {
         self.ground.post.bell.notified().await;
@@ -210,7 +251,7 @@ impl Webhooks {
 
     /// How the accounts with an end or a quota stand now.
     async fn stands(&self) -> Stands {
-        let standings = self.traffic.standings().await;
+        let standings = self.traffic.recent_standings().await;
         let intended = self.ground.store.intended();
         let limited = intended.accounts().filter(|account| account.allowance.is_limited());
         let stand = limited.map(|account| {

@@ -1,22 +1,19 @@
-//! One WireGuard session between a TUN with offload and a UDP socket with GSO and GRO.
+//! One session between a TUN with offload and a UDP socket with GSO and GRO.
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
-use boringtun::noise::{Tunn, TunnResult};
 use nix::sys::socket::{setsockopt, sockopt};
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use tun_rs::{DeviceBuilder, GROTable, IDEAL_BATCH_SIZE, SyncDevice, VIRTIO_NET_HDR_LEN};
 
-use crate::conf::Conf;
+use crate::link::{Link, Opened};
 
 /// The largest datagram batch that one GSO send may carry: IPv4's length field less its and UDP's header.
 const GSO_BYTES: usize = 65_507;
 /// The most datagrams in one GSO send that every kernel takes.
 const GSO_SEGMENTS: usize = 64;
-/// What WireGuard adds to a packet: type, receiver, counter (16), tag (16).
-const OVERHEAD: usize = 32;
 /// Receives that one system call may bring in; each may be 64 KiB of datagrams.
 const RECEIVES: usize = 8;
 /// The load shares the core with this process, so the socket must hold what arrives while it does not run.
@@ -24,7 +21,7 @@ const SOCKET_BUFFER: usize = 16 << 20;
 
 /// The whole client.
 pub(crate) struct Tunnel {
-    noise: Tunn,
+    link: Link,
     server: SocketAddr,
     udp: UdpSocket,
     state: UdpSocketState,
@@ -48,22 +45,20 @@ struct Batch {
 }
 
 impl Tunnel {
-    /// Makes the TUN and the socket.
+    /// Makes the TUN, and takes a socket whose packets go to the server.
     ///
     /// # Errors
     /// What the operating system refuses.
-    pub(crate) fn open(interface: &str, conf: &Conf) -> io::Result<Self> {
+    pub(crate) fn open(interface: &str, udp: UdpSocket, server: SocketAddr, link: Link) -> io::Result<Self> {
         let tun = DeviceBuilder::new().name(interface).offload(true).build_sync()?;
         tun.set_nonblocking(true)?;
-        let udp = UdpSocket::bind("0.0.0.0:0")?;
         setsockopt(&udp, sockopt::RcvBufForce, &SOCKET_BUFFER)?;
         setsockopt(&udp, sockopt::SndBufForce, &SOCKET_BUFFER)?;
         let state = UdpSocketState::new((&udp).into())?;
-        let noise = Tunn::new(conf.private.clone(), conf.public, None, Some(25), 1, None);
         let packet = || Vec::with_capacity(VIRTIO_NET_HDR_LEN + 65_535);
         Ok(Self {
-            noise,
-            server: conf.endpoint,
+            link,
+            server,
             udp,
             state,
             tun,
@@ -87,32 +82,24 @@ impl Tunnel {
         self.tun.as_raw_fd()
     }
 
-    /// Sends a handshake's first message.
+    /// Begins a session where the link has none.
     ///
     /// # Errors
     /// What the socket refuses.
     pub(crate) fn shake_hands(&mut self) -> io::Result<()> {
         let mut message = [0; 256];
-        match self.noise.format_handshake_initiation(&mut message, true) {
-            TunnResult::WriteToNetwork(datagram) => send(&self.state, &self.udp, self.server, datagram, None),
-            TunnResult::Done
-            | TunnResult::Err(_)
-            | TunnResult::WriteToTunnelV4(..)
-            | TunnResult::WriteToTunnelV6(..) => Ok(()),
-        }
+        let Some(datagram) = self.link.begin(&mut message) else { return Ok(()) };
+        send(&self.state, &self.udp, self.server, datagram, None)
     }
 
-    /// Lets boringtun's timers act.
+    /// Lets the link's timers act.
     ///
     /// # Errors
     /// What the socket refuses.
     pub(crate) fn tick(&mut self) -> io::Result<()> {
         let mut message = [0; 256];
-        match self.noise.update_timers(&mut message) {
-            TunnResult::WriteToNetwork(datagram) => send(&self.state, &self.udp, self.server, datagram, None),
-            TunnResult::Err(_) => self.shake_hands(),
-            TunnResult::Done | TunnResult::WriteToTunnelV4(..) | TunnResult::WriteToTunnelV6(..) => Ok(()),
-        }
+        let Some(datagram) = self.link.tick(&mut message) else { return Ok(()) };
+        send(&self.state, &self.udp, self.server, datagram, None)
     }
 
     /// Carries what waits at the TUN to the server; says whether there was anything.
@@ -139,12 +126,10 @@ impl Tunnel {
 
     fn seal(&mut self, at: usize) -> io::Result<()> {
         let packet = &self.segments[at][..self.sizes[at]];
-        if !self.batch.takes(packet.len() + OVERHEAD) {
+        if !self.batch.takes(self.link.sealed_len(packet.len())) {
             self.batch.send(&self.state, &self.udp, self.server)?;
         }
-        // without a session the packet waits inside boringtun
-        if let TunnResult::WriteToNetwork(sealed) = self.noise.encapsulate(packet, self.batch.room()) {
-            let length = sealed.len();
+        if let Some(length) = self.link.seal(packet, self.batch.room()) {
             self.batch.push(length);
         }
         Ok(())
@@ -168,17 +153,17 @@ impl Tunnel {
         };
         drop(slices);
         let mut filled = 0;
-        for (buffer, meta) in self.received.iter().zip(&metas[..count]) {
-            for datagram in buffer[..meta.len].chunks(meta.stride.max(1)) {
+        for (buffer, meta) in self.received.iter_mut().zip(&metas[..count]) {
+            for datagram in buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 let packet = &mut self.opened[filled];
                 packet.resize(VIRTIO_NET_HDR_LEN + datagram.len().max(256), 0);
-                let length = match self.noise.decapsulate(None, datagram, &mut packet[VIRTIO_NET_HDR_LEN..]) {
-                    TunnResult::WriteToTunnelV4(inner, _) | TunnResult::WriteToTunnelV6(inner, _) => inner.len(),
-                    TunnResult::WriteToNetwork(answer) => {
+                let length = match self.link.open(datagram, &mut packet[VIRTIO_NET_HDR_LEN..]) {
+                    Opened::Packet(length) => length,
+                    Opened::Answer(answer) => {
                         send(&self.state, &self.udp, self.server, answer, None)?;
                         continue;
                     }
-                    TunnResult::Done | TunnResult::Err(_) => continue,
+                    Opened::Nothing => continue,
                 };
                 packet.truncate(VIRTIO_NET_HDR_LEN + length);
                 filled += 1;

@@ -253,5 +253,6 @@ fn account(at: u32, key: &PrivateKey) -> Account {
         mark: 100 + at,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }

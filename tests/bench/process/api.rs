@@ -13,7 +13,8 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 
 /// Where the bench's process listens.
 pub(crate) const PORT: u16 = 18_198;
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Long enough for two RSA keys to be made.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The connection.
 pub(crate) struct Api {

@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 /// The first server's name, and what the names of the others begin with.
 const SERVER: &str = "bench";
 const PORT: u16 = 51_900;
+/// Every account's password for IKEv2.
+pub(crate) const PASSWORD: &str = "bench-password";
 /// Requests at once: they are committed together.
 const AT_ONCE: usize = 1_000;
 
@@ -36,6 +38,11 @@ pub(crate) struct Filled {
 /// The name of a server, counted from 0.
 pub(crate) fn server(number: usize) -> String {
     if number == 0 { SERVER.into() } else { format!("{SERVER}_{number}") }
+}
+
+/// An account's name for IKEv2, counted from 1.
+pub(crate) fn username(number: usize) -> String {
+    format!("visitor_{number}")
 }
 
 /// Makes what the first start makes, then so many servers (100 at most), accounts that they share, and one account of the
@@ -70,13 +77,13 @@ pub(crate) fn fill(dir: &Path, servers: usize, accounts: usize) -> Result<Filled
             left -= count;
             let mut tasks = JoinSet::new();
             for number in 0..count {
-                tasks.spawn(add(services.clone(), server(number % servers)));
+                tasks.spawn(add(services.clone(), server(number % servers), left + number + 1));
             }
             for added in tasks.join_all().await {
                 added?;
             }
         }
-        let last = add(services.clone(), server(0)).await?;
+        let last = add(services.clone(), server(0), accounts + 1).await?;
         store.close().await?;
         let private = last.private_key.as_ref().ok_or("the account has no private key")?.secret();
         Ok(Filled {
@@ -99,7 +106,16 @@ async fn add_server(services: &Services, number: usize) -> Result<std::sync::Arc
     Ok(services.servers.add(&Caller::local(), draft).await?)
 }
 
-async fn add(services: Services, server: String) -> Result<std::sync::Arc<Account>, culvert::services::Error> {
-    let draft = AccountDraft { wg_name: Some(server), ..AccountDraft::default() };
+async fn add(
+    services: Services,
+    server: String,
+    number: usize,
+) -> Result<std::sync::Arc<Account>, culvert::services::Error> {
+    let draft = AccountDraft {
+        wg_name: Some(server),
+        username: Some(username(number)),
+        password: Some(PASSWORD.into()),
+        ..AccountDraft::default()
+    };
     services.accounts.add(&Caller::local(), draft).await
 }

@@ -1,6 +1,7 @@
 //! The rig: hosts that are network namespaces, programs that run in them, and waiting without sleeping.
 
 pub mod appliance;
+pub mod home;
 pub mod hosts;
 pub mod http;
 pub mod keepers;

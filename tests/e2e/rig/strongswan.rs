@@ -92,16 +92,27 @@ impl Setup {
         self
     }
 
-    fn swanctl(&self) -> String {
-        let Self { user, password, connection, child, server, .. } = self;
+    /// Its connection, with this name.
+    fn connection_named(&self, name: &str) -> String {
+        let Self { user, connection, child, server, .. } = self;
         let child = if child.contains("remote_ts") { child.clone() } else { format!("remote_ts = {NETWORK}\n{child}") };
         format!(
-            "connections {{\n c {{\n version = 2\n remote_addrs = {server}\n vips = 0.0.0.0,::\n keyingtries = 1\n\
+            "{name} {{\n version = 2\n remote_addrs = {server}\n vips = 0.0.0.0,::\n keyingtries = 1\n\
              {connection}\n local {{\n auth = eap-mschapv2\n id = {user}\n eap_id = {user}\n }}\n\
-             remote {{\n auth = pubkey\n id = {NAME}\n }}\n children {{\n k {{\n {child}\n }}\n }}\n }}\n}}\n\
-             secrets {{\n eap-a {{\n id = {user}\n secret = \"{password}\"\n }}\n}}\n"
+             remote {{\n auth = pubkey\n id = {NAME}\n }}\n children {{\n k {{\n {child}\n }}\n }}\n }}\n"
         )
     }
+}
+
+/// The file for `swanctl`: a connection `c` for one, `c0`, `c1` ... for many.
+fn swanctl(setups: &[Setup]) -> String {
+    let name = |at: usize| if setups.len() == 1 { "c".to_owned() } else { format!("c{at}") };
+    let connections = setups.iter().enumerate().map(|(at, setup)| setup.connection_named(&name(at)));
+    let secrets = setups.iter().enumerate().map(|(at, Setup { user, password, .. })| {
+        format!("eap-{at} {{\n id = {user}\n secret = \"{password}\"\n }}\n")
+    });
+    let (connections, secrets) = (connections.collect::<String>(), secrets.collect::<String>());
+    format!("connections {{\n{connections}}}\nsecrets {{\n{secrets}}}\n")
 }
 
 /// A client in its place.
@@ -115,16 +126,21 @@ pub struct Client {
 impl Client {
     /// Starts the daemon, which connects nowhere yet.
     pub fn start(place: Place, authority: &str, setup: &Setup) -> Self {
+        Self::start_many(place, authority, std::slice::from_ref(setup))
+    }
+
+    /// Starts one daemon for as many clients, with the first one's settings of the daemon.
+    pub fn start_many(place: Place, authority: &str, setups: &[Setup]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::create_dir(path("x509ca")).unwrap();
         fs::write(path("x509ca/ca.pem"), authority).unwrap();
-        fs::write(path("swanctl.conf"), setup.swanctl()).unwrap();
+        fs::write(path("swanctl.conf"), swanctl(setups)).unwrap();
         let settings = format!(
             "charon {{\n load = {PLUGINS}\n {}\n plugins {{\n kernel-libipsec {{\n load = yes\n allow_peer_ts = yes\n }}\n\
              openssl {{\n load_legacy = yes\n }}\n vici {{\n socket = unix://{}\n }}\n }}\n\
              filelog {{\n said {{\n path = stderr\n default = 1\n ike = 2\n flush_line = yes\n }}\n }}\n}}\n",
-            setup.daemon,
+            setups[0].daemon,
             path("vici").display()
         );
         fs::write(path("strongswan.conf"), settings).unwrap();
@@ -149,7 +165,7 @@ impl Client {
 
     /// Sets it up otherwise; what stands goes on as it is.
     pub fn set_up(&self, setup: &Setup) {
-        fs::write(self.folder.path().join("swanctl.conf"), setup.swanctl()).unwrap();
+        fs::write(self.folder.path().join("swanctl.conf"), swanctl(std::slice::from_ref(setup))).unwrap();
         let (loaded, said) = self.swanctl(&["--load-all", "--noprompt"]);
         assert!(loaded, "{said}");
     }
@@ -216,9 +232,14 @@ impl Client {
 
     /// Opens a UDP socket that speaks to one place through the tunnel.
     pub fn socket_to(&self, host: &str, port: u16, bound: Duration) -> io::Result<UdpSocket> {
+        let address: SocketAddr = SocketAddr::new(host.parse().unwrap(), port);
+        self.socket_from(if address.is_ipv6() { "::" } else { "0.0.0.0" }, host, port, bound)
+    }
+
+    /// The same with this inner address of its own.
+    pub fn socket_from(&self, own: &str, host: &str, port: u16, bound: Duration) -> io::Result<UdpSocket> {
         let address = SocketAddr::new(host.parse().unwrap(), port);
-        let any = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-        let socket = self.place.host.enter(|| UdpSocket::bind(any))?;
+        let socket = self.place.host.enter(|| UdpSocket::bind((own, 0)))?;
         socket.set_read_timeout(Some(bound))?;
         socket.connect(address)?;
         Ok(socket)

@@ -69,6 +69,13 @@ impl Connections {
         Ok(is_new)
     }
 
+    /// A child is sent with no more.
+    pub fn retire(&mut self, inbound: u32) {
+        for connection in &mut self.all {
+            connection.children.retire(inbound);
+        }
+    }
+
     /// A child is gone.
     pub fn remove(&mut self, inbound: u32) {
         for connection in &mut self.all {

@@ -82,6 +82,8 @@ struct Installed {
     client: Vec<RangeInclusive<IpAddr>>,
     network: Vec<RangeInclusive<IpAddr>>,
     confirmed: bool,
+    /// Whether it is over save for packets that are under way.
+    retired: bool,
     carries: bool,
     /// Whether its successor was asked for because its numbers run out.
     asked: bool,
@@ -89,6 +91,11 @@ struct Installed {
 }
 
 impl Installed {
+    /// Whether it may be sent with.
+    fn sends(&self) -> bool {
+        self.confirmed && !self.retired
+    }
+
     fn takes(&self, client: IpAddr, other: IpAddr) -> bool {
         let has = |ranges: &[RangeInclusive<IpAddr>], address: IpAddr| {
             ranges.iter().any(|range| range.start().is_ipv4() == address.is_ipv4() && range.contains(&address))
@@ -115,6 +122,7 @@ impl Children {
             client: child.client,
             network: child.network,
             confirmed: child.confirmed,
+            retired: false,
             carries: child.carries,
             asked: false,
             figures: Figures::default(),
@@ -126,12 +134,26 @@ impl Children {
     pub fn remove(&mut self, inbound: u32) -> Option<Figures> {
         let at = self.place(inbound)?;
         let figures = self.installed.remove(at).figures;
-        if !self.installed.iter().any(|child| child.confirmed)
-            && let Some(last) = self.installed.last_mut()
+        self.follow();
+        Some(figures)
+    }
+
+    /// A child is sent with no more; what comes by it is still taken. If it was the only one that could be sent with, its
+    /// successor is from now on.
+    pub fn retire(&mut self, inbound: u32) {
+        if let Some(at) = self.place(inbound) {
+            self.installed[at].retired = true;
+            self.follow();
+        }
+    }
+
+    /// Lets the newest child be sent with where none can be.
+    fn follow(&mut self) {
+        if !self.is_connected()
+            && let Some(last) = self.installed.iter_mut().rfind(|child| !child.retired)
         {
             last.confirmed = true;
         }
-        Some(figures)
     }
 
     fn place(&self, inbound: u32) -> Option<usize> {
@@ -140,7 +162,7 @@ impl Children {
 
     /// Whether there is a child to send with.
     pub fn is_connected(&self) -> bool {
-        self.installed.iter().any(|child| child.confirmed)
+        self.installed.iter().any(Installed::sends)
     }
 
     /// What a child has carried.
@@ -183,7 +205,7 @@ impl Children {
         let ip = Ip::new(packet).map_err(|_| Refused::BadInner)?;
         let (source, destination) = (ip.source(), ip.destination());
         let mut newest_first = self.installed.iter_mut().rev();
-        let child = newest_first.find(|child| child.confirmed && child.takes(destination, source));
+        let child = newest_first.find(|child| child.sends() && child.takes(destination, source));
         let child = child.ok_or(NotPassed::NoChild)?;
         if !child.carries {
             return Err(NotPassed::NoPolicy);
@@ -205,7 +227,7 @@ impl Children {
 
     /// The largest packet that fits a datagram of so many bytes, by the newest child to send with.
     pub fn packet_max(&self, datagram: usize) -> Option<usize> {
-        let newest = self.installed.iter().rev().find(|child| child.confirmed)?;
+        let newest = self.installed.iter().rev().find(|child| child.sends())?;
         Some(newest.outbound.packet_max(datagram))
     }
 
@@ -293,6 +315,23 @@ mod tests {
         assert_eq!(sent_by(&mut children), Ok(0x102));
         children.remove(0x102);
         assert!(!children.is_connected() && sent_by(&mut children) == Err(NotPassed::NoChild));
+    }
+
+    #[test]
+    fn sends_no_more_by_a_child_that_is_over_and_takes_what_comes_by_it() {
+        let mut children = Children::default();
+        children.install(child(1, true)).unwrap();
+        children.install(child(2, true)).unwrap();
+
+        // the newer of two that came at once is the one that is given up
+        children.retire(0x102);
+
+        assert_eq!(sent_by(&mut children), Ok(0x101));
+        assert!(children.open(&mut from_client(2, &packet("10.0.0.2", "192.0.2.1"))).is_ok());
+        assert_eq!(sent_by(&mut children), Ok(0x101), "what comes by it does not bring it back");
+        children.install(child(3, false)).unwrap();
+        children.retire(0x101);
+        assert_eq!(sent_by(&mut children), Ok(0x103), "the successor of whom was over");
     }
 
     #[test]

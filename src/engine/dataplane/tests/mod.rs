@@ -106,6 +106,7 @@ pub(super) fn account(number: u32) -> Account {
         mark: 100 + number,
         id: AccountId::default(),
         allowance: Allowance::default(),
+        owner: None,
     }
 }
 

@@ -122,3 +122,74 @@ fn seals_the_esp_packet_of_rfc_7634() {
 
     assert_eq!(message, expected);
 }
+
+/// Seals a text behind SPI, sequence number and IV, and compares what is before the ICV of CBC, or everything.
+fn assert_seals(suite: Suite, keys: [&str; 2], high: Option<u32>, [clear, plain, expected]: [&str; 3]) {
+    let [encryption, integrity] = keys.map(hex);
+    let protection = Protection::new(suite, &encryption, &integrity).unwrap();
+    let (clear, plain, expected) = (hex(clear), hex(plain), hex(expected));
+    let mut message = [&clear[..], &plain, &vec![0; suite.icv_len()]].concat();
+
+    protection.seal(&mut message, 8, high, &clear[8..]).unwrap();
+
+    assert_eq!(message[clear.len()..][..expected.len()], expected, "{suite:?}");
+    let text = protection.open(&mut message, 8, high).unwrap();
+    assert_eq!(message[text], plain, "{suite:?}");
+}
+
+/// draft-mcgrew-gcm-test-01, section 4: packets of RFC 4106 with each size of key, the first with an extended number.
+#[test]
+fn seals_the_packets_that_were_made_for_rfc_4106() {
+    assert_seals(
+        Suite::aead(Encryption::Aes128Gcm),
+        ["4c80cdefbb5d10da906ac73c3613a6342e443b68", ""],
+        Some(0x8765_4321),
+        [
+            "00004321000000004956ed7e3b244cfe",
+            "45000048699a000080114db7c0a80102c0a801010a9bf15638d301000001000000000000045f736970045f75647003736970
+             0963796265726369747902646b000021000101020201",
+            "fecf537e729d5b07dc30df528dd22b768d1b98736696a6fd348509fa13ceac34cfa2436f14a3f3cf65925bf1f4a13c5d
+             15b21e1884f5ff6247aeabb786b93bce61bc17d768fd9732459018148f6cbe722fd04796562dfdb4",
+        ],
+    );
+    assert_seals(
+        Suite::aead(Encryption::Aes192Gcm),
+        ["feffe9928665731c6d6a8f9467308308feffe9928665731ccafebabe", ""],
+        None,
+        [
+            "0000a5f80000000afacedbaddecaf888",
+            "45000028a4ad4000400678800a01038f0a010612802306b8cb712602dd6bb03e501016d075680001",
+            "a5b1f8066029aea40e598b8122de02420938b3ab33f828e687b8858b5bfbdbd0315b27452144cc7795457b9652037f53
+             18027b5b4cd7a636",
+        ],
+    );
+    assert_seals(
+        Suite::aead(Encryption::Aes256Gcm),
+        ["abbccddef00112233445566778899aababbccddef00112233445566778899aab11223344", ""],
+        None,
+        [
+            "4a2cbfe3000000020102030405060708",
+            "4500003069a6400080062690c0a801029389155e0a9e008b2dc57ee0000000007002400020bf0000020405b4010104020102
+             0201",
+            "ff425c9b724599df7a3bcd510194e00d6a78107f1b0b1cbf06efae9d65a5d763748a637985771d347f0545659f14e99d
+             ef842d8eb335f4eecfdbf831824b4c4915956c96",
+        ],
+    );
+}
+
+/// RFC 3602, section 4, case 5: the encrypted part, for the packets there have no ICV.
+#[test]
+fn encrypts_the_packet_of_rfc_3602() {
+    assert_seals(
+        Suite::pair(Encryption::Aes128Cbc, Integrity::Sha1),
+        ["90d382b410eeba7ad938c46cec1a82bf", "0101010101010101010101010101010101010101"],
+        None,
+        [
+            "0000432100000001e96e8c08ab465763fd098d45dd3ff893",
+            "08000ebda70a00008e9c083db95b070008090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627
+             28292a2b2c2d2e2f30313233343536370102030405060708090a0b0c0d0e0e01",
+            "f663c25d325c18c6a9453e194e120849a4870b66cc6b9965330013b4898dc856a4699e523a55db080b59ec3a8e4b7e52
+             775b07d1db34ed9c538ab50c551b874aa269add047ad2d5913ac19b7cfbad4a6",
+        ],
+    );
+}

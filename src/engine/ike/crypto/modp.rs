@@ -97,3 +97,73 @@ const MODP_4096: &str = "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e0
      88719a10bdba5b2699c327186af4e23c1a946834b6150bda2583e9ca2ad44ce8dbbbc2db04de8ef92e8efc141fbecaa6\
      287c59474e6bc05d99b2964fa090c3a2233ba186515be7ed1f612970cee2d7afb81bdd762170481cd0069127d5b05aa9\
      93b4ea988d8fddc186ffb7dc90a6c08f4df435c934063199ffffffffffffffff";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::ike::vectors::hex;
+
+    /// `numerator / x - numerator / 3x^3 + ...`: the arc tangent of 1/x, as a number of 32 bits and fractions of it.
+    fn arctangent(numerator: u64, x: u64, words: usize) -> Vec<u32> {
+        let divide = |number: &[u32], by: u64| {
+            let mut rest = 0;
+            let quotient = number.iter().map(|word| {
+                let whole = rest << 32 | u64::from(*word);
+                rest = whole % by;
+                u32::try_from(whole / by).unwrap()
+            });
+            quotient.collect::<Vec<u32>>()
+        };
+        let mut power = vec![0; words];
+        power[0] = u32::try_from(numerator).unwrap();
+        power = divide(&power, x);
+        let mut sum = power.clone();
+        for odd in (3..).step_by(2) {
+            power = divide(&power, x * x);
+            if power.iter().all(|word| *word == 0) {
+                break;
+            }
+            sum = combine(&sum, &divide(&power, odd), odd % 4 == 1);
+        }
+        sum
+    }
+
+    /// The sum of two numbers, or their difference.
+    fn combine(one: &[u32], other: &[u32], add: bool) -> Vec<u32> {
+        let mut carry = 0;
+        let words = one.iter().zip(other).rev().map(|(one, other)| {
+            let (one, other) = (i64::from(*one), i64::from(*other));
+            let whole = if add { one + other } else { one - other } + carry;
+            carry = whole >> 32;
+            u32::try_from(whole & 0xffff_ffff).unwrap()
+        });
+        let mut words: Vec<u32> = words.collect();
+        words.reverse();
+        words
+    }
+
+    /// RFC 2409, section 6.2, and RFC 3526, sections 2 to 5: `2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + c)`.
+    #[test]
+    fn the_primes_are_those_that_the_rfcs_make_of_pi() {
+        // pi = 16 arctan(1/5) - 4 arctan(1/239), here times 2^26 and later times 2^4
+        let scale = 1 << 26;
+        let words = 4_096 / 32 + 4;
+        let part = combine(&arctangent(16 * scale, 5, words), &arctangent(4 * scale, 239, words), false);
+        let pi: Vec<u32> =
+            part.iter().zip(part[1..].iter().chain(&[0])).map(|(high, low)| high << 4 | low >> 28).collect();
+        for (bits, prime, c) in [
+            (1_024, MODP_1024, 129_093),
+            (1_536, MODP_1536, 741_804),
+            (2_048, MODP_2048, 124_476),
+            (3_072, MODP_3072, 1_690_314),
+            (4_096, MODP_4096, 240_904),
+        ] {
+            let mut addend = vec![0; (bits - 128) / 32];
+            *addend.last_mut().unwrap() = c - 1;
+            let middle = combine(&pi[..addend.len()], &addend, true);
+            let middle: Vec<u8> = middle.into_iter().flat_map(u32::to_be_bytes).collect();
+
+            assert_eq!(hex(prime), [&[0xff; 8], &middle[..], &[0xff; 8]].concat(), "{bits} bits");
+        }
+    }
+}

@@ -7,9 +7,6 @@ use aws_lc_rs::signature::{
     self, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING,
     EcdsaKeyPair, KeyPair as _, RsaKeyPair, RsaSignatureEncoding,
 };
-use rsa::pkcs8::DecodePrivateKey as _;
-use rsa::traits::PublicKeyParts as _;
-use sha1::{Digest as _, Sha1};
 
 /// Hashes of RFC 7427, by their numbers there, from the one that we like best.
 pub const HASHES: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
@@ -82,6 +79,9 @@ pub enum BadKey {
     OtherKey,
 }
 
+/// Makes an RSA signature with PKCS#1 padding over the octets' SHA-1; `None` where the library fails.
+pub type SignSha1 = Box<dyn Fn(&[u8]) -> Option<Vec<u8>> + Send + Sync>;
+
 /// The server's private key.
 ///
 /// An ECDSA signature draws its nonce inside the library: it is the one thing that the machine says and that its dice do
@@ -92,15 +92,8 @@ pub struct Signer {
 }
 
 enum Key {
-    /// The same key for two libraries: the faster one does not sign with SHA-1.
-    Rsa {
-        key: RsaKeyPair,
-        legacy: Box<rsa::PrivateKey>,
-    },
-    Ecdsa {
-        key: EcdsaKeyPair,
-        hash: Hash,
-    },
+    Rsa { key: RsaKeyPair, sha1: SignSha1 },
+    Ecdsa { key: EcdsaKeyPair, hash: Hash },
 }
 
 impl fmt::Debug for Signer {
@@ -110,15 +103,16 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Reads a private key in PKCS#8 DER.
+    /// Reads a private key in PKCS#8 DER. `sha1` makes of an RSA key what signs with SHA-1, for which our library has no
+    /// safe function.
     ///
     /// # Errors
     /// [`BadKey::Unknown`] for any other.
-    pub fn from_pkcs8(der: &[u8]) -> Result<Self, BadKey> {
+    pub fn from_pkcs8(der: &[u8], sha1: impl FnOnce(&[u8]) -> Option<SignSha1>) -> Result<Self, BadKey> {
         if let Ok(key) = RsaKeyPair::from_pkcs8(der) {
-            let legacy = Box::new(rsa::PrivateKey::from_pkcs8_der(der).map_err(|_| BadKey::Unknown)?);
+            let sha1 = sha1(der).ok_or(BadKey::Unknown)?;
             let public = key.public_key().as_ref().to_vec();
-            return Ok(Self { key: Key::Rsa { key, legacy }, public });
+            return Ok(Self { key: Key::Rsa { key, sha1 }, public });
         }
         let curves = [
             (&ECDSA_P256_SHA256_FIXED_SIGNING, Hash::Sha256),
@@ -143,7 +137,7 @@ impl Signer {
     pub fn sign(&self, octets: &[u8], hashes: Option<&[u16]>) -> Option<(Method, Vec<u8>)> {
         let takes = |hash: Hash| hashes.is_some_and(|hashes| hashes.contains(&hash.number()));
         match &self.key {
-            Key::Rsa { key, legacy } => {
+            Key::Rsa { key, sha1 } => {
                 if let Some(hash) = HASHES.into_iter().find(|hash| takes(*hash)) {
                     let (identifier, encoding): (_, &'static RsaSignatureEncoding) = match hash {
                         Hash::Sha256 => (&RSA_SHA256, &signature::RSA_PKCS1_SHA256),
@@ -154,9 +148,7 @@ impl Signer {
                     key.sign(encoding, &SystemRandom::new(), octets, &mut signature).ok()?;
                     Some((Method::Signature, named(identifier, &signature)))
                 } else {
-                    let digest = Sha1::digest(octets);
-                    let signature = legacy.sign(rsa::Pkcs1v15Sign::new::<Sha1>(), &digest).ok()?;
-                    (signature.len() == legacy.size()).then_some((Method::RsaSha1, signature))
+                    Some((Method::RsaSha1, sha1(octets)?))
                 }
             }
             Key::Ecdsa { key, hash } => {
@@ -208,10 +200,11 @@ mod tests {
     };
 
     use super::*;
+    use crate::engine::ike::tests::rig::sha1_signer;
     use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256};
 
     fn signer(algorithm: &'static rcgen::SignatureAlgorithm) -> Signer {
-        Signer::from_pkcs8(&KeyPair::generate_for(algorithm).unwrap().serialize_der()).unwrap()
+        Signer::from_pkcs8(&KeyPair::generate_for(algorithm).unwrap().serialize_der(), sha1_signer).unwrap()
     }
 
     fn verifies(signer: &Signer, algorithm: &'static dyn VerificationAlgorithm, signature: &[u8]) -> bool {
@@ -251,7 +244,7 @@ mod tests {
     fn takes_no_other_key() {
         let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_der();
 
-        assert_eq!(Signer::from_pkcs8(&ed25519).err(), Some(BadKey::Unknown));
-        assert_eq!(Signer::from_pkcs8(b"no key").err(), Some(BadKey::Unknown));
+        assert_eq!(Signer::from_pkcs8(&ed25519, sha1_signer).err(), Some(BadKey::Unknown));
+        assert_eq!(Signer::from_pkcs8(b"no key", sha1_signer).err(), Some(BadKey::Unknown));
     }
 }

@@ -15,7 +15,7 @@ use super::super::message::contents::{Contents, attribute};
 use super::super::message::header::Exchange;
 use super::super::message::kind;
 use super::super::message::notify::number;
-use super::super::message::proposal::Proposal;
+use super::super::message::proposal::{Proposal, Protocol};
 use super::super::message::selector::{self, Selector};
 use super::super::message::writer::Writer;
 use super::super::proposal::choice;
@@ -168,7 +168,7 @@ impl Session {
                 Proof::Eap { late: Some(late), .. } => Some(late.at),
                 Proof::Eap { late: None, .. } | Proof::None => None,
             },
-            Stage::Up | Stage::Leaving | Stage::Over(_) => None,
+            Stage::Up | Stage::Leaving | Stage::Fading(_) | Stage::Over(_) => None,
         }
     }
 
@@ -193,7 +193,7 @@ impl Session {
     fn finish_proof(&mut self, at: usize, contents: &Contents<'_>, world: &mut World<'_>) -> Option<Writer> {
         let opening = match std::mem::replace(&mut self.stage, Stage::Over(Why::NotProved)) {
             Stage::Opening(opening) => opening,
-            Stage::Up | Stage::Leaving | Stage::Over(_) => return None,
+            Stage::Up | Stage::Leaving | Stage::Fading(_) | Stage::Over(_) => return None,
         };
         let Proof::Eap { asked, server, msk: Some(msk), .. } = opening.proof else { return None };
         let prf = self.associations[at].suite.prf;
@@ -284,7 +284,10 @@ impl Session {
             return Err(number::INTERNAL_ADDRESS_FAILURE);
         }
         let chosen = choice::esp(&world.settings.esp, &asked.proposals, choice::Exchange::None);
-        let chosen = chosen.ok_or(number::NO_PROPOSAL_CHOSEN)?;
+        let Some(chosen) = chosen else {
+            world.refuse_offer(self.path, Protocol::Esp, &asked.proposals);
+            return Err(number::NO_PROPOSAL_CHOSEN);
+        };
         let client = selector::narrow(&allowed, &asked.client);
         let network = selector::narrow(&networks(&client), &asked.network);
         if client.is_empty() || network.is_empty() {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::crypto::prf::Prf;
-use super::super::event::{Event, Tunnel};
+use super::super::event::{Event, Tunnel, Why};
 use super::super::keys;
 use super::super::message::selector::Selector;
 use super::super::proposal::EspSuite;
-use super::{Session, World};
+use super::{Session, Stage, World};
 use crate::engine::esp::association::Keys;
 
 /// How long an inbound SPI is kept once the client has said that it is over: packets may still be under way.
@@ -100,16 +100,31 @@ impl Session {
         world.events.push_back(Event::Shut { session: self.id, inbound: ours });
     }
 
-    /// The client ended a child: it goes as soon as no more packets can be under way; at once where it is the only one.
+    /// A child is over for both sides: it goes as soon as no more packets can be under way; at once where it is the only
+    /// one.
     pub(super) fn retire_child(&mut self, at: usize, world: &mut World<'_>) {
         let alone = self.children.iter().filter(|child| child.forget_at.is_none()).count() == 1;
         let child = &mut self.children[at];
         let ours = child.ours;
-        if alone {
+        if alone && child.forget_at.is_none() {
             self.remove_child(ours, world);
-        } else {
+        } else if child.forget_at.is_none() {
             child.forget_at = Some(world.now + LATE_PACKETS);
+            world.events.push_back(Event::Retired { session: self.id, inbound: ours });
         }
+    }
+
+    /// The client ended the connection. Where it goes on by another, what it sent by this one is still taken for a while.
+    pub(super) fn fade(&mut self, world: &mut World<'_>) {
+        let others = self.account().and_then(|account| world.present.get(account));
+        let goes_on = others.is_some_and(|sessions| sessions.keys().any(|session| *session != self.id));
+        if !goes_on || !self.is_up() {
+            return self.close(Why::Peer);
+        }
+        let retired = self.children.iter().map(|child| Event::Retired { session: self.id, inbound: child.ours });
+        world.events.extend(retired);
+        self.errands.clear();
+        self.stage = Stage::Fading(world.now + LATE_PACKETS);
     }
 }
 

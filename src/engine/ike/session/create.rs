@@ -77,7 +77,10 @@ impl Session {
         let others = groups(world.settings.esp.iter().chain(&world.settings.ike));
         let offered = without_groups(proposals, contents.ke.is_some());
         let chosen = choice::esp(&world.settings.esp, &offered, choice::Exchange::Possible(&others));
-        let chosen = chosen.ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
+        let Some(chosen) = chosen else {
+            world.refuse_offer(self.path, Protocol::Esp, proposals);
+            return Err(plain(number::NO_PROPOSAL_CHOSEN));
+        };
         let exchange = chosen.suite.group.map(|group| exchanged(group, contents.ke, world)).transpose()?;
         let client = selector::narrow(&self.allowed(), tsi);
         let network = selector::narrow(&networks(&client), tsr);

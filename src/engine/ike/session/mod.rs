@@ -19,8 +19,10 @@ use super::event::{Datagram, Event, Path, SessionId, Why};
 use super::message::contents::Contents;
 use super::message::header::{Exchange, Header, MARKER};
 use super::message::notify::number;
+use super::message::proposal::{Proposal, Protocol};
 use super::message::writer::Writer;
 use super::message::{Fault, kind};
+use super::refused::Refused;
 use super::sealed::{NotOpened, is_later_fragment};
 use super::settings::{Fragmentation, Identity, Member, Settings};
 use crate::domain::name::AccountName;
@@ -60,6 +62,7 @@ pub(super) struct World<'a> {
     pub(super) esp_spis: &'a mut BTreeMap<u32, SessionId>,
     pub(super) present: &'a mut Present,
     pub(super) evictions: &'a mut Vec<Eviction>,
+    pub(super) refused: &'a mut Refused,
     pub(super) shard: u8,
     pub(super) now: Instant,
 }
@@ -89,6 +92,11 @@ impl World<'_> {
         }
     }
 
+    /// Nothing was chosen of an offer.
+    pub(super) fn refuse_offer(&mut self, path: Path, protocol: Protocol, offer: &[Proposal]) {
+        self.events.extend(self.refused.note(path.remote, protocol, offer, self.now));
+    }
+
     pub(super) fn send(&mut self, path: Path, message: &[u8]) {
         let bytes = if path.marked { [&MARKER[..], message].concat() } else { message.to_vec() };
         self.out.push_back(Datagram { path, bytes });
@@ -110,6 +118,8 @@ pub(super) enum Stage {
     Up,
     /// It is gone for everybody but the client, who has yet to say that it knows.
     Leaving,
+    /// The client ended it and goes on by another: until then packets of this one may still be under way.
+    Fading(Instant),
     /// It is to be forgotten.
     Over(Why),
 }
@@ -260,7 +270,7 @@ impl Session {
                 self.close(Why::Asked);
             }
             (Stage::Opening(_) | Stage::Up, _) => self.refuse(at, exchange, Fault::Syntax, path, world),
-            (Stage::Leaving | Stage::Over(_), _) => {}
+            (Stage::Leaving | Stage::Fading(_) | Stage::Over(_), _) => {}
         }
         self.run_errands(world);
     }

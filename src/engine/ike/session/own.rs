@@ -5,7 +5,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::super::crypto::group::{Group, Half};
-use super::super::event::Why;
+use super::super::event::{Event, Why};
 use super::super::message::contents::Contents;
 use super::super::message::header::{Exchange, Header};
 use super::super::message::notify::number;
@@ -104,6 +104,8 @@ impl Session {
                     Some((Exchange::Informational, Task::Goodbye))
                 }
                 Errand::DeleteChild(ours) => self.children.iter().any(|child| child.ours == ours).then(|| {
+                    // the client takes nothing by it any more once it has read this
+                    world.events.push_back(Event::Retired { session: self.id, inbound: ours });
                     content.delete_esp(&[ours]);
                     (Exchange::Informational, Task::DeleteChild(ours))
                 }),
@@ -158,7 +160,11 @@ impl Session {
         match self.associations[at].take_answered(header.id) {
             None | Some(Task::Probe) => {}
             Some(Task::Goodbye) => self.end_association(at, Why::Asked, world),
-            Some(Task::DeleteChild(ours)) => self.remove_child(ours, world),
+            Some(Task::DeleteChild(ours)) => {
+                if let Some(at) = self.children.iter().position(|child| child.ours == ours) {
+                    self.retire_child(at, world);
+                }
+            }
             Some(Task::RekeyChild(rekey)) => self.take_child(at, &rekey, &contents, world),
             Some(Task::RekeyIke(rekey)) => self.take_successor(at, *rekey, &contents, world),
         }
@@ -168,7 +174,7 @@ impl Session {
     /// An association is over; with the last one the connection is.
     pub(super) fn end_association(&mut self, at: usize, why: Why, world: &mut World<'_>) {
         if self.associations.len() == 1 {
-            return self.close(why);
+            return if why == Why::Peer { self.fade(world) } else { self.close(why) };
         }
         let gone = self.associations.remove(at);
         world.ike_spis.remove(&gone.ours());

@@ -5,6 +5,7 @@ use super::super::keys::{self, IkeKeys, Secret};
 use super::super::message::contents::Contents;
 use super::super::message::header::Spis;
 use super::super::message::notify::number;
+use super::super::message::proposal::Protocol;
 use super::super::message::writer::Writer;
 use super::super::proposal::{IkeSuite, choice, names};
 use super::child::renewal;
@@ -27,7 +28,10 @@ impl Session {
             // a child of ours is being followed or ended: RFC 7296, section 2.25.2
             return Err(plain(number::TEMPORARY_FAILURE));
         }
-        let chosen = choice::ike(&world.settings.ike, proposals).ok_or_else(|| plain(number::NO_PROPOSAL_CHOSEN))?;
+        let Some(chosen) = choice::ike(&world.settings.ike, proposals) else {
+            world.refuse_offer(self.path, Protocol::Ike, proposals);
+            return Err(plain(number::NO_PROPOSAL_CHOSEN));
+        };
         let theirs = chosen.spi.try_into().map(u64::from_be_bytes).map_err(|_| plain(number::NO_PROPOSAL_CHOSEN))?;
         let (half, shared) = exchanged(chosen.suite.group, contents.ke, world)?;
         let own: [u8; NONCE] = world.dice.array();

@@ -12,6 +12,7 @@ impl Session {
     pub(in super::super) fn next(&self, world: &World<'_>) -> Option<Instant> {
         let proof = match &self.stage {
             Stage::Opening(opening) => Some(opening.until),
+            Stage::Fading(until) => return Some(*until),
             Stage::Up | Stage::Leaving | Stage::Over(_) => None,
         };
         let associations = self.associations.iter().flat_map(|one| [one.due(), one.ends_at, one.rekey_at]);
@@ -39,6 +40,12 @@ impl Session {
             && opening.until <= now
         {
             return self.close(Why::Unfinished);
+        }
+        if let Stage::Fading(until) = self.stage {
+            if until <= now {
+                self.close(Why::Peer);
+            }
+            return;
         }
         if is_due(self.lingers_until.take_if(|at| *at <= now)) {
             return self.leave(Why::Replaced, world);

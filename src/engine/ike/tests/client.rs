@@ -1,4 +1,5 @@
-//! An initiator in memory: what a road warrior's client says, with every step in the test's hands.
+//! An initiator in memory: what a road warrior's client says, with every step in the test's hands. The bench logs in with
+//! it too (`tests/bench/client/login.rs`).
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -17,7 +18,6 @@ use crate::engine::ike::message::selector::Selector;
 use crate::engine::ike::message::writer::Writer;
 use crate::engine::ike::proposal::{EspSuite, IkeSuite, choice, names};
 use crate::engine::ike::sealed::{NotOpened, Opened, Opener, Sealer};
-use crate::engine::ike::vectors::hex;
 
 /// What a client is like.
 #[derive(Debug, Clone)]
@@ -253,7 +253,8 @@ impl Client {
             (1, Some(26), Some(3)) => reply(26, &[3]),
             (1, Some(26), Some(4)) => {
                 let text = String::from_utf8_lossy(message);
-                let challenge = hex(&text.split_once("C=").unwrap().1[..32]).try_into().unwrap();
+                let challenge = &text.split_once("C=").unwrap().1[..32];
+                let challenge = u128::from_str_radix(challenge, 16).unwrap().to_be_bytes();
                 let body = self.response(message[6].wrapping_add(1), challenge);
                 reply(26, &body)
             }

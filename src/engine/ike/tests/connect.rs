@@ -16,6 +16,7 @@ use crate::engine::ike::message::contents::Contents;
 use crate::engine::ike::message::header::{Exchange, HEADER, Header, Spis};
 use crate::engine::ike::message::kind;
 use crate::engine::ike::message::notify::number;
+use crate::engine::ike::message::proposal::Protocol;
 use crate::engine::ike::message::selector::Selector;
 use crate::engine::ike::message::writer::Writer;
 use crate::engine::ike::proposal::{EspSuite, IkeSuite, text};
@@ -153,12 +154,22 @@ fn lets_nobody_in_who_proves_the_password_but_not_the_key() {
     assert!(!rig.events.iter().any(|event| matches!(event, Event::Connected { .. } | Event::Opened { .. })));
 }
 
+/// The offers that were told as refused.
+fn refused(rig: &Rig) -> Vec<(Protocol, String)> {
+    let offer = |event: &Event| {
+        let Event::OfferRefused { protocol, offer, .. } = event else { return None };
+        Some((*protocol, offer.clone()))
+    };
+    rig.events.iter().filter_map(offer).collect()
+}
+
 #[test]
 fn refuses_other_algorithms_and_names_the_group_it_wants() {
     let other = IkeSuite { protection: Suite::aead(Encryption::Aes128Gcm), prf: Prf::Sha256, group: Group::Ecp256 };
     let mut rig = Rig::new(settings());
     let mut client = Client::new(Habits { ike: other, ..habits() }, 7);
     assert_eq!(rig.init(&mut client), Err(number::NO_PROPOSAL_CHOSEN));
+    assert_eq!(refused(&rig), [(Protocol::Ike, "aes128gcm16-prfsha256-ecp256".to_owned())]);
 
     let mut rig = Rig::new(Settings { ike: text::ike("aes256gcm16-prfsha384-ecp384!").unwrap(), ..settings() });
     let mut client = Client::new(habits(), 8);
@@ -242,6 +253,7 @@ fn refuses_a_child_without_refusing_the_client() {
 
     assert_eq!(rig.connect(&mut client), Err(number::NO_PROPOSAL_CHOSEN));
     assert_eq!(rig.responder.connections(), (0, 1));
+    assert_eq!(refused(&rig), [(Protocol::Esp, "aes256-sha256".to_owned())]);
 }
 
 #[test]

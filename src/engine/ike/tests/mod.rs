@@ -4,5 +4,5 @@ mod client;
 mod connect;
 mod orders;
 mod recorded;
-mod rig;
+pub(super) mod rig;
 mod upkeep;

@@ -9,6 +9,7 @@ use crate::engine::esp::association::{Inbound, OVERHEAD_MAX, Outbound};
 use crate::engine::esp::suite::{Encryption, Integrity, Suite};
 use crate::engine::ike::crypto::group::Group;
 use crate::engine::ike::crypto::prf::Prf;
+use crate::engine::ike::crypto::signer::SignSha1;
 use crate::engine::ike::eap::mschapv2::nt_hash;
 use crate::engine::ike::event::{Datagram, Event, Path, SessionId, Tunnel, Why};
 use crate::engine::ike::message::contents::Contents;
@@ -78,6 +79,15 @@ pub(super) fn certificate(rsa: bool) -> &'static (Vec<u8>, Vec<u8>) {
     })
 }
 
+/// What signs with SHA-1 in a test, by a library of its own.
+pub(in crate::engine::ike) fn sha1_signer(pkcs8: &[u8]) -> Option<SignSha1> {
+    use rsa::pkcs8::DecodePrivateKey as _;
+    use sha1::Digest as _;
+
+    let key = rsa::PrivateKey::from_pkcs8_der(pkcs8).ok()?;
+    Some(Box::new(move |octets| key.sign(rsa::Pkcs1v15Sign::new::<sha1::Sha1>(), &sha1::Sha1::digest(octets)).ok()))
+}
+
 pub(super) fn account(name: &str) -> AccountName {
     AccountName::parse(name).unwrap()
 }
@@ -100,7 +110,8 @@ impl Rig {
         let now = Instant::now();
         let mut responder = Responder::new(Arc::new(settings), 5, dice(99), now);
         let (der, key) = certificate(true);
-        let identity = Identity::new(vec![der.clone(), vec![0x30; 1_500]], key, "vpn.example.test").unwrap();
+        let identity =
+            Identity::new(vec![der.clone(), vec![0x30; 1_500]], key, "vpn.example.test", sha1_signer).unwrap();
         responder.apply(Change::Identity(Arc::new(identity)), now);
         responder.apply(Change::Member(member("alice", "secret", 2)), now);
         responder.apply(Change::Member(member("bob", "other", 3)), now);

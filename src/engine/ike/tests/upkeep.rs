@@ -71,6 +71,43 @@ fn lets_the_client_have_a_childs_successor_with_and_without_a_group() {
     }
 }
 
+/// As `MikroTik` asks for an address again, and Windows says in private what went wrong.
+#[test]
+fn takes_a_request_for_a_successor_with_what_does_not_belong_in_it() {
+    let mut rig = Rig::new(settings());
+    let mut client = rig.connected(pfs(), 17);
+    let suite = client.habits.esp;
+    let (mut content, ..) = rekey_child(&mut client, suite, 9, 0x1234_5678);
+    content.configuration(1, &[(1, vec![]), (3, vec![])]).notify(12_345, &[0, 0, 0x36, 0x27]);
+
+    let (_, opened) = rig.ask(&mut client, Exchange::CreateChildSa, &content).unwrap();
+
+    let said = contents(&opened);
+    assert_eq!((said.error(), said.configuration.is_some()), (None, false));
+    assert_eq!(rig.tunnel().outbound.spi, 0x1234_5678);
+}
+
+#[test]
+fn takes_late_packets_of_a_connection_that_the_client_has_followed_by_another() {
+    for followed in [true, false] {
+        let mut rig = Rig::new(settings());
+        let mut client = rig.connected(habits(), 18);
+        let old = rig.tunnel().inbound.spi;
+        if followed {
+            rig.connected(habits(), 19);
+        }
+
+        let (_, gone) = rig.ask(&mut client, Exchange::Informational, Writer::default().delete_ike()).unwrap();
+
+        assert!(gone.chain.is_empty());
+        let is_retired = |event: &Event| matches!(event, Event::Retired { inbound, .. } if *inbound == old);
+        assert_eq!((rig.events.iter().any(is_retired), rig.closed().is_empty()), (followed, followed));
+        rig.wait(Duration::from_secs(5));
+        assert_eq!(rig.closed().iter().map(|closed| closed.1).collect::<Vec<_>>(), [Why::Peer]);
+        assert_eq!(rig.responder.connections().1, usize::from(followed));
+    }
+}
+
 #[test]
 fn refuses_what_it_cannot_renew() {
     let mut rig = Rig::new(settings());
@@ -182,7 +219,12 @@ fn asks_for_a_childs_successor_before_its_end_and_ends_the_old_one() {
     assert_eq!(contents(&opened).deletes, [Delete::Esp(vec![old])]);
     let answer = client.answer(Exchange::Informational, header.id, &Writer::default());
     rig.say(client.path, &answer);
-    assert!(rig.events.iter().any(|event| matches!(event, Event::Shut { inbound, .. } if *inbound == old)));
+    let has = |rig: &Rig, wanted: fn(u32, &Event) -> bool| rig.events.iter().any(|event| wanted(old, event));
+    let retired = |old, event: &Event| matches!(event, Event::Retired { inbound, .. } if *inbound == old);
+    let shut = |old, event: &Event| matches!(event, Event::Shut { inbound, .. } if *inbound == old);
+    assert!(has(&rig, retired) && !has(&rig, shut), "packets may still be under way for a while");
+    rig.wait(Duration::from_secs(5));
+    assert!(has(&rig, shut));
 }
 
 #[test]

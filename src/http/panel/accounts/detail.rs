@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
+use crate::domain::access::Right;
 use crate::domain::account::Account;
 use crate::domain::figures::Connection;
 use crate::domain::refusal::Refusal;
@@ -80,12 +81,11 @@ pub(in crate::http::panel) async fn show(
     Path(name): Path<String>,
     Query(asked): Query<Month>,
 ) -> Answer {
-    let caller = visit.caller();
-    let account = services.accounts.detail(&name)?;
+    let account = services.accounts.detail(visit.caller(), &name)?;
     let standing = services.traffic.standings().await.of(&account);
     let (year, number) = asked.month.as_deref().and_then(|month| month.split_once('-')).unwrap_or(("now", "now"));
-    let (_, days) = services.traffic.month(&name, year, number).await?;
-    let (_, hours) = services.traffic.day(&name, ["now"; 3]).await?;
+    let (_, days) = services.traffic.month(visit.caller(), &name, year, number).await?;
+    let (_, hours) = services.traffic.day(visit.caller(), &name, ["now"; 3]).await?;
     let total = days.iter().fold((0, 0), |(down, up), day| (down + day.bytes.down, up + day.bytes.up));
     let first = days.first().map(|day| day.day).unwrap_or_default();
     let month = |date: jiff::civil::Date| date.strftime("%Y-%m").to_string();
@@ -100,7 +100,7 @@ pub(in crate::http::panel) async fn show(
         .iter()
         .map(|of| Bar { label: hour(of.start), down: of.bytes.down, up: of.bytes.up })
         .collect();
-    let mut connections = services.accounts.connections(&name).await?;
+    let mut connections = services.accounts.connections(visit.caller(), &name).await?;
     let more = connections.len().saturating_sub(CONNECTIONS);
     connections.truncate(CONNECTIONS);
     let state = super::state(&account, standing);
@@ -113,7 +113,7 @@ pub(in crate::http::panel) async fn show(
         month: month(first),
         months: (beside(-1), beside(1)),
         has_ikev2: has_ikev2(&services, &account),
-        may_write: caller.authority.may_write(),
+        may_write: visit.has(Right::HandleAccounts),
         may_see: visit.may_see_secrets(),
         visit: &visit,
         mood: super::mood(state),
@@ -135,7 +135,7 @@ fn has_ikev2(services: &Services, account: &Account) -> bool {
 /// What moves on its page.
 pub(super) async fn tell(visit: &Visit, services: &Services, name: &str, flow: &mut Flow) -> Told {
     let mut told = Told::default();
-    let Ok(report) = services.accounts.traffic(name).await else { return told };
+    let Ok(report) = services.accounts.traffic(visit.caller(), name).await else { return told };
     let [down, up] = flow.grown([report.traffic.down.bytes, report.traffic.up.bytes]);
     told.points.insert("account".into(), [down, up]);
     told.text.insert("down".into(), visit.language.rate(down));
@@ -155,8 +155,8 @@ pub(in crate::http::panel) async fn config(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.accounts.config_text(&name)?;
-    let qr = match services.accounts.config_qr(&name) {
+    let text = services.accounts.config_text(visit.caller(), &name)?;
+    let qr = match services.accounts.config_qr(visit.caller(), &name) {
         Ok(png) => Some(STANDARD.encode(png)),
         // too long for any code; the file is there all the same
         Err(services::Error::Refused(Refusal::FieldMalformed { .. })) => None,
@@ -171,14 +171,14 @@ pub(in crate::http::panel) async fn file(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.accounts.config_text(&name)?;
+    let text = services.accounts.config_text(visit.caller(), &name)?;
     let tunnel: String = name.chars().take(TUNNEL_NAME).collect();
     Ok(attachment(&format!("{tunnel}.conf"), "application/octet-stream", text))
 }
 
 /// Sends what the strongSwan app imports.
 pub(in crate::http::panel) async fn sswan(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
-    let text = services.ikev2.profile(&name, Format::Sswan)?;
+    let text = services.ikev2.profile(visit.caller(), &name, Format::Sswan)?;
     Ok(attachment(&format!("{name}.sswan"), "application/vnd.strongswan.profile", text))
 }
 
@@ -188,7 +188,7 @@ pub(in crate::http::panel) async fn mobileconfig(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.ikev2.profile(&name, Format::Mobileconfig)?;
+    let text = services.ikev2.profile(visit.caller(), &name, Format::Mobileconfig)?;
     Ok(attachment(&format!("{name}.mobileconfig"), "application/x-apple-aspen-config", text))
 }
 
@@ -198,7 +198,7 @@ pub(in crate::http::panel) async fn powershell(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let text = services.ikev2.profile(&name, Format::Powershell)?;
+    let text = services.ikev2.profile(visit.caller(), &name, Format::Powershell)?;
     Ok(attachment(&format!("{name}.ps1"), "application/octet-stream", text))
 }
 

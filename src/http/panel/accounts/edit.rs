@@ -126,7 +126,7 @@ pub(in crate::http::panel) async fn ask_edit(
     State(services): State<Services>,
     Path(name): Path<String>,
 ) -> Answer {
-    let account = services.accounts.detail(&name)?;
+    let account = services.accounts.detail(visit.caller(), &name)?;
     let sheet = filled(&visit, &services, &account, None);
     let title = visit.fill("accounts.edit", &[("name", &name)]);
     form(&visit, title, &format!("/panel/accounts/{}", account.name), account.name.as_str(), sheet)
@@ -139,7 +139,7 @@ pub(in crate::http::panel) async fn edit(
     Path(name): Path<String>,
     fields: Fields,
 ) -> Answer {
-    let account = services.accounts.detail(&name)?;
+    let account = services.accounts.detail(visit.caller(), &name)?;
     let to = format!("/panel/accounts/{}", account.name);
     match page::refused(services.accounts.edit(visit.caller(), &name, draft(&fields)).await, fields)? {
         Ok(_) => Ok(page::done(&to, "said.saved")),

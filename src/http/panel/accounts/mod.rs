@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::live::{Flow, Told};
 use super::page::{self, Answer};
 use super::visit::Visit;
+use crate::domain::access::Right;
 use crate::domain::account::{Account, AccountDraft};
 use crate::domain::restriction::Restriction;
 use crate::http::form::Fields;
@@ -170,7 +171,7 @@ async fn find(visit: &Visit, services: &Services, asked: &Asked) -> Vec<Row> {
         account,
     };
     let mut rows: Vec<_> =
-        services.accounts.list().into_iter().map(row).filter(|row| asked.wants(row)).collect();
+        services.accounts.list(visit.caller()).into_iter().map(row).filter(|row| asked.wants(row)).collect();
     asked.sort(&mut rows);
     rows
 }
@@ -189,7 +190,7 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>, Query(a
         servers: services.servers.list().iter().map(|server| server.name.to_string()).collect(),
         found,
         pages,
-        may_write: visit.caller().authority.may_write(),
+        may_write: visit.has(Right::HandleAccounts),
     })
 }
 
