@@ -162,6 +162,7 @@ fn beside() -> Vec<Route> {
         get("firewall_filter_list", See, "/api/v1/firewall/rules/filter", firewall::rules),
         // one place in the tree, so one name in the path: of an end of the list, and of a rule
         post("firewall_filter_add", Handle, "/api/v1/firewall/rules/filter/{name}", firewall::add_rule),
+        put("firewall_filter_move", Handle, "/api/v1/firewall/rules/filter/{name}", firewall::move_rule),
         delete("firewall_filter_delete", Handle, "/api/v1/firewall/rules/filter/{name}", firewall::delete_rule),
         get("firewall_nat_list", See, "/api/v1/firewall/rules/nat", firewall::nat_rows),
         get("firewall_mangle_list", See, "/api/v1/firewall/rules/mangle", firewall::mark_rows),

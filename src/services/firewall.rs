@@ -89,6 +89,27 @@ impl Firewall {
         self.ground.write(by, rule).await
     }
 
+    /// Moves a rule, so that as many others as `place` says are tried before it.
+    ///
+    /// # Errors
+    /// `FieldMalformed`, `RuleNotFound`, `RuleIsSystem`, `LocksOut`.
+    pub async fn move_to(
+        &self,
+        by: &Caller,
+        way: Option<Way>,
+        name: &str,
+        place: Option<String>,
+    ) -> Result<(), Error> {
+        let (moved, place) = (name.to_owned(), firewall::place(place.as_ref())?);
+        let rule = move |change: &mut Change| {
+            change.move_rule(&moved, place)?;
+            stays_open(change, way)?;
+            let text = format!("Moved firewall rule `{moved}` to place {}", place + 1);
+            Ok(((), Deed::to(Kind::Rule, &moved, text)))
+        };
+        self.ground.write(by, rule).await
+    }
+
     /// Removes a rule.
     ///
     /// # Errors

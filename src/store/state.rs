@@ -117,6 +117,17 @@ impl State {
         }
     }
 
+    /// The rules that get another place in the file where these are all of them in their new order, each with that place:
+    /// numbered without gaps, from the one that keeps the API reachable in both directions.
+    pub(super) fn displaced(&self, ordered: &[FilterRule]) -> Vec<(i64, FilterRule)> {
+        let rules = &self.intended.firewall.rules;
+        let present: BTreeMap<_, _> = rules.iter().map(|rule| &rule.name).zip(self.places.iter().copied()).collect();
+        let before = ordered.iter().position(FilterRule::is_system);
+        let first = before.and_then(|before| i64::try_from(before).ok()).map_or(1, |before| -before);
+        let moved = (first..).zip(ordered).filter(|(place, rule)| present.get(&rule.name) != Some(place));
+        moved.map(|(place, rule)| (place, rule.clone())).collect()
+    }
+
     /// Puts a port forward in, and returns the step that undoes it.
     fn take_forward(&mut self, server: ServerName, forward: PortForward) -> Step {
         let outer = forward.outer;

@@ -22,6 +22,22 @@ fn rule(name: &str) -> String {
     format!("name={name}&action=DROP&chain=FORWARD&protocol=TCP&s_ip=10.0.0.0/24&s_port=0&d_ip=0.0.0.0/0&d_port=25")
 }
 
+#[tokio::test]
+async fn moves_rules() {
+    let world = World::new().await;
+    for name in ["a", "b"] {
+        world.post(END, &rule(name)).await.success();
+    }
+
+    world.put(&format!("{RULES}/b"), "place=0").await.success();
+    let refused = world.put(SYSTEM, "place=0").await.refusal();
+
+    assert_eq!(names(&world).await, ["b", "system_PUQVPNCP", "a"]);
+    assert!(!refused.is_empty());
+    world.put(&format!("{RULES}/nobody"), "place=0").await.refusal();
+    world.put(&format!("{RULES}/a"), "place=first").await.refusal();
+}
+
 async fn names(world: &World) -> Vec<String> {
     let rules = world.get(RULES).await.success();
     rules.as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()

@@ -38,6 +38,7 @@ const BEYOND: &[&str] = &[
     "backup_upload",
     "docs",
     "docs_script",
+    "firewall_filter_move",
     "landing",
     "link_page",
     "link_page_open",

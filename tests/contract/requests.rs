@@ -93,6 +93,7 @@ pub(crate) const BEYOND_SUCCESSES: &[(&str, Asked)] = &[
     ("account_traffic_hourly", ("account/peer_1/traffic_hourly/2022/11/5", "")),
     ("audit", ("audit", "about=account&limit=10")),
     ("backup_delete", ("backups/whole.zip", "")),
+    ("firewall_filter_move", ("firewall/rules/filter/TEST", "place=0")),
     ("local_access_add", ("local/v1/access", "label=billing&ip=192.0.2.7")),
     ("local_access_remove", ("local/v1/access/home", "")),
     ("local_account_config_qr_text", ("local/v1/account/peer_1/config_qr_text", "")),

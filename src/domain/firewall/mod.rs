@@ -18,7 +18,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use self::printed::{MarkRow, NatRow, mark_rows, nat_row};
-pub use self::settle::{End, FilterRuleDraft, FirewallDraft};
+pub use self::settle::{End, FilterRuleDraft, FirewallDraft, place};
 use super::name::RuleName;
 use super::words::words;
 

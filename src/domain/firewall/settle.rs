@@ -29,6 +29,15 @@ impl End {
     }
 }
 
+/// Reads before how many others a rule is to be moved: 0 is the top.
+///
+/// # Errors
+/// [`Refusal::FieldMalformed`].
+pub fn place(text: Option<&String>) -> Result<usize, Refusal> {
+    let place = given(text).and_then(field::number).filter(|place: &usize| *place <= limits::FILTER_RULES_MAX);
+    place.ok_or(Refusal::FieldMalformed { field: "place", rule: "0 to 16384" })
+}
+
 /// What somebody asks of a new rule: the contract's form as it came, nothing judged yet. It needs every field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FilterRuleDraft {
@@ -193,6 +202,14 @@ mod tests {
         }
         let mixed = settled(&[("s_ip", "10.0.0.0/8"), ("d_ip", "fd00::/8")]);
         assert_eq!(mixed, Err(malformed("d_ip", "of the same IP version as s_ip")));
+    }
+
+    #[test]
+    fn takes_a_place_where_a_rule_can_be() {
+        for (text, taken) in [("0", Some(0)), ("16384", Some(16_384)), ("16385", None), ("-1", None), ("top", None)] {
+            assert_eq!(place(Some(&text.to_owned())).ok(), taken, "{text}");
+        }
+        assert!(place(None).is_err());
     }
 
     #[test]

@@ -25,13 +25,17 @@ pub(crate) async fn show(State(services): State<Services>) -> Answer<DnsView> {
 
 /// Changes what the form names.
 pub(crate) async fn edit(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<DnsView> {
-    let draft = DnsDraft {
+    Ok(Success(services.dns.edit(&caller, draft(&fields)).await?.into()))
+}
+
+/// What a form says of the resolver.
+pub(in crate::http) fn draft(fields: &Fields) -> DnsDraft {
+    DnsDraft {
         enabled: fields.text("enabled"),
         forwarders_1: fields.text("forwarders_1"),
         forwarders_2: fields.text("forwarders_2"),
         max_cache_ttl: fields.text("max_cache_ttl"),
-    };
-    Ok(Success(services.dns.edit(&caller, draft).await?.into()))
+    }
 }
 
 /// The contract's `dns`.

@@ -38,15 +38,33 @@ pub(crate) async fn edit_conf(
     caller: Caller,
     fields: Fields,
 ) -> Answer<&'static str> {
-    let draft = FirewallDraft {
+    services.firewall.edit(&caller, draft(&fields)).await?;
+    Ok(Success(DONE))
+}
+
+/// What a form says of the settings.
+pub(in crate::http) fn draft(fields: &Fields) -> FirewallDraft {
+    FirewallDraft {
         internal_traffic: fields.text("internal_traffic"),
         ip_forward: fields.text("ip_forward"),
         policy_input: fields.text("policy_input"),
         policy_forward: fields.text("policy_forward"),
         policy_output: fields.text("policy_output"),
-    };
-    services.firewall.edit(&caller, draft).await?;
-    Ok(Success(DONE))
+    }
+}
+
+/// What a form says of a new rule.
+pub(in crate::http) fn rule_draft(fields: &Fields) -> FilterRuleDraft {
+    FilterRuleDraft {
+        name: fields.text("name"),
+        action: fields.text("action"),
+        chain: fields.text("chain"),
+        protocol: fields.text("protocol"),
+        s_ip: fields.text("s_ip"),
+        s_port: fields.text("s_port"),
+        d_ip: fields.text("d_ip"),
+        d_port: fields.text("d_port"),
+    }
 }
 
 /// Lists the rules in the order in which they are tried.
@@ -64,17 +82,19 @@ pub(crate) async fn add_rule(
     fields: Fields,
 ) -> Answer<&'static str> {
     let end = End::parse(&end)?;
-    let draft = FilterRuleDraft {
-        name: fields.text("name"),
-        action: fields.text("action"),
-        chain: fields.text("chain"),
-        protocol: fields.text("protocol"),
-        s_ip: fields.text("s_ip"),
-        s_port: fields.text("s_port"),
-        d_ip: fields.text("d_ip"),
-        d_port: fields.text("d_port"),
-    };
-    services.firewall.add(&caller, way.map(|way| way.0), end, draft).await?;
+    services.firewall.add(&caller, way.map(|way| way.0), end, rule_draft(&fields)).await?;
+    Ok(Success(DONE))
+}
+
+/// Moves a rule among the others.
+pub(crate) async fn move_rule(
+    State(services): State<Services>,
+    caller: Caller,
+    way: Option<Extension<Way>>,
+    Named(name): Named,
+    fields: Fields,
+) -> Answer<&'static str> {
+    services.firewall.move_to(&caller, way.map(|way| way.0), &name, fields.text("place")).await?;
     Ok(Success(DONE))
 }
 
@@ -272,6 +292,9 @@ pub(crate) fn described() -> Group {
                     Refusal::RulesExceeded,
                     Refusal::LocksOut,
                 ]),
+            Operation::new("firewall_filter_move", "Moves a rule", Shape::done())
+                .form([number("place", 0..=16_384_u16, "How many others are tried before it.").required().such_as("0")])
+                .refuses([Refusal::RuleNotFound, Refusal::RuleIsSystem, Refusal::LocksOut]),
             Operation::new("firewall_filter_delete", "Deletes a rule", Shape::done()).refuses([
                 Refusal::RuleNotFound,
                 Refusal::RuleIsSystem,

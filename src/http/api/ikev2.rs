@@ -60,14 +60,18 @@ pub(crate) async fn generate_server(
     caller: Caller,
     fields: Fields,
 ) -> Answer<ConfigView> {
-    let draft = ServerOrderDraft {
+    services.ikev2.generate_server(&caller, &server_draft(&fields)).await?;
+    config(State(services)).await
+}
+
+/// What a form says of the server's certificate.
+pub(in crate::http) fn server_draft(fields: &Fields) -> ServerOrderDraft {
+    ServerOrderDraft {
         domain: fields.text("server_domain"),
         ip: fields.text("server_ip"),
         ipv6: fields.text("server_ipv6"),
-        holder: holder(&fields, "server"),
-    };
-    services.ikev2.generate_server(&caller, &draft).await?;
-    config(State(services)).await
+        holder: holder(fields, "server"),
+    }
 }
 
 /// Deletes the server's certificate.
@@ -138,7 +142,7 @@ pub(crate) async fn powershell(State(services): State<Services>, caller: Caller,
 }
 
 /// Whose certificate is asked for; every field begins with whose it is.
-fn holder(fields: &Fields, whose: &str) -> AuthorityDraft {
+pub(in crate::http) fn holder(fields: &Fields, whose: &str) -> AuthorityDraft {
     let text = |name: &str| fields.text(&format!("{whose}_{name}"));
     AuthorityDraft {
         common_name: text("common_name"),
@@ -151,7 +155,8 @@ fn holder(fields: &Fields, whose: &str) -> AuthorityDraft {
     }
 }
 
-fn draft(fields: &Fields) -> Ikev2Draft {
+/// What a form says of the advanced settings.
+pub(in crate::http) fn draft(fields: &Fields) -> Ikev2Draft {
     Ikev2Draft {
         charondebug: SUBSYSTEMS.map(|subsystem| fields.text(&format!("charondebug_{subsystem}"))),
         uniqueids: fields.text("uniqueids"),

@@ -24,7 +24,12 @@ pub(crate) async fn show(State(services): State<Services>) -> Answer<TrafficLogV
 
 /// Changes what the form names.
 pub(crate) async fn edit(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<TrafficLogView> {
-    let draft = TrafficLogDraft {
+    Ok(Success(services.traffic_log.edit(&caller, draft(&fields)).await?.into()))
+}
+
+/// What a form says of the traffic log.
+pub(in crate::http) fn draft(fields: &Fields) -> TrafficLogDraft {
+    TrafficLogDraft {
         enabled: fields.text("enabled"),
         enabled_influxdb: fields.text("enabled_influxdb"),
         enabled_remote_syslog: fields.text("enabled_remote_syslog"),
@@ -45,8 +50,7 @@ pub(crate) async fn edit(State(services): State<Services>, caller: Caller, field
         remote_syslog_server_port: fields.text("remote_syslog_server_port"),
         tos: fields.text("tos"),
         untracked: fields.text("untracked"),
-    };
-    Ok(Success(services.traffic_log.edit(&caller, draft).await?.into()))
+    }
 }
 
 /// The contract's `traffic_logging`. It holds a token: the contract shows it.
