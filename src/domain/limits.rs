@@ -192,6 +192,8 @@ pub const ACCESS_LABEL_FIRST: &str = "first_start";
 pub const LAST_LOGIN_GRAIN: i64 = 60;
 /// The most firewall rules, the one that keeps the API reachable not counted.
 pub const FILTER_RULES_MAX: usize = 16_384;
+/// The highest place to which a rule may be moved: behind all others.
+pub const RULE_PLACE_MAX: u16 = 16_384;
 /// The most port forwards of a server.
 pub const PORT_FORWARDS_MAX: usize = 1_024;
 /// The bits of an RSA key of a certificate.

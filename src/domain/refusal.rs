@@ -336,6 +336,9 @@ pub enum Refusal {
     /// Beyond the contract: a message that did not arrive.
     #[error("Webhook error: {0}")]
     WebhookFailed(String),
+    /// Beyond the contract: a collector of the traffic log that does not take a record.
+    #[error("Traffic log error: {0}")]
+    TrafficLogFailed(String),
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

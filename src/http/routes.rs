@@ -172,6 +172,7 @@ fn beside() -> Vec<Route> {
 
         get("traffic_logging", Handle, "/api/v1/traffic_logging", traffic_log::show).also("/api/v1/system/traffic_logging"),
         put("traffic_logging_edit", Handle, "/api/v1/traffic_logging", traffic_log::edit),
+        post("traffic_logging_test", Handle, "/api/v1/traffic_logging/test", traffic_log::test),
 
         get("ikev2_info", See, "/api/v1/ikev2/info", ikev2::info),
         get("ikev2_config", Handle, "/api/v1/ikev2/config", ikev2::config),

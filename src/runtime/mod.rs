@@ -46,9 +46,9 @@ use crate::domain::name::{AccountName, ServerName};
 use crate::domain::nat::NatSettings;
 use crate::domain::restriction::Restrictions;
 use crate::domain::traffic::Passed;
-use crate::domain::traffic_log::Transport;
+use crate::domain::traffic_log::{Record, TrafficLogSettings, Transport};
 use crate::engine::flows::reach::Reach;
-use crate::observe::traffic_log::Losses;
+use crate::observe::traffic_log::{Entry, Losses, Surroundings, Trial, try_out};
 
 /// How long a change may take to become live before its caller is told that it is not.
 pub const SETTLE_BOUND: Duration = Duration::from_secs(5);
@@ -156,6 +156,8 @@ pub struct Runtime {
     ikev2: Ikev2Sessions,
     /// What the traffic log has lost.
     log_losses: Arc<Losses>,
+    /// What the traffic log's writers know; absent where none run.
+    log_surroundings: Option<Arc<Surroundings>>,
     /// Closes when the traffic log is written.
     log_ended: watch::Receiver<()>,
 }
@@ -217,6 +219,7 @@ impl Runtime {
             ike,
             ikev2,
             log_losses,
+            log_surroundings: Some(log.surroundings),
             log_ended: log.ended,
         })
     }
@@ -247,6 +250,7 @@ impl Runtime {
             ike: None,
             ikev2,
             log_losses: Arc::default(),
+            log_surroundings: None,
             log_ended,
         }
     }
@@ -328,6 +332,12 @@ impl Runtime {
     /// How many records the traffic log has lost, by place.
     pub fn traffic_log_losses(&self) -> [(&'static str, u64); 3] {
         self.log_losses.counts()
+    }
+
+    /// Sends one record to every collector of these settings now; what each of them said. None where nothing runs.
+    pub async fn try_traffic_log(&self, settings: &TrafficLogSettings, record: Record) -> Option<Trial> {
+        let surroundings = self.log_surroundings.as_ref()?;
+        Some(try_out(Entry { at: os::clock::timestamp(), record }, settings, surroundings).await)
     }
 
     /// Who is connected by IKEv2.

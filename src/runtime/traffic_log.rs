@@ -17,6 +17,8 @@ pub(super) struct TrafficLog {
     pub(super) sink: Sink,
     /// What the writers go by.
     pub(super) settings: watch::Sender<Option<Arc<TrafficLogSettings>>>,
+    /// What the writers know beside them.
+    pub(super) surroundings: Arc<Surroundings>,
     /// Closes when everything is written, after the last [`Sink`] is gone.
     pub(super) ended: watch::Receiver<()>,
 }
@@ -25,14 +27,14 @@ impl TrafficLog {
     /// Starts the writers. Must be called within a tokio runtime.
     pub(super) fn start(transport: &Transport, is_tun: bool, folder: &Path) -> Self {
         let (settings, followed) = watch::channel(None);
-        let surroundings = Surroundings {
+        let surroundings = Arc::new(Surroundings {
             hostname: host::look().hostname,
             uplink: if is_tun { UPLINK } else { "sockets" },
             transport: transport.clone(),
             folder: folder.to_owned(),
-        };
-        let (sink, ended) = traffic_log::start(surroundings, followed);
-        Self { sink, settings, ended }
+        });
+        let (sink, ended) = traffic_log::start(Arc::clone(&surroundings), followed);
+        Self { sink, settings, surroundings, ended }
     }
 }
 

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::{Caller, Error, Ground};
 use crate::domain::audit::{Deed, Kind};
-use crate::domain::dns::{self, DnsDraft, DnsFigures};
+use crate::domain::dns::{self, DnsDraft, DnsFigures, DnsSettings};
 use crate::store::Change;
 
 /// The use cases of the resolver.
@@ -35,6 +35,11 @@ pub struct DnsState {
 impl Dns {
     pub(super) fn new(ground: Ground) -> Self {
         Self { ground }
+    }
+
+    /// The settings as they are stored.
+    pub fn settings(&self) -> DnsSettings {
+        self.ground.store.intended().dns
     }
 
     /// The resolver as it is.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Caller, Error, Ground};
 use crate::domain::audit::{Deed, Kind};
-use crate::domain::traffic_log::{Tracked, TrafficLogDraft, TrafficLogSettings};
+use crate::domain::refusal::Refusal;
+use crate::domain::traffic_log::{Record, Tracked, TrafficLogDraft, TrafficLogSettings};
 use crate::store::Change;
 
 /// The use cases of the traffic log.
@@ -38,6 +39,26 @@ impl TrafficLog {
             Ok((settings, Deed::of(Kind::TrafficLog, text)))
         };
         self.ground.write(by, rule).await
+    }
+
+    /// Sends one record to every collector that the settings name, now. What is sent by datagrams is as good as taken:
+    /// nobody answers them.
+    ///
+    /// # Errors
+    /// `NoLoggingMethod` where no collector is on, `ServerNotFound` where there is no server yet; `TrafficLogFailed`, with what
+    /// each that did not take it has said.
+    pub async fn test(&self) -> Result<(), Error> {
+        let intended = self.ground.store.intended();
+        let settings = &intended.traffic_log;
+        if !settings.syslog.enabled && !settings.influxdb.enabled {
+            return Err(Refusal::NoLoggingMethod.into());
+        }
+        let server = intended.servers.values().next().ok_or(Refusal::ServerNotFound)?.server.clone();
+        let said = self.ground.runtime.try_traffic_log(settings, Record::trial(server)).await;
+        let said = said.ok_or_else(|| Refusal::TrafficLogFailed("nothing runs".into()))?;
+        let against = said.into_iter().filter_map(|(whom, said)| Some(format!("{whom}: {}", said.err()?)));
+        let against: Vec<String> = against.collect();
+        if against.is_empty() { Ok(()) } else { Err(Refusal::TrafficLogFailed(against.join("; ")).into()) }
     }
 }
 

@@ -59,6 +59,7 @@ const BEYOND: &[&str] = &[
     "otl_config_edit",
     "otl_config_ikev2_edit",
     "otl_config_wireguard_edit",
+    "traffic_logging_test",
     "webhook_add",
     "webhook_delete",
     "webhook_edit",

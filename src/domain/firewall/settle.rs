@@ -34,7 +34,8 @@ impl End {
 /// # Errors
 /// [`Refusal::FieldMalformed`].
 pub fn place(text: Option<&String>) -> Result<usize, Refusal> {
-    let place = given(text).and_then(field::number).filter(|place: &usize| *place <= limits::FILTER_RULES_MAX);
+    let place = given(text).and_then(field::number).and_then(|place| u16::try_from(place).ok());
+    let place = place.filter(|place| *place <= limits::RULE_PLACE_MAX).map(usize::from);
     place.ok_or(Refusal::FieldMalformed { field: "place", rule: "0 to 16384" })
 }
 

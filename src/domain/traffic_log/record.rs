@@ -38,6 +38,31 @@ pub struct Record {
     pub tos: u8,
 }
 
+impl Record {
+    /// A record by which the operator sees whether collectors take any: of a packet that never was, from the server's own
+    /// address to itself.
+    pub fn trial(server: Arc<Server>) -> Self {
+        let own = SocketAddr::new(server.address.addr().into(), 0);
+        Self {
+            server,
+            account: None,
+            event: Event::Packet,
+            state: Tracked::Untracked,
+            direction: Direction::Outgoing,
+            protocol: EXPERIMENT,
+            source: own,
+            destination: own,
+            translated: None,
+            interfaces: (Interface::Host, Interface::Host),
+            len: 0,
+            tos: 0,
+        }
+    }
+}
+
+/// The protocol's number that is for trials (RFC 3692, section 2.1).
+const EXPERIMENT: u8 = 253;
+
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {

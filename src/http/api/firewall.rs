@@ -11,6 +11,7 @@ use crate::domain::figures::Counter;
 use crate::domain::firewall::{
     Action, Chain, End, FilterRule, FilterRuleDraft, FirewallDraft, FirewallSettings, MarkRow, NatRow, RuleProtocol,
 };
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 use crate::http::envelope::{Answer, Success};
 use crate::http::form::Fields;
@@ -293,7 +294,7 @@ pub(crate) fn described() -> Group {
                     Refusal::LocksOut,
                 ]),
             Operation::new("firewall_filter_move", "Moves a rule", Shape::done())
-                .form([number("place", 0..=16_384_u16, "How many others are tried before it.").required().such_as("0")])
+                .form([number("place", 0..=limits::RULE_PLACE_MAX, "How many others are tried before it.").required().such_as("0")])
                 .refuses([Refusal::RuleNotFound, Refusal::RuleIsSystem, Refusal::LocksOut]),
             Operation::new("firewall_filter_delete", "Deletes a rule", Shape::done()).refuses([
                 Refusal::RuleNotFound,

@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::DONE;
 use crate::domain::access::Caller;
 use crate::domain::limits;
 use crate::domain::refusal::Refusal;
@@ -25,6 +26,12 @@ pub(crate) async fn show(State(services): State<Services>) -> Answer<TrafficLogV
 /// Changes what the form names.
 pub(crate) async fn edit(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<TrafficLogView> {
     Ok(Success(services.traffic_log.edit(&caller, draft(&fields)).await?.into()))
+}
+
+/// Sends a record now.
+pub(crate) async fn test(State(services): State<Services>) -> Answer<&'static str> {
+    services.traffic_log.test().await?;
+    Ok(Success(DONE))
 }
 
 /// What a form says of the traffic log.
@@ -146,6 +153,13 @@ pub(crate) fn described() -> Group {
                     Refusal::InfluxDbTokenMissing,
                     Refusal::InfluxDbBucketMissing,
                     Refusal::InfluxDbOrganizationMissing,
+                ]),
+            Operation::new("traffic_logging_test", "Sends a record now", Shape::done())
+                .about("A refusal says what a collector has against it. What is sent by UDP nobody confirms.")
+                .refuses([
+                    Refusal::NoLoggingMethod,
+                    Refusal::ServerNotFound,
+                    Refusal::TrafficLogFailed("InfluxDB: it answered 401 Unauthorized".into()),
                 ]),
         ],
     }

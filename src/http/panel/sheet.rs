@@ -20,6 +20,7 @@ pub(super) struct Sheet<'a> {
     parts: Vec<Part>,
     refused: Option<&'a Refused>,
     wrong: Option<String>,
+    is_locked: bool,
 }
 
 /// Fields that belong together.
@@ -57,7 +58,14 @@ enum Kind {
 impl<'a> Sheet<'a> {
     /// A form of this name, to be sent to `action` by a button that says `submit`.
     pub(super) fn new(visit: &'a Visit, name: &'static str, action: impl Into<String>, submit: &'static str) -> Self {
-        Self { visit, name, action: action.into(), submit, parts: Vec::new(), refused: None, wrong: None }
+        let action = action.into();
+        Self { visit, name, action, submit, parts: Vec::new(), refused: None, wrong: None, is_locked: false }
+    }
+
+    /// To be looked at alone, by who may not change what it says.
+    pub(super) fn locked(mut self, is_locked: bool) -> Self {
+        self.is_locked = is_locked;
+        self
     }
 
     /// As it was refused: what was typed stands there again, and why it cannot be taken. To be called before any field.

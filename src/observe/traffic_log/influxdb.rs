@@ -13,7 +13,7 @@ use tracing::warn;
 use ureq::Agent;
 
 use super::backlog::Backlog;
-use super::spool::{Batch, Spool};
+use super::spool::{self, Batch, Spool};
 use super::{BACK_OFF, Entry, Reach, Settings, Surroundings, line, pause_before_the_next_try};
 use crate::domain::traffic_log::{InfluxDbServer, LoggedFields, TrafficLogSettings};
 use crate::observe::{fields, trust};
@@ -197,13 +197,38 @@ enum Outcome {
     Failed(String),
 }
 
+/// Sends one record by a connection of its own.
+///
+/// # Errors
+/// One sentence for the operator.
+pub(super) async fn send_one(
+    entry: Entry,
+    settings: &TrafficLogSettings,
+    surroundings: &Surroundings,
+) -> Result<(), String> {
+    let lines = lines(&[Arc::new(entry)], &mut Clock::default(), settings.fields, surroundings);
+    let to = settings.influxdb.clone();
+    let work = move || {
+        let packed = spool::packed(lines.as_bytes()).map_err(|error| error.to_string())?;
+        match post_lines(&trust::agent(CONNECT, PATIENCE, PATIENCE), &to, &packed) {
+            Outcome::Taken => Ok(()),
+            Outcome::Refused(why) | Outcome::Failed(why) => Err(why),
+        }
+    };
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
 /// Sends the lines in a file.
 fn post(client: &Agent, to: &InfluxDbServer, path: PathBuf) -> Outcome {
-    let lines = match std::fs::read(path) {
-        Ok(lines) => lines,
+    match std::fs::read(path) {
+        Ok(lines) => post_lines(client, to, &lines),
         // whoever has taken it away has lost it
-        Err(error) => return Outcome::Refused(error.to_string()),
-    };
+        Err(error) => Outcome::Refused(error.to_string()),
+    }
+}
+
+/// Sends compressed lines.
+fn post_lines(client: &Agent, to: &InfluxDbServer, lines: &[u8]) -> Outcome {
     let query = [("org", to.organization.as_str()), ("bucket", to.bucket.as_str()), ("precision", "ns")];
     let Ok(query) = serde_urlencoded::to_string(query) else { return Outcome::Refused(String::new()) };
     let url = format!("{}/api/v2/write?{query}", to.url.trim_end_matches('/'));
@@ -212,7 +237,7 @@ fn post(client: &Agent, to: &InfluxDbServer, path: PathBuf) -> Outcome {
         .header("Authorization", format!("Token {}", to.token.reveal()))
         .header("Content-Encoding", "gzip")
         .header("Content-Type", "text/plain; charset=utf-8");
-    let response = match request.send(&lines[..]) {
+    let response = match request.send(lines) {
         Ok(response) => response,
         Err(error) => return Outcome::Failed(error.to_string()),
     };

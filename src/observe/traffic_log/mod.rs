@@ -134,14 +134,29 @@ impl Losses {
     }
 }
 
+/// What each collector said to one record: the collector, and what it has against it.
+pub type Trial = Vec<(&'static str, Result<(), String>)>;
+
+/// Sends one record at once to wherever the settings have records go, past everything that waits and whether or not
+/// anything is logged. A syslog server that is told by datagrams says nothing to them.
+pub async fn try_out(entry: Entry, settings: &TrafficLogSettings, surroundings: &Surroundings) -> Trial {
+    let mut said = Trial::new();
+    if settings.syslog.enabled {
+        said.push(("syslog", syslog::send_one(&entry, settings, surroundings).await));
+    }
+    if settings.influxdb.enabled {
+        said.push(("InfluxDB", influxdb::send_one(entry, settings, surroundings).await));
+    }
+    said
+}
+
 /// Starts the writers, which end when every [`Sink`] is gone and what they have is written or on disk; the receiver then
 /// closes. Must be called within a tokio runtime.
-pub fn start(surroundings: Surroundings, settings: Settings) -> (Sink, watch::Receiver<()>) {
+pub fn start(surroundings: Arc<Surroundings>, settings: Settings) -> (Sink, watch::Receiver<()>) {
     let (entries, handed_in) = mpsc::channel(UNDER_WAY_MAX);
     let losses = Arc::<Losses>::default();
     let sink = Sink { entries, losses: Arc::clone(&losses) };
     let (living, ended) = watch::channel(());
-    let surroundings = Arc::new(surroundings);
     #[expect(clippy::disallowed_methods, reason = "it ends when the last sink is gone")]
     tokio::spawn(async move {
         let mut said = [0; 3];

@@ -63,9 +63,7 @@ impl Spool {
     /// The operating system's: the lines are not there.
     pub(super) fn put(&mut self, lines: &str, records: u64) -> io::Result<u64> {
         let number = self.batches.back().map_or(0, |last| last.number + 1);
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(lines.as_bytes())?;
-        let packed = packed.finish()?;
+        let packed = packed(lines.as_bytes())?;
         let batch = Batch { number, records, bytes: packed.len() as u64 };
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let path = self.path(&batch);
@@ -111,6 +109,16 @@ impl Spool {
     fn path(&self, batch: &Batch) -> PathBuf {
         self.folder.join(format!("{:020}-{}{ENDING}", batch.number, batch.records))
     }
+}
+
+/// Lines as they lie there and travel: compressed (RFC 1952).
+///
+/// # Errors
+/// None that memory gives.
+pub(super) fn packed(lines: &[u8]) -> io::Result<Vec<u8>> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(lines)?;
+    packed.finish()
 }
 
 /// The number and how many records, from a file's name.

@@ -48,6 +48,20 @@ pub(super) async fn write(backlog: &Backlog, mut settings: Settings, surrounding
     }
 }
 
+/// Sends one record by a connection of its own.
+///
+/// # Errors
+/// One sentence for the operator.
+pub(super) async fn send_one(
+    entry: &Entry,
+    settings: &TrafficLogSettings,
+    surroundings: &Surroundings,
+) -> Result<(), String> {
+    let server = settings.syslog.server.ok_or_else(|| "no server is named".to_owned())?;
+    let message = message(entry, settings.fields, surroundings);
+    send(&mut None, SocketAddr::new(server, settings.syslog.port), &[message], surroundings).await
+}
+
 /// Where messages go, and what they have beside the rest.
 fn destination(settings: Option<&TrafficLogSettings>) -> Option<(SocketAddr, LoggedFields)> {
     let settings = settings.filter(|settings| settings.enabled && settings.syslog.enabled)?;

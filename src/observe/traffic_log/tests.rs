@@ -27,7 +27,7 @@ impl Writers {
         let (settings, followed) = watch::channel(None);
         let hostname = "vpn.example".into();
         let surroundings = Surroundings { hostname, uplink: "culvert0", transport, folder: folder.to_owned() };
-        let (sink, ended) = start(surroundings, followed);
+        let (sink, ended) = start(Arc::new(surroundings), followed);
         let writers = Self { sink, settings, ended };
         writers.set(wanted);
         writers
@@ -102,6 +102,31 @@ async fn sends_a_datagram_a_record() {
         assert!(message.ends_with(" DPT=443 NAT=192.0.2.1:20000"), "{message}");
     }
     writers.end().await;
+}
+
+#[tokio::test]
+async fn says_of_one_record_whether_a_collector_takes_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let surroundings = Surroundings {
+        hostname: "vpn.example".into(),
+        uplink: "culvert0",
+        transport: Transport::Tcp,
+        folder: "unused".into(),
+    };
+    let entry = Entry { at: Timestamp::UNIX_EPOCH, record: testing::record() };
+    let both = |syslog, influxdb| TrafficLogSettings {
+        influxdb: to_influxdb(influxdb).influxdb,
+        ..to_syslog(syslog)
+    };
+
+    let said = try_out(entry.clone(), &both(listener.local_addr().unwrap(), nowhere()), &surroundings).await;
+    let neither = try_out(entry, &TrafficLogSettings::default(), &surroundings).await;
+
+    assert_eq!(said[0], ("syslog", Ok(())));
+    assert!(matches!(&said[1], ("InfluxDB", Err(why)) if !why.is_empty()), "{said:?}");
+    assert!(neither.is_empty());
+    let message = frame(&mut accept(&listener)).unwrap();
+    assert!(message.starts_with("<134>1 1970-01-01T00:00:00"), "{message}");
 }
 
 /// The next message of a stream, counted (RFC 6587, section 3.4.1).
