@@ -67,3 +67,15 @@ async fn forgets_what_is_there_and_empty() {
 
     assert_eq!((&edited["remote_syslog_server"], &edited["influxdb_token"]), (&json!(""), &json!("")));
 }
+
+#[tokio::test]
+async fn tries_a_record_only_where_one_has_somewhere_to_go() {
+    let world = World::furnished().await;
+
+    let nowhere = world.post(&format!("{PATH}/test"), "").await;
+    world.put(PATH, TO_SYSLOG).await.success();
+    let not_running = world.post(&format!("{PATH}/test"), "").await;
+
+    assert_eq!(nowhere.refusal(), "At least one logging method must be enabled (Remote Syslog or/and InfluxDB)");
+    assert_eq!(not_running.refusal(), "Traffic log error: nothing runs");
+}
