@@ -8,7 +8,10 @@ mod accounts;
 mod assets;
 mod chart;
 mod dashboard;
+mod dns;
+mod firewall;
 mod guest;
+mod ikev2;
 mod live;
 mod me;
 mod nav;
@@ -17,6 +20,7 @@ pub(super) mod page;
 mod servers;
 mod sheet;
 mod show;
+mod traffic_log;
 pub(super) mod visit;
 mod welcome;
 mod words;
@@ -80,5 +84,28 @@ pub(super) fn rows() -> Vec<Route> {
 
         get("panel_online", Page(SeeAccounts), "/panel/online", online::list),
         post("panel_online_drop", Page(HandleAccounts), "/panel/online/{name}/drop", online::drop_ikev2),
+
+        get("panel_firewall", Page(See), "/panel/firewall", firewall::show),
+        post("panel_firewall_edit", Page(Handle), "/panel/firewall", firewall::edit),
+        post("panel_rule_add", Page(Handle), "/panel/firewall/rules", firewall::add_rule),
+        post("panel_rule_move", Page(Handle), "/panel/firewall/move", firewall::move_rule),
+        post("panel_rule_delete", Page(Handle), "/panel/firewall/rules/{name}/delete", firewall::delete_rule),
+        get("panel_dns", Page(See), "/panel/dns", dns::show),
+        post("panel_dns_edit", Page(Handle), "/panel/dns", dns::edit),
+        get("panel_traffic_log", Page(See), "/panel/traffic-log", traffic_log::show),
+        post("panel_traffic_log_edit", Page(Handle), "/panel/traffic-log", traffic_log::edit),
+        post("panel_traffic_log_test", Page(Handle), "/panel/traffic-log/test", traffic_log::test),
+
+        get("panel_ikev2", Page(See), "/panel/ikev2", ikev2::show),
+        post("panel_ikev2_enable", Page(Handle), "/panel/ikev2", ikev2::enable),
+        get("panel_ca_file", Page(See), "/panel/ikev2/ca.pem", ikev2::ca_file),
+        post("panel_ca_generate", Page(Handle), "/panel/ikev2/ca/generate", ikev2::generate_ca),
+        post("panel_ca_import", Page(Handle), "/panel/ikev2/ca/import", ikev2::import_ca),
+        post("panel_ca_delete", Page(Handle), "/panel/ikev2/ca/delete", ikev2::delete_ca),
+        post("panel_certificate_generate", Page(Handle), "/panel/ikev2/server/generate", ikev2::generate_server),
+        post("panel_certificate_delete", Page(Handle), "/panel/ikev2/server/delete", ikev2::delete_server),
+        get("panel_ikev2_advanced", Page(See), "/panel/ikev2/advanced", ikev2::advanced),
+        post("panel_ikev2_advanced_edit", Page(Handle), "/panel/ikev2/advanced", ikev2::edit_advanced),
+        post("panel_ikev2_default", Page(Handle), "/panel/ikev2/advanced/default", ikev2::default_advanced),
     ]
 }

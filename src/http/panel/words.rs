@@ -92,6 +92,11 @@ const FILES: &[&str] = &[
     include_str!("words/servers.toml"),
     include_str!("words/accounts.toml"),
     include_str!("words/me.toml"),
+    include_str!("words/firewall.toml"),
+    include_str!("words/dns.toml"),
+    include_str!("words/traffic_log.toml"),
+    include_str!("words/ikev2.toml"),
+    include_str!("words/advanced.toml"),
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.
