@@ -64,14 +64,14 @@ fn settings<'a>(visit: &'a Visit, services: &Services, state: &DnsState, refused
     let stored = services.dns.settings();
     let [first, second] = stored.forwarders.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
     let asked = |at: usize| state.forwarders.get(at).cloned().unwrap_or_default();
-    let (least, most) = (limits::DNS_CACHE_TTL.start(), limits::DNS_CACHE_TTL.end());
+    let (least, most) = (*limits::DNS_CACHE_TTL.start(), *limits::DNS_CACHE_TTL.end());
     Sheet::new(visit, "dns", HOME, "servers.save")
         .locked(!visit.has(Right::Handle))
         .again(refused)
         .flag("enabled", stored.enabled)
         .hinted("forwarders_1", first, asked(0))
         .hinted("forwarders_2", second, asked(1))
-        .number("max_cache_ttl", stored.max_cache_ttl, (*least).into(), (*most).into())
+        .number("max_cache_ttl", stored.max_cache_ttl, least.into(), most.into())
 }
 
 /// The server whose clients were refused most names first.

@@ -75,7 +75,7 @@ struct Page<'a> {
     nat: Vec<NatRow>,
     marks: Vec<MarkRow>,
     marks_in_all: usize,
-    drops: Vec<Drop>,
+    drops: Vec<Dropped>,
     may_write: bool,
 }
 
@@ -89,7 +89,7 @@ struct Row {
 }
 
 /// A reason for drops.
-struct Drop {
+struct Dropped {
     reason: String,
     why: &'static str,
     count: u64,
@@ -172,14 +172,14 @@ fn rows(rules: Vec<(FilterRule, Counter)>) -> Vec<Row> {
 }
 
 /// Why packets went no further, the most frequent reason first.
-fn drops(snapshot: &Snapshot) -> Vec<Drop> {
+fn drops(snapshot: &Snapshot) -> Vec<Dropped> {
     let mut all: BTreeMap<&str, u64> = BTreeMap::new();
     for (reason, count) in snapshot.servers.values().flat_map(|server| &server.drops) {
         *all.entry(reason).or_default() += count;
     }
     let counted = all.into_iter().filter(|(_, count)| *count > 0);
-    let drop = |(reason, count): (&str, u64)| Drop { reason: reason.to_owned(), why: why(reason), count };
-    let mut drops: Vec<_> = counted.map(drop).collect();
+    let told = |(reason, count): (&str, u64)| Dropped { reason: reason.to_owned(), why: why(reason), count };
+    let mut drops: Vec<_> = counted.map(told).collect();
     drops.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.reason.cmp(&other.reason)));
     drops
 }
