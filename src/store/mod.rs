@@ -16,6 +16,7 @@ mod link_records;
 mod messages;
 mod record;
 mod records;
+mod rules;
 mod state;
 mod tables;
 #[cfg(test)]
