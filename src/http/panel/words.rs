@@ -114,7 +114,8 @@ mod tests {
     /// The texts of this room's sources and templates, without the tests at their ends.
     fn sources() -> String {
         let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http/panel");
-        let files = [room.clone(), room.join("templates")].map(|folder| std::fs::read_dir(folder).unwrap());
+        let folders = [room.clone(), room.join("accounts"), room.join("templates")];
+        let files = folders.map(|folder| std::fs::read_dir(folder).unwrap());
         let files = files.into_iter().flatten().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
         let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
         texts.map(|text| text.split("#[cfg(test)]").next().unwrap().to_owned()).collect()
