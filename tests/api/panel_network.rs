@@ -60,7 +60,7 @@ fn rules(world: &World) -> Vec<String> {
 #[tokio::test]
 async fn shows_each_page_to_who_may_change_it_and_to_who_only_looks() {
     let world = World::furnished().await;
-    let [writer, reader] = [Reader::enter(&world, "operator").await, Reader::enter(&world, "read-only").await];
+    let [writer, reader] = [Reader::enter(&world, "operator").await, Reader::enter(&world, "read_only").await];
     for path in PAGES {
         let (changes, looks) = (writer.look(&world, path).await, reader.look(&world, path).await);
 
