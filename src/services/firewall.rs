@@ -93,13 +93,7 @@ impl Firewall {
     ///
     /// # Errors
     /// `FieldMalformed`, `RuleNotFound`, `RuleIsSystem`, `LocksOut`.
-    pub async fn move_to(
-        &self,
-        by: &Caller,
-        way: Option<Way>,
-        name: &str,
-        place: Option<String>,
-    ) -> Result<(), Error> {
+    pub async fn move_to(&self, by: &Caller, way: Option<Way>, name: &str, place: Option<String>) -> Result<(), Error> {
         let (moved, place) = (name.to_owned(), firewall::place(place.as_ref())?);
         let rule = move |change: &mut Change| {
             change.move_rule(&moved, place)?;

@@ -294,7 +294,9 @@ pub(crate) fn described() -> Group {
                     Refusal::LocksOut,
                 ]),
             Operation::new("firewall_filter_move", "Moves a rule", Shape::done())
-                .form([number("place", 0..=limits::RULE_PLACE_MAX, "How many others are tried before it.").required().such_as("0")])
+                .form([number("place", 0..=limits::RULE_PLACE_MAX, "How many others are tried before it.")
+                    .required()
+                    .such_as("0")])
                 .refuses([Refusal::RuleNotFound, Refusal::RuleIsSystem, Refusal::LocksOut]),
             Operation::new("firewall_filter_delete", "Deletes a rule", Shape::done()).refuses([
                 Refusal::RuleNotFound,

@@ -62,7 +62,8 @@ async fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>) ->
 
 fn settings<'a>(visit: &'a Visit, services: &Services, state: &DnsState, refused: Option<&'a Refused>) -> Sheet<'a> {
     let stored = services.dns.settings();
-    let [first, second] = stored.forwarders.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
+    let [first, second] =
+        stored.forwarders.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
     let asked = |at: usize| state.forwarders.get(at).cloned().unwrap_or_default();
     let (least, most) = (*limits::DNS_CACHE_TTL.start(), *limits::DNS_CACHE_TTL.end());
     Sheet::new(visit, "dns", HOME, "servers.save")
@@ -101,7 +102,10 @@ mod tests {
 
     #[test]
     fn tells_where_most_was_blocked_first() {
-        let row = |name: &str, blocked| Row { name: name.into(), counters: DnsCounters { blocked, ..DnsCounters::default() } };
+        let row = |name: &str, blocked| Row {
+            name: name.into(),
+            counters: DnsCounters { blocked, ..DnsCounters::default() },
+        };
 
         let rows = by_blocked(vec![row("b", 1), row("a", 1), row("c", 5)]);
 

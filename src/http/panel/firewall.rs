@@ -242,7 +242,8 @@ mod tests {
             drops: drops.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
             ..ServerFigures::default()
         };
-        let servers = [("a", drops_of(&[("filtered", 2), ("too_big", 9)])), ("b", drops_of(&[("filtered", 8), ("stray", 0)]))];
+        let servers =
+            [("a", drops_of(&[("filtered", 2), ("too_big", 9)])), ("b", drops_of(&[("filtered", 8), ("stray", 0)]))];
         let servers = servers.map(|(name, figures)| (ServerName::parse(name).unwrap(), figures)).into();
 
         let told = drops(&Snapshot { servers, ..Snapshot::default() });

@@ -32,12 +32,7 @@ pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answ
     shown(&visit, &services, None, None).await
 }
 
-async fn shown(
-    visit: &Visit,
-    services: &Services,
-    refused: Option<&Refused>,
-    against: Option<String>,
-) -> Answer {
+async fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>, against: Option<String>) -> Answer {
     let present = services.traffic_log.settings();
     let losses = services.metrics.snapshot().await.traffic_log_losses;
     let losses = losses.into_iter().filter(|(_, count)| *count > 0);

@@ -114,10 +114,7 @@ async fn says_of_one_record_whether_a_collector_takes_it() {
         folder: "unused".into(),
     };
     let entry = Entry { at: Timestamp::UNIX_EPOCH, record: testing::record() };
-    let both = |syslog, influxdb| TrafficLogSettings {
-        influxdb: to_influxdb(influxdb).influxdb,
-        ..to_syslog(syslog)
-    };
+    let both = |syslog, influxdb| TrafficLogSettings { influxdb: to_influxdb(influxdb).influxdb, ..to_syslog(syslog) };
 
     let said = try_out(entry.clone(), &both(listener.local_addr().unwrap(), nowhere()), &surroundings).await;
     let neither = try_out(entry, &TrafficLogSettings::default(), &surroundings).await;
