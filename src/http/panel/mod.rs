@@ -30,8 +30,13 @@ use super::routes::{Page, Route, get, post};
 use crate::domain::access::Right::{Handle, HandleAccounts, See, SeeAccounts};
 
 /// Every page, and everything that a page sends.
-#[rustfmt::skip]
 pub(super) fn rows() -> Vec<Route> {
+    people().into_iter().chain(network()).collect()
+}
+
+/// Who looks, and whom he looks after: servers and accounts.
+#[rustfmt::skip]
+fn people() -> Vec<Route> {
     vec![
         get("panel_asset", Anyone, "/panel/assets/{digest}/{name}", assets::file),
         get("panel_login", Guest, "/panel/login", guest::ask),
@@ -84,7 +89,13 @@ pub(super) fn rows() -> Vec<Route> {
 
         get("panel_online", Page(SeeAccounts), "/panel/online", online::list),
         post("panel_online_drop", Page(HandleAccounts), "/panel/online/{name}/drop", online::drop_ikev2),
+    ]
+}
 
+/// What all of them share: the firewall, the resolver, the traffic log, IKEv2.
+#[rustfmt::skip]
+fn network() -> Vec<Route> {
+    vec![
         get("panel_firewall", Page(See), "/panel/firewall", firewall::show),
         post("panel_firewall_edit", Page(Handle), "/panel/firewall", firewall::edit),
         post("panel_rule_add", Page(Handle), "/panel/firewall/rules", firewall::add_rule),
