@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use super::{Caller, Error, Ground};
 use crate::domain::access::{AccessDraft, AccessEntry, Authority, Right};
 use crate::domain::audit::{Deed, Kind};
-use crate::domain::hex::hex;
+use crate::domain::hex::{hex, unhex};
 use crate::domain::limits::{ACCESS_HASH_BYTES, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
 use crate::runtime::os::{clock, entropy};
@@ -27,21 +27,12 @@ impl Access {
         Self { ground }
     }
 
-    /// Makes an admin's access hash that works from `ip` alone and does not end, and returns it.
-    ///
-    /// # Errors
-    /// As [`Self::issue`].
-    pub async fn add(&self, by: &Caller, label: &str, ip: &str) -> Result<String, Error> {
-        let draft = AccessDraft { label: Some(label.into()), ip: Some(ip.into()), ..AccessDraft::default() };
-        self.issue(by, draft).await
-    }
-
     /// Makes an access hash, and returns it: 80 hex digits, shown this once.
     ///
     /// # Errors
     /// `NotAllowed` to all but admins, `NameTaken` for a label that is in use (also by a user of the panel), and the
     /// refusals of [`AccessDraft`].
-    pub async fn issue(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
+    pub async fn add(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
         by.must(Right::Administer)?;
         let terms = draft.settle(&self.ground.settings.time_zone)?;
         let (label, net) = (terms.label.clone(), terms.net);
@@ -146,16 +137,8 @@ fn is_stale(entry: &AccessEntry, at: Timestamp) -> bool {
 
 /// The digest of the bytes that `hash` spells, and whether it spells so many bytes at all. What does not is digested too.
 fn digest_of(hash: &str) -> ([u8; 32], Choice) {
-    let mut secret = [0; ACCESS_HASH_BYTES];
-    let mut well_formed = hash.len() == 2 * ACCESS_HASH_BYTES;
-    for (byte, digits) in secret.iter_mut().zip(hash.as_bytes().as_chunks::<2>().0) {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        match (digit(digits[0]), digit(digits[1])) {
-            (Some(high), Some(low)) => *byte = high << 4 | low,
-            _ => well_formed = false,
-        }
-    }
-    (Sha256::digest(secret).into(), Choice::from(u8::from(well_formed)))
+    let spelt = unhex::<ACCESS_HASH_BYTES>(hash);
+    (Sha256::digest(spelt.unwrap_or([0; ACCESS_HASH_BYTES])).into(), Choice::from(u8::from(spelt.is_some())))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use tempfile::TempDir;
 
 use super::{Services, Settings};
+use crate::domain::access::AccessDraft;
 use crate::domain::limits;
 use crate::runtime::Runtime;
 use crate::store::Store;
@@ -24,4 +25,9 @@ pub(crate) fn services() -> (TempDir, Services) {
     let store = Store::open(folder.path()).unwrap();
     let services = Services::new(store, Runtime::detached(), settings);
     (folder, services)
+}
+
+/// What is asked of an access hash that only has a label and an address to come from.
+pub(crate) fn hash_from(label: &str, ip: &str) -> AccessDraft {
+    AccessDraft { label: Some(label.into()), ip: Some(ip.into()), ..AccessDraft::default() }
 }

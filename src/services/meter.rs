@@ -129,7 +129,7 @@ impl Meter {
 
     /// Learns what those accounts have used by what is on disk; what waits for it is added.
     pub(super) fn learn(&mut self, asked: &BTreeMap<AccountId, Option<Date>>, read: &Read<BTreeMap<AccountId, Bytes>>) {
-        let used = self.all_of(asked, read);
+        let used = self.moved(asked, read);
         let periods = self.limited.iter().map(|account| (account.id, account.allowance.period));
         for (account, period) in periods.filter(|(account, _)| asked.contains_key(account)) {
             let (began, bytes) = (asked[&account], used[&account].sum());
@@ -138,7 +138,7 @@ impl Meter {
     }
 
     /// What those accounts have moved: by what is on disk, and what waits for it.
-    fn all_of(
+    pub(super) fn moved(
         &self,
         asked: &BTreeMap<AccountId, Option<Date>>,
         read: &Read<BTreeMap<AccountId, Bytes>>,
@@ -166,7 +166,7 @@ impl Meter {
         read: &Read<BTreeMap<AccountId, Bytes>>,
         today: Date,
     ) {
-        let moved = self.all_of(asked, read);
+        let moved = self.moved(asked, read);
         self.pools.learn(today.first_of_month(), moved);
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use tempfile::TempDir;
 
+use super::fixture::hash_from;
 use super::*;
 use crate::domain::account::AccountDraft;
 use crate::domain::limits;
@@ -193,9 +194,9 @@ async fn sets_the_bandwidth_of_every_account_of_a_server() {
 async fn lets_a_hash_in_from_its_own_address_alone() {
     let (_dir, services) = services();
     let (by, access) = (Caller::local(), &services.access);
-    let hash = access.add(&by, "billing", "::ffff:10.1.2.3").await.unwrap();
+    let hash = access.add(&by, hash_from("billing", "::ffff:10.1.2.3")).await.unwrap();
     assert_eq!(hash.len(), 80);
-    assert_eq!(refusal(access.add(&by, "billing", "10.1.2.3").await), Refusal::NameTaken);
+    assert_eq!(refusal(access.add(&by, hash_from("billing", "10.1.2.3")).await), Refusal::NameTaken);
 
     let caller = access.check(&hash, "10.1.2.3".parse().unwrap()).unwrap();
     assert_eq!((caller.label.as_str(), caller.to_string().as_str()), ("billing", "billing@10.1.2.3"));
@@ -213,7 +214,7 @@ async fn lets_a_hash_in_from_its_own_address_alone() {
 #[tokio::test]
 async fn keeps_when_a_hash_was_last_used() {
     let (_dir, services) = services();
-    let hash = services.access.add(&Caller::local(), "cron", "::1").await.unwrap();
+    let hash = services.access.add(&Caller::local(), hash_from("cron", "::1")).await.unwrap();
     assert_eq!(services.access.list(&Caller::local()).unwrap()[0].last_login, None);
     services.access.check(&hash, "::1".parse().unwrap()).unwrap();
     // the writer answers in order, so whatever was to be kept has been kept by now
@@ -228,7 +229,7 @@ async fn keeps_when_a_hash_was_last_used() {
 #[tokio::test]
 async fn keeps_no_secret_of_an_access_hash_on_disk() {
     let (dir, services) = services();
-    let hash = services.access.add(&Caller::local(), "cron", "::1").await.unwrap();
+    let hash = services.access.add(&Caller::local(), hash_from("cron", "::1")).await.unwrap();
     services.servers.ground.store.close().await.unwrap();
     let file = std::fs::read(dir.path().join("culvert.redb")).unwrap();
     let secret: Vec<u8> =

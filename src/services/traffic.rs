@@ -210,10 +210,9 @@ impl Traffic {
         let today = self.today();
         let began = today.first_of_month();
         let asked: BTreeMap<AccountId, Option<Date>> = [(account.id, Some(began))].into();
-        let read = self.ground.store.ledger().used(asked, today).await.map_err(fault)?;
-        let waiting: Vec<_> = self.ground.metering.meter().waiting(account.id, read.batch).collect();
-        let waiting = waiting.into_iter().filter(|(hour, _)| hour.day >= began).map(|(_, bytes)| bytes.sum());
-        Ok((began, read.figures.values().map(|bytes| bytes.sum()).chain(waiting).fold(0, u64::saturating_add)))
+        let read = self.ground.store.ledger().used(asked.clone(), today).await.map_err(fault)?;
+        let moved = self.ground.metering.meter().moved(&asked, &read);
+        Ok((began, moved.get(&account.id).map_or(0, |bytes| bytes.sum())))
     }
 
     /// What the accounts of resellers may move, where that has a bound.

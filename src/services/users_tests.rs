@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::{Timestamp, ToSpan as _};
 use tempfile::TempDir;
 
+use super::fixture::hash_from;
 use super::tests::{over_with_cap, refusal};
 use super::users::{LoginDraft, SessionRow};
 use super::{Caller, Error, Services};
@@ -374,14 +375,14 @@ async fn chooses_a_password_and_takes_each_name_once() {
     let (_dir, services) = services().await;
     let (users, by) = (&services.users, Caller::local());
     let named = |name: &str| UserDraft { name: Some(name.into()), ..UserDraft::default() };
-    services.access.add(&by, "billing", "192.0.2.1").await.unwrap();
+    services.access.add(&by, hash_from("billing", "192.0.2.1")).await.unwrap();
 
     let made = users.add(&by, named("watch")).await.unwrap();
 
     log_in(&services, "watch", made.password.unwrap().reveal()).await.unwrap();
     assert_eq!(refusal(users.add(&by, named("watch")).await), Refusal::NameTaken);
     assert_eq!(refusal(users.add(&by, named("billing")).await), Refusal::NameTaken);
-    assert_eq!(refusal(services.access.add(&by, "watch", "192.0.2.1").await), Refusal::NameTaken);
+    assert_eq!(refusal(services.access.add(&by, hash_from("watch", "192.0.2.1")).await), Refusal::NameTaken);
 }
 
 #[tokio::test]

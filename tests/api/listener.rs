@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use crate::support::World;
+use crate::support::{World, hash_from};
 
 /// A world whose listeners run.
 struct Running {
@@ -117,8 +117,13 @@ async fn knows_the_caller_by_the_sockets_address() {
 
     assert_eq!(ask(running.tls("localhost").await.unwrap(), request).await["status"], "success");
 
-    let made =
-        running.world.services.access.add(&culvert::services::Caller::local(), "far", "198.51.100.1").await.unwrap();
+    let made = running
+        .world
+        .services
+        .access
+        .add(&culvert::services::Caller::local(), hash_from("far", "198.51.100.1"))
+        .await
+        .unwrap();
     let mut request = running.get("/api/v1/system/status");
     request.headers_mut().insert(header::COOKIE, format!("access_hash={made}").parse().unwrap());
     assert_eq!(ask(running.tls("localhost").await.unwrap(), request).await["error"], "Not authorized");

@@ -48,7 +48,7 @@ async fn hash(services: &Services, role: &str) -> String {
         reseller,
         ..AccessDraft::default()
     };
-    services.access.issue(&Caller::local(), draft).await.unwrap()
+    services.access.add(&Caller::local(), draft).await.unwrap()
 }
 
 /// A furnished world with a reseller, its caps, and its hash. `peer_1` and `peer_2` are the operator's, `mine` is its own.

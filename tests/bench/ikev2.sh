@@ -81,6 +81,18 @@ to_charon() { # FOLDER WORD…
     SWANCTL_DIR="$folder" STRONGSWAN_CONF="$folder/strongswan.conf" swanctl "$@" --uri "unix://$folder/vici"
 }
 
+# What strongSwan is told of the account, as server and as client.
+esp_secrets() {
+    cat <<CONF
+secrets {
+    eap-a {
+        id = $esp_user
+        secret = "$esp_password"
+    }
+}
+CONF
+}
+
 start_esp_strongswan() {
     local folder="$work/esp-strongswan"
     esp_user=bench esp_password=bench-password
@@ -113,12 +125,7 @@ pools {
         addrs = 10.0.0.2-10.0.0.250
     }
 }
-secrets {
-    eap-a {
-        id = $esp_user
-        secret = "$esp_password"
-    }
-}
+$(esp_secrets)
 CONF
     rm -f "$folder/vici"
     start_charon $SERVER 1 "$folder" "$work/esp-strongswan.log" || return 1
@@ -199,12 +206,7 @@ connections {
         }
     }
 }
-secrets {
-    eap-a {
-        id = $esp_user
-        secret = "$esp_password"
-    }
-}
+$(esp_secrets)
 CONF
     rm -f "$folder/vici"
     start_charon $CLIENT 0 "$folder" "$work/esp-client.log" || return 1

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use culvert::domain::access::AccessDraft;
 use culvert::domain::limits;
 use culvert::http::{self, Remote};
 use culvert::runtime::{self, Runtime};
@@ -31,6 +32,11 @@ pub(crate) struct World {
     pub(crate) store: Store,
     router: Router,
     operator: Router,
+}
+
+/// What is asked of an access hash that only has a label and an address to come from.
+pub(crate) fn hash_from(label: &str, ip: &str) -> AccessDraft {
+    AccessDraft { label: Some(label.into()), ip: Some(ip.into()), ..AccessDraft::default() }
 }
 
 /// An answer, read to its end.
@@ -61,7 +67,7 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut world = Self::over(folder, store, runtime, accounts_cap);
-        world.hash = world.services.access.add(&Caller::local(), "home", &HOME.to_string()).await.unwrap();
+        world.hash = world.services.access.add(&Caller::local(), hash_from("home", &HOME.to_string())).await.unwrap();
         world
     }
 

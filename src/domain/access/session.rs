@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::domain::hex::hex;
+use crate::domain::hex::{hex, unhex};
 use crate::domain::limits;
 use crate::domain::name::UserName;
 
@@ -31,20 +31,8 @@ impl Token {
 
     /// Reads 64 lower-case hex digits, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        let mut token = Self([0; 32]);
-        if pairs.len() != token.0.len() {
-            return None;
-        }
-        for (byte, [high, low]) in token.0.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
-        }
-        Some(token)
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        unhex(text).filter(|_| is_lower).map(Self)
     }
 
     /// The token as the browser shows it. The caller is about to show a secret.

@@ -16,7 +16,7 @@ pub use self::settings::{
     BUTTON_LABELS, BUTTON_LINKS, BUTTONS, Button, Buttons, LinkIkev2, LinkPage, LinkSettings, LinkWireguard,
 };
 pub use self::settle::{ButtonDraft, LinkIkev2Draft, LinkPageDraft, LinkWireguardDraft};
-use super::hex::hex;
+use super::hex::{hex, unhex};
 use super::limits;
 use super::name::AccountName;
 use super::refusal::Refusal;
@@ -60,16 +60,7 @@ impl LinkKey {
 
     /// Reads 80 hex digits in either letter case, and nothing else.
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        if pairs.len() != limits::LINK_KEY_BYTES {
-            return None;
-        }
-        let mut key = Self([0; limits::LINK_KEY_BYTES]);
-        for (byte, [high, low]) in key.0.iter_mut().zip(pairs) {
-            *byte = digit(*high)? << 4 | digit(*low)?;
-        }
-        Some(key)
+        unhex(text).map(Self)
     }
 
     /// The key as its link ends with it. The caller is about to show a secret.

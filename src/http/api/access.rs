@@ -29,7 +29,7 @@ pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields
         reseller: fields.text("reseller"),
         expires: fields.text("expires"),
     };
-    let access_hash = services.access.issue(&caller, draft).await?;
+    let access_hash = services.access.add(&caller, draft).await?;
     Ok(Success(MadeView { access_hash }))
 }
 

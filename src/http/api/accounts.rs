@@ -354,6 +354,7 @@ pub(crate) fn described() -> Group {
                     Refusal::AddressOutOfRange,
                     Refusal::PoolExhausted,
                     Refusal::KeysInvalid,
+                    Refusal::UserNotFound,
                 ]),
             Operation::new("account_detail", "Shows an account", Shape::of::<AccountView>()).refuses(found()),
             Operation::new("account_edit", "Changes what the form names", Shape::of::<AccountView>())
@@ -368,6 +369,7 @@ pub(crate) fn described() -> Group {
                     Refusal::ExternalIpMalformed,
                     Refusal::AddressTaken,
                     Refusal::AddressOutOfRange,
+                    Refusal::UserNotFound,
                 ]),
             Operation::new("account_delete", "Deletes an account", Shape::done()).refuses(found()),
             Operation::new("account_config_text", "Shows the client's file", Shape::text("A file of wg-quick."))
