@@ -249,14 +249,24 @@ impl Route {
     }
 }
 
-pub(super) fn get<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn get<T>(
+    id: &'static str,
+    who: impl Into<Who>,
+    path: &'static str,
+    handler: impl Handler<T, Services>,
+) -> Route
 where
     T: 'static,
 {
     row(id, who.into(), vec![Method::GET], path, on(MethodFilter::GET, handler))
 }
 
-pub(super) fn post<T>(id: &'static str, who: impl Into<Who>, path: &'static str, handler: impl Handler<T, Services>) -> Route
+pub(super) fn post<T>(
+    id: &'static str,
+    who: impl Into<Who>,
+    path: &'static str,
+    handler: impl Handler<T, Services>,
+) -> Route
 where
     T: 'static,
 {

@@ -16,6 +16,7 @@ mod otl;
 mod panel_network;
 mod port_forwards;
 mod read_outs;
+mod reader;
 mod requests;
 mod scopes;
 mod secrets;

@@ -1,57 +1,13 @@
 //! The panel's pages of the firewall, the resolver, IKEv2 and the traffic log: each can be looked at by who only looks, and
 //! does what it is for.
 
-use axum::body::Body;
-use axum::http::{Method, StatusCode, header};
-use culvert::domain::access::UserDraft;
-use culvert::domain::password::Password;
-use culvert::services::Caller;
-use culvert::services::users::LoginDraft;
+use axum::http::StatusCode;
 
-use crate::support::{HOME, Reply, World};
+use crate::reader::Reader;
+use crate::support::World;
 
 const PAGES: [&str; 5] =
     ["/panel/firewall", "/panel/dns", "/panel/ikev2", "/panel/ikev2/advanced", "/panel/traffic-log"];
-
-/// Somebody who is logged in.
-struct Reader {
-    token: String,
-    csrf: String,
-}
-
-impl Reader {
-    async fn enter(world: &World, role: &str) -> Self {
-        let password = Password::new("correct horse battery".into());
-        let draft = UserDraft {
-            name: Some(role.to_owned()),
-            password: Some(password.clone()),
-            role: Some(role.to_owned()),
-            ..UserDraft::default()
-        };
-        world.services.users.add(&Caller::local(), draft).await.unwrap();
-        let login = LoginDraft { name: role.to_owned(), password, code: None };
-        let token = world.services.users.log_in(login, HOME, "test").await.unwrap();
-        let csrf = world.services.users.session(&token).unwrap().csrf;
-        Self { token, csrf }
-    }
-
-    async fn send(&self, world: &World, method: Method, path: &str, body: String) -> Reply {
-        let request = World::request_from(HOME, method, path)
-            .header(header::COOKIE, format!("__Host-culvert={}", self.token))
-            .header(header::HOST, "vpn.example")
-            .header(header::ORIGIN, "https://vpn.example")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        world.send(request.body(Body::from(body)).unwrap()).await
-    }
-
-    async fn look(&self, world: &World, path: &str) -> Reply {
-        self.send(world, Method::GET, path, String::new()).await
-    }
-
-    async fn post(&self, world: &World, path: &str, form: &str) -> Reply {
-        self.send(world, Method::POST, path, format!("csrf={}&{form}", self.csrf)).await
-    }
-}
 
 fn rules(world: &World) -> Vec<String> {
     world.services.firewall.current().rules.iter().map(|rule| rule.name.to_string()).collect()

@@ -224,7 +224,9 @@ fn curl(route: &Route, path: &str, places: &[Field], told: &Operation) -> String
     let mut line = match route.admission {
         Admission::Operator => format!("curl --unix-socket DATA/culvert.sock http://localhost{path}"),
         Admission::Key => format!("curl -k -H \"Authorization: Bearer $HASH\" \\\n  {ORIGIN}{path}"),
-        Admission::Anyone | Admission::Link | Admission::Guest | Admission::Session => format!("curl -k {ORIGIN}{path}"),
+        Admission::Anyone | Admission::Link | Admission::Guest | Admission::Session => {
+            format!("curl -k {ORIGIN}{path}")
+        }
     };
     let shown = told.form.iter().filter(|field| field.is_required || field.example.is_some());
     let pairs: Vec<String> = shown.map(pair).collect();

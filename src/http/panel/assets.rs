@@ -61,7 +61,11 @@ pub(super) async fn file(Path((_, name)): Path<(String, String)>, headers: Heade
         coded.into_iter().any(|coding| coding == "gzip" || coding.starts_with("gzip;"))
     });
     if takes_gzip && !packed.gzip.is_empty() {
-        return (common, [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")], packed.gzip.as_slice())
+        return (
+            common,
+            [(header::CONTENT_ENCODING, "gzip"), (header::VARY, "accept-encoding")],
+            packed.gzip.as_slice(),
+        )
             .into_response();
     }
     (common, asset.text).into_response()

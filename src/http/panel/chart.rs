@@ -65,7 +65,10 @@ mod tests {
 
         let svg = bars(Language::En, "<all>", &[bar("1", 0, 0), bar("<2>", u64::MAX, u64::MAX / 2)]);
 
-        assert!(svg.contains("height=\"140\"") && svg.contains("height=\"70\"") && svg.contains("height=\"0\""), "{svg}");
+        assert!(
+            svg.contains("height=\"140\"") && svg.contains("height=\"70\"") && svg.contains("height=\"0\""),
+            "{svg}"
+        );
         assert!(svg.contains("&lt;2&gt;") && svg.contains("aria-label=\"&lt;all&gt;\""), "{svg}");
     }
 

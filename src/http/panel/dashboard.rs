@@ -12,9 +12,9 @@ use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::domain::name::ServerName;
 use crate::domain::server::Server;
+use crate::services::Services;
 use crate::services::metrics::Snapshot;
 use crate::services::system::{Condition, SystemInfo, SystemStatus};
-use crate::services::Services;
 
 /// A certificate that ends within so many days is told of.
 const EXPIRES_SOON: i64 = 30;
@@ -101,7 +101,8 @@ fn drops(snapshot: &Snapshot) -> Vec<(String, u64)> {
     for (reason, count) in snapshot.servers.values().flat_map(|server| &server.drops) {
         *all.entry(reason).or_default() += count;
     }
-    let mut all: Vec<_> = all.into_iter().filter(|(_, count)| *count > 0).map(|(why, count)| (why.into(), count)).collect();
+    let mut all: Vec<_> =
+        all.into_iter().filter(|(_, count)| *count > 0).map(|(why, count)| (why.into(), count)).collect();
     all.sort_by(|a: &(String, u64), b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     all.truncate(8);
     all

@@ -49,7 +49,8 @@ pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields
     let text = |name| fields.text(name).unwrap_or_default();
     let code = Some(text("code")).filter(|code| !code.is_empty());
     let asked_for_code = fields.text("code").is_some();
-    let draft = LoginDraft { name: text("name"), password: Password::new(fields.secret("password").unwrap_or_default()), code };
+    let draft =
+        LoginDraft { name: text("name"), password: Password::new(fields.secret("password").unwrap_or_default()), code };
     match services.users.log_in(draft, guest.address, &guest.agent).await {
         Ok(token) => {
             let line = cookie_line(Some(&token), limits::SESSION_LIFE);

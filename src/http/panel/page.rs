@@ -18,8 +18,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What a change may say of itself on the page that follows.
-pub(super) const SAID: [&str; 6] =
-    ["said.saved", "said.added", "said.deleted", "said.done", "said.ended", "said.sent"];
+pub(super) const SAID: [&str; 6] = ["said.saved", "said.added", "said.deleted", "said.done", "said.ended", "said.sent"];
 
 /// What a handler of the panel returns.
 pub(super) type Answer = Result<Response, Trouble>;

@@ -127,19 +127,19 @@ mod tests {
         ] {
             assert_eq!(Language::En.bytes(bytes), told);
         }
-        assert_eq!(Language::De.rate(1_500_000), "12,0 Mbit/s");
+        assert_eq!(Language::De.rate(1_500_000_u64), "12,0 Mbit/s");
     }
 
     #[test]
     fn sets_thousands_apart() {
-        assert_eq!(Language::En.count(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!(Language::En.count(999), "999");
+        assert_eq!(Language::En.count(1_234_567_u64), "1\u{202f}234\u{202f}567");
+        assert_eq!(Language::En.count(999_u64), "999");
     }
 
     #[test]
     fn tells_a_span_by_its_two_largest_units() {
-        assert_eq!(Language::En.span(86_400 * 2 + 3_600 * 3 + 59), "2 d 3 h");
-        assert_eq!(Language::En.span(61), "1 min 1 s");
-        assert_eq!(Language::En.span(0), "0 s");
+        assert_eq!(Language::En.span(86_400_u64 * 2 + 3_600 * 3 + 59), "2 d 3 h");
+        assert_eq!(Language::En.span(61_u64), "1 min 1 s");
+        assert_eq!(Language::En.span(0_u64), "0 s");
     }
 }

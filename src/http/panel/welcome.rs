@@ -70,9 +70,11 @@ fn address_step(visit: &Visit, services: &Services, refused: Option<&Refused>) -
     let server = services.servers.list().into_iter().next();
     let endpoint = server.as_ref().and_then(|server| server.endpoint.clone());
     let external = server.map(|server| server.external_ip.to_string()).unwrap_or_default();
-    let sheet = Sheet::new(visit, "welcome", "/panel/welcome/address", "welcome.next")
-        .again(refused)
-        .hinted("endpoint", endpoint.unwrap_or(external), "vpn.example.com");
+    let sheet = Sheet::new(visit, "welcome", "/panel/welcome/address", "welcome.next").again(refused).hinted(
+        "endpoint",
+        endpoint.unwrap_or(external),
+        "vpn.example.com",
+    );
     page::page(&Welcome { visit, step: 1, sheet: Some(sheet), account: None })
 }
 

@@ -96,10 +96,8 @@ pub(in crate::http::panel) async fn show(
         .collect();
     let zone = services.links.time_zone();
     let hour = |at: jiff::Timestamp| at.to_zoned_datetime(zone.clone()).hour().to_string();
-    let by_hour: Vec<_> = hours
-        .iter()
-        .map(|of| Bar { label: hour(of.start), down: of.bytes.down, up: of.bytes.up })
-        .collect();
+    let by_hour: Vec<_> =
+        hours.iter().map(|of| Bar { label: hour(of.start), down: of.bytes.down, up: of.bytes.up }).collect();
     let mut connections = services.accounts.connections(visit.caller(), &name).await?;
     let more = connections.len().saturating_sub(CONNECTIONS);
     connections.truncate(CONNECTIONS);
@@ -177,7 +175,11 @@ pub(in crate::http::panel) async fn file(
 }
 
 /// Sends what the strongSwan app imports.
-pub(in crate::http::panel) async fn sswan(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
+pub(in crate::http::panel) async fn sswan(
+    visit: Visit,
+    State(services): State<Services>,
+    Path(name): Path<String>,
+) -> Answer {
     let text = services.ikev2.profile(visit.caller(), &name, Format::Sswan)?;
     Ok(attachment(&format!("{name}.sswan"), "application/vnd.strongswan.profile", text))
 }
@@ -209,7 +211,11 @@ fn attachment(name: &str, kind: &'static str, text: String) -> Response {
 }
 
 /// Makes a one-time link, and shows it.
-pub(in crate::http::panel) async fn link(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
+pub(in crate::http::panel) async fn link(
+    visit: Visit,
+    State(services): State<Services>,
+    Path(name): Path<String>,
+) -> Answer {
     let url = services.links.add(visit.caller(), &name).await?;
     page::page(&Link { visit: &visit, name, url })
 }

@@ -43,16 +43,21 @@ fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused:
     let sheet = Sheet::new(visit, "account", action, "accounts.save").again(refused);
     let mut sheet = sheet
         .part("account.part.who")
-        .choice("status", status(account), vec![
-            ("enable".into(), visit.say("accounts.enabled").into()),
-            ("disable".into(), visit.say("state.disabled").into()),
-        ])
+        .choice(
+            "status",
+            status(account),
+            vec![
+                ("enable".into(), visit.say("accounts.enabled").into()),
+                ("disable".into(), visit.say("state.disabled").into()),
+            ],
+        )
         .text("username", &account.username);
     if visit.may_see_secrets() {
         sheet = sheet.text("password", account.password.reveal());
     }
     let sheet = sheet.part("account.part.where").text("allowed_IPs", account.address);
-    let sheet = sheet.text("allowed_IPs_ipv6", account.address_ipv6.map(|address| address.to_string()).unwrap_or_default());
+    let sheet =
+        sheet.text("allowed_IPs_ipv6", account.address_ipv6.map(|address| address.to_string()).unwrap_or_default());
     limits(sheet, visit, Some(account), services)
 }
 
@@ -70,7 +75,11 @@ fn limits<'a>(sheet: Sheet<'a>, visit: &Visit, account: Option<&Account>, servic
         .part("account.part.limits")
         .number("b_download", rate(account.map(|account| account.b_download.get())), 0, 1_000)
         .number("b_upload", rate(account.map(|account| account.b_upload.get())), 0, 1_000)
-        .hinted("expires", allowance.expires.map(|end| services.system.local_time(end)).unwrap_or_default(), "2027-12-31")
+        .hinted(
+            "expires",
+            allowance.expires.map(|end| services.system.local_time(end)).unwrap_or_default(),
+            "2027-12-31",
+        )
         .number("quota", allowance.quota, 0, u64::MAX >> 1)
         .choice("quota_period", allowance.period, periods.into())
         .choice("quota_action", allowance.action, actions.into())

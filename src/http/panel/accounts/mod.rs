@@ -19,8 +19,8 @@ use crate::domain::access::Right;
 use crate::domain::account::{Account, AccountDraft};
 use crate::domain::restriction::Restriction;
 use crate::http::form::Fields;
-use crate::services::traffic::Standing;
 use crate::services::Services;
+use crate::services::traffic::Standing;
 
 pub(super) use detail::{config, file, link, mobileconfig, powershell, show, sswan, withdraw};
 pub(super) use edit::{add, ask_edit, ask_new, delete, edit, toggle};
@@ -150,9 +150,13 @@ impl Asked {
     fn sort(&self, rows: &mut [Row]) {
         let turned = self.sort.starts_with('-');
         match self.sort.trim_start_matches('-') {
-            "server" => rows.sort_by(|a, b| (&a.account.server, &a.account.name).cmp(&(&b.account.server, &b.account.name))),
+            "server" => {
+                rows.sort_by(|a, b| (&a.account.server, &a.account.name).cmp(&(&b.account.server, &b.account.name)))
+            }
             "used" => rows.sort_by_key(|row| row.standing.used),
-            "expires" => rows.sort_by_key(|row| (row.account.allowance.expires.is_none(), row.account.allowance.expires)),
+            "expires" => {
+                rows.sort_by_key(|row| (row.account.allowance.expires.is_none(), row.account.allowance.expires))
+            }
             _ => rows.sort_by(|a, b| a.account.name.cmp(&b.account.name)),
         }
         if turned {
@@ -163,7 +167,8 @@ impl Asked {
 
 /// The accounts that are asked for, in their order.
 async fn find(visit: &Visit, services: &Services, asked: &Asked) -> Vec<Row> {
-    let online: HashSet<_> = super::online::everybody(visit, services).await.into_iter().map(|peer| peer.account).collect();
+    let online: HashSet<_> =
+        super::online::everybody(visit, services).await.into_iter().map(|peer| peer.account).collect();
     let standings = services.traffic.standings().await;
     let row = |account: Arc<Account>| Row {
         standing: standings.of(&account),
@@ -196,7 +201,9 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>, Query(a
 
 /// Sends the accounts that are asked for as a file of comma-separated values (RFC 4180).
 pub(super) async fn export(visit: Visit, State(services): State<Services>, Query(asked): Query<Asked>) -> Response {
-    let mut text = String::from("name,server,state,online,username,address,address_ipv6,b_download,b_upload,expires,quota,quota_used\r\n");
+    let mut text = String::from(
+        "name,server,state,online,username,address,address_ipv6,b_download,b_upload,expires,quota,quota_used\r\n",
+    );
     for row in find(&visit, &services, &asked).await {
         let account = &row.account;
         let cells = [
@@ -231,7 +238,8 @@ fn quoted(cell: &str) -> String {
 
 /// Does something to all accounts that are chosen.
 pub(super) async fn many(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
-    let names: Vec<String> = fields.names().filter_map(|name| name.strip_prefix("account:")).map(str::to_owned).collect();
+    let names: Vec<String> =
+        fields.names().filter_map(|name| name.strip_prefix("account:")).map(str::to_owned).collect();
     let action = fields.text("action").unwrap_or_default();
     for name in &names {
         if action == "delete" {
