@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use culvert::domain::limits;
 
-use crate::support::{Reply, World};
+use crate::support::{HOME, Reply, World};
 
 #[tokio::test]
 async fn answers_404_and_405_in_the_envelope() {
@@ -47,16 +47,18 @@ async fn forbids_keeping_and_guessing_of_every_answer() {
 }
 
 #[tokio::test]
-async fn shows_people_a_page_without_script() {
+async fn leads_people_to_the_panel_and_there_to_its_door() {
     let world = World::new().await;
 
-    let reply = world.get("/").await;
+    let asked = |path| World::request_from(HOME, Method::GET, path).header(header::HOST, "vpn.example");
+    let first = world.send(asked("/").body(Body::empty()).unwrap()).await;
+    let second = world.send(asked("/panel").body(Body::empty()).unwrap()).await;
 
-    assert_eq!(reply.code, StatusCode::OK);
-    assert_eq!(reply.headers[header::CONTENT_TYPE], "text/html; charset=utf-8");
-    assert!(reply.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().starts_with("default-src 'none'; "));
-    assert_eq!(reply.headers["x-robots-tag"], "none");
-    assert!(reply.body.contains("access hash") && !reply.body.contains("<script"));
+    assert_eq!((first.code, first.headers[header::LOCATION].to_str().unwrap()), (StatusCode::SEE_OTHER, "/panel"));
+    assert_eq!(
+        (second.code, second.headers[header::LOCATION].to_str().unwrap()),
+        (StatusCode::SEE_OTHER, "/panel/login")
+    );
 }
 
 #[tokio::test]

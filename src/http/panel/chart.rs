@@ -30,7 +30,7 @@ pub(super) fn bars(language: Language, title: &str, bars: &[Bar]) -> String {
          <line class=\"axis\" x1=\"0\" y1=\"{FLOOR}\" x2=\"{WIDTH}\" y2=\"{FLOOR}\"/>\n",
         escaped(title)
     );
-    let height = |bytes: u64| usize::try_from(u128::from(bytes) * 140 / u128::from(top)).unwrap_or(0);
+    let height = |bytes: u64| usize::try_from((u128::from(bytes) * 280 / u128::from(top)).div_ceil(2)).unwrap_or(0);
     // so many labels as have room
     let every = bars.len().div_ceil(16).max(1);
     for (at, bar) in bars.iter().enumerate() {
