@@ -48,7 +48,9 @@ fn answers_what_its_document_says() {
         schemathesis.args(["--exclude-tag", group]);
     }
     schemathesis.args(["--exclude-operation-id", "backups_config_edit"]);
-    schemathesis.args(["--workers", "2", "--generation-database", "none"]);
+    // one worker: two threads that parse at once make CPython 3.11 fail now and then ("AST constructor recursion depth
+    // mismatch")
+    schemathesis.args(["--workers", "1", "--generation-database", "none"]);
     run(&mut schemathesis);
 
     // whatever was asked, it is still there and stops as it ought to
