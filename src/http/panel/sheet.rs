@@ -55,6 +55,7 @@ enum Kind {
     Secret { complete: &'static str },
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a list of fields reads better without a borrow at each value")]
 impl<'a> Sheet<'a> {
     /// A form of this name, to be sent to `action` by a button that says `submit`.
     pub(super) fn new(visit: &'a Visit, name: &'static str, action: impl Into<String>, submit: &'static str) -> Self {
@@ -125,10 +126,10 @@ impl<'a> Sheet<'a> {
             (Some(typed), kind) => (typed, kind),
             (None, kind) => (value, kind),
         };
-        let wrong = self.refused.and_then(|refused| match &refused.refusal {
-            Refusal::FieldMalformed { field, .. } if *field == name => self.wrong.take(),
-            _ => None,
-        });
+        let is_wrong = self
+            .refused
+            .is_some_and(|refused| matches!(&refused.refusal, Refusal::FieldMalformed { field, .. } if *field == name));
+        let wrong = if is_wrong { self.wrong.take() } else { None };
         let control = Control {
             name,
             label: language.say(&format!("{}.{name}", self.name)).to_owned(),

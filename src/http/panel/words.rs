@@ -2,7 +2,7 @@
 //!
 //! A key is missing in no language: the tests at the end read the sources, the templates and the table.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// A language of the panel.
@@ -60,8 +60,8 @@ impl Language {
     /// The first language that a browser asks for and the panel speaks (RFC 9110, section 12.5.4). Browsers write them in
     /// the order of their weights.
     pub(super) fn wanted(accepted: &str) -> Self {
-        let tags = accepted.split(',').filter_map(|range| range.split(';').next());
-        tags.filter_map(Self::parse).next().unwrap_or_default()
+        let mut tags = accepted.split(',').filter_map(|range| range.split(';').next());
+        tags.find_map(Self::parse).unwrap_or_default()
     }
 
     /// What stands at `key` in this language. A key that is not in the table is shown as it is.
@@ -100,8 +100,8 @@ const FILES: &[&str] = &[
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.
-static TABLE: LazyLock<HashMap<String, Sentence>> = LazyLock::new(|| {
-    FILES.iter().filter_map(|file| toml::from_str::<HashMap<String, Sentence>>(file).ok()).flatten().collect()
+static TABLE: LazyLock<BTreeMap<String, Sentence>> = LazyLock::new(|| {
+    FILES.iter().filter_map(|file| toml::from_str::<BTreeMap<String, Sentence>>(file).ok()).flatten().collect()
 });
 
 #[cfg(test)]
@@ -136,7 +136,7 @@ mod tests {
     fn has_every_sentence_once_and_in_every_language() {
         let mut seen = BTreeMap::new();
         for (number, file) in FILES.iter().enumerate() {
-            let sentences: HashMap<String, Sentence> = toml::from_str(file).unwrap();
+            let sentences: BTreeMap<String, Sentence> = toml::from_str(file).unwrap();
             for (key, sentence) in sentences {
                 for language in Language::ALL {
                     let told = &sentence[language as usize];

@@ -104,7 +104,11 @@ pub(in crate::http::panel) async fn show(
     let state = super::state(&account, standing);
     let everybody = crate::http::panel::online::everybody(&visit, &services).await;
     page::page(&Detail {
-        online: everybody.iter().filter(|peer| peer.account == name).map(|peer| peer.protocol()).collect(),
+        online: everybody
+            .iter()
+            .filter(|peer| peer.account == name)
+            .map(crate::http::panel::online::Peer::protocol)
+            .collect(),
         expires: account.allowance.expires.map(|end| services.system.local_time(end)),
         days: chart::bars(visit.language, visit.say("account.by_day"), &bars),
         hours: chart::bars(visit.language, visit.say("account.by_hour"), &by_hour),
