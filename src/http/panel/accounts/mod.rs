@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
@@ -19,8 +19,8 @@ use crate::domain::access::Right;
 use crate::domain::account::{Account, AccountDraft};
 use crate::domain::restriction::Restriction;
 use crate::http::form::Fields;
-use crate::services::Services;
 use crate::services::traffic::Standing;
+use crate::services::{self, Services};
 
 pub(super) use detail::{config, file, link, mobileconfig, powershell, show, sswan, withdraw};
 pub(super) use edit::{add, ask_edit, ask_new, delete, edit, toggle};
@@ -63,6 +63,16 @@ struct List<'a> {
     found: usize,
     pages: usize,
     may_write: bool,
+}
+
+/// How a change of many accounts ended where some were refused: the others are changed all the same.
+#[derive(Template)]
+#[template(path = "accounts_many.html", config = "src/http/panel/askama.toml")]
+struct Many<'a> {
+    visit: &'a Visit,
+    done: usize,
+    /// Names, and why.
+    refused: Vec<(String, String)>,
 }
 
 impl Row {
@@ -238,26 +248,40 @@ fn quoted(cell: &str) -> String {
 
 /// Does something to all accounts that are chosen.
 pub(super) async fn many(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
-    let names: Vec<String> =
-        fields.names().filter_map(|name| name.strip_prefix("account:")).map(str::to_owned).collect();
     let action = fields.text("action").unwrap_or_default();
-    for name in &names {
-        if action == "delete" {
-            services.accounts.delete(visit.caller(), name).await?;
-            continue;
+    let mut done = 0_usize;
+    let mut refused = Vec::new();
+    for name in fields.names().filter_map(|name| name.strip_prefix("account:")) {
+        match one_of_many(&visit, &services, name, &action, &fields).await {
+            Ok(()) => done += 1,
+            Err(services::Error::Refused(refusal)) => refused.push((name.to_owned(), page::told(&visit, &refusal))),
+            Err(fault) => return Err(fault.into()),
         }
-        let draft = match action.as_str() {
-            "enable" => AccountDraft { status: Some("enable".into()), ..AccountDraft::default() },
-            "disable" => AccountDraft { status: Some("disable".into()), ..AccountDraft::default() },
-            _ => AccountDraft {
-                b_download: fields.text("b_download"),
-                b_upload: fields.text("b_upload"),
-                ..AccountDraft::default()
-            },
-        };
-        services.accounts.edit(visit.caller(), name, draft).await?;
     }
-    Ok(page::done("/panel/accounts", if action == "delete" { "said.deleted" } else { "said.saved" }))
+    if refused.is_empty() {
+        return Ok(page::done("/panel/accounts", if action == "delete" { "said.deleted" } else { "said.saved" }));
+    }
+    page::shown(StatusCode::UNPROCESSABLE_ENTITY, &Many { visit: &visit, done, refused })
+}
+
+async fn one_of_many(
+    visit: &Visit,
+    services: &Services,
+    name: &str,
+    action: &str,
+    fields: &Fields,
+) -> Result<(), services::Error> {
+    let status = |status: &str| AccountDraft { status: Some(status.to_owned()), ..AccountDraft::default() };
+    let draft = match action {
+        "delete" => return services.accounts.delete(visit.caller(), name).await,
+        "enable" | "disable" => status(action),
+        _ => AccountDraft {
+            b_download: fields.text("b_download"),
+            b_upload: fields.text("b_upload"),
+            ..AccountDraft::default()
+        },
+    };
+    services.accounts.edit(visit.caller(), name, draft).await.map(drop)
 }
 
 /// What moves on one account's page.
