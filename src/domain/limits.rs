@@ -246,5 +246,13 @@ pub const LINKS_MAX: usize = 100_000;
 pub const LINK_HTML_LENGTH: usize = 16 * 1024;
 /// The longest title and the longest label of that page, in bytes.
 pub const LINK_LABEL_LENGTH: usize = 128;
+/// How long before its end a certificate is renewed, at most, in seconds: thirty days.
+pub const RENEW_BEFORE: i64 = 30 * 86_400;
+/// The most certificates from the panel's own to its root.
+pub const WEB_CHAIN: usize = 8;
+/// The authority that is asked for certificates where nobody names another: Let's Encrypt.
+pub const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+/// Where an authority looks for the proof of a name by HTTP (RFC 8555, section 8.3).
+pub const ACME_PORT: u16 = 80;
 /// The longest address to which a button of that page leads, in bytes.
 pub const LINK_URL_LENGTH: usize = 1_024;

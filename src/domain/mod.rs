@@ -33,5 +33,6 @@ pub mod server;
 pub mod system;
 pub mod traffic;
 pub mod traffic_log;
+pub mod web_certificate;
 pub mod webhook;
 mod words;

@@ -339,6 +339,12 @@ pub enum Refusal {
     /// Beyond the contract: a collector of the traffic log that does not take a record.
     #[error("Traffic log error: {0}")]
     TrafficLogFailed(String),
+    /// Beyond the contract: an authority that gave no certificate.
+    #[error("Certificate error: {0}")]
+    CertificateNotIssued(String),
+    /// Beyond the contract: the certificate of the API and the panel is named by the configuration.
+    #[error("The certificate is set in the configuration")]
+    CertificateConfigured,
     /// Beyond the contract: no access hash has this label.
     #[error("Access not found")]
     AccessNotFound,

@@ -20,6 +20,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
 use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::web_certificate::WebCertificate;
 use crate::domain::webhook::Webhook;
 
 /// What a closure given to [`super::Store::write`] sees and changes. If it refuses, nothing of it remains.
@@ -263,6 +264,16 @@ impl Change {
                 self.step(Beside::NoSession(digest));
             }
         }
+    }
+
+    /// The certificate of the API and the panel, with what this change has done so far.
+    pub fn web_certificate(&self) -> &WebCertificate {
+        &self.state.web_certificate
+    }
+
+    /// Stores the certificate of the API and the panel.
+    pub fn put_web_certificate(&mut self, certificate: WebCertificate) {
+        self.step(Beside::WebCertificate(Arc::new(certificate)));
     }
 
     /// When and where backups are made, with what this change has done so far.

@@ -22,6 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod traffic_log_record;
+mod web_certificate_record;
 mod webhook_record;
 mod writer;
 
@@ -45,6 +46,7 @@ use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
 use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
+use crate::domain::web_certificate::WebCertificate;
 use crate::domain::webhook::Kept;
 
 /// Why the store cannot do what is asked; each is one sentence for the operator.
@@ -117,6 +119,7 @@ struct Shared {
     backups: watch::Receiver<Arc<BackupSettings>>,
     links: watch::Receiver<Arc<LinkBook>>,
     webhooks: watch::Receiver<Arc<WebhookBook>>,
+    web_certificate: watch::Receiver<Arc<WebCertificate>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -162,10 +165,21 @@ impl Store {
         let (access, access_seen) = watch::channel(Arc::new(state.access));
         let (links, links_seen) = watch::channel(Arc::new(state.links));
         let (webhooks, webhooks_seen) = watch::channel(state.webhooks);
+        let (web_certificate, web_certificate_seen) = watch::channel(state.web_certificate);
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
         let (places, audited) = (state.places, state.audited);
-        let published = Published { intended, access, backups, links, webhooks, places, audited, fault: fault.clone() };
+        let published = Published {
+            intended,
+            access,
+            backups,
+            links,
+            webhooks,
+            web_certificate,
+            places,
+            audited,
+            fault: fault.clone(),
+        };
         let (orders, ordered) = mpsc::channel(QUEUE);
         let timer = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(no_thread)?;
         let writer = Writer::new(opener, database, published, ordered);
@@ -177,6 +191,7 @@ impl Store {
             backups: backups_seen,
             links: links_seen,
             webhooks: webhooks_seen,
+            web_certificate: web_certificate_seen,
             fault,
             orders: Some(orders),
             thread,
@@ -203,6 +218,11 @@ impl Store {
     /// Who may call, as of the last commit. Costs no disk.
     pub fn access(&self) -> Arc<AccessBook> {
         self.shared.access.borrow().clone()
+    }
+
+    /// The certificate of the API and the panel, as of the last commit; a new value after each commit that changed it.
+    pub fn web_certificate(&self) -> watch::Receiver<Arc<WebCertificate>> {
+        self.shared.web_certificate.clone()
     }
 
     /// When and where backups are made, as of the last commit; a new value after each commit that changed it.

@@ -19,6 +19,7 @@ use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
 use crate::domain::traffic_log::TrafficLogSettings;
+use crate::domain::web_certificate::WebCertificate;
 use crate::domain::webhook::Webhook;
 
 /// Webhooks by name.
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub(super) backups: Arc<BackupSettings>,
     /// The webhooks, by name.
     pub(super) webhooks: Arc<WebhookBook>,
+    /// The certificate of the API and the panel.
+    pub(super) web_certificate: Arc<WebCertificate>,
     /// The number of the latest entry of the audit log, which itself is only in the file.
     pub(super) audited: u64,
 }
@@ -77,6 +80,7 @@ pub(super) enum Beside {
     Session(Box<SessionEntry>),
     NoSession(TokenDigest),
     Backups(Arc<BackupSettings>),
+    WebCertificate(Arc<WebCertificate>),
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
     LinkSettings(Arc<LinkSettings>),
@@ -214,6 +218,9 @@ impl State {
                 before.map_or(Beside::NoSession(digest), |session| Beside::Session(session.into()))
             }
             Beside::Backups(settings) => Beside::Backups(replace(&mut self.backups, settings)),
+            Beside::WebCertificate(certificate) => {
+                Beside::WebCertificate(replace(&mut self.web_certificate, certificate))
+            }
             Beside::Link(link) => {
                 let digest = link.key.digest();
                 Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Beside::NoLink(digest), Beside::Link)

@@ -16,6 +16,7 @@ use super::record::{self, Record, Undecodable};
 use super::records::{AccountV3, FilterRuleV1, FirewallV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
 use super::traffic_log_record::TrafficLogV1;
+use super::web_certificate_record::WebCertificateV1;
 use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser, SessionEntry};
 use crate::domain::account::Account;
@@ -29,6 +30,7 @@ use crate::domain::one_time_link::{LinkSettings, OneTimeLink};
 use crate::domain::port_forward::{OuterPort, PortForward};
 use crate::domain::server::Server;
 use crate::domain::system::SystemConfig;
+use crate::domain::web_certificate::WebCertificate;
 use crate::domain::webhook::Webhook;
 
 type Records = TableDefinition<'static, &'static str, &'static [u8]>;
@@ -64,6 +66,8 @@ const IKEV2_SERVER: Records = TableDefinition::new("ikev2_server");
 const WEBHOOKS: Records = TableDefinition::new("webhooks");
 /// By the digests of their tokens. No part of a backup: a restore ends every session.
 const SESSIONS: Records = TableDefinition::new("sessions");
+/// At most one record, at [`SETTINGS_KEY`]. No part of a backup: it is this host's.
+const WEB_CERTIFICATE: Records = TableDefinition::new("web_certificate");
 /// Every table of records that a backup has.
 const ALL: [Records; 18] = [
     SERVERS,
@@ -246,6 +250,9 @@ fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box
         }
         Beside::NoSession(digest) => take(transaction, SESSIONS, &digest.to_hex()),
         Beside::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
+        Beside::WebCertificate(certificate) => {
+            put(transaction, WEB_CERTIFICATE, SETTINGS_KEY, &WebCertificateV1::from(certificate.as_ref()))
+        }
         Beside::Link(link) => {
             put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
         }
@@ -318,6 +325,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     each(&transaction, BACKUPS, |record: BackupsV1| {
         state.backups = Arc::new(BackupSettings::from(record));
+        Ok(())
+    })?;
+    each(&transaction, WEB_CERTIFICATE, |record: WebCertificateV1| {
+        state.web_certificate = Arc::new(WebCertificate::from(record));
         Ok(())
     })?;
     load_links(&transaction, &mut state)?;

@@ -15,6 +15,7 @@ use crate::domain::backup::BackupSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
+use crate::domain::web_certificate::WebCertificate;
 
 /// How many closures may wait before their callers wait to let them wait.
 pub(super) const QUEUE: usize = 256;
@@ -94,6 +95,7 @@ pub(super) struct Published {
     pub(super) backups: watch::Sender<Arc<BackupSettings>>,
     pub(super) links: watch::Sender<Arc<LinkBook>>,
     pub(super) webhooks: watch::Sender<Arc<WebhookBook>>,
+    pub(super) web_certificate: watch::Sender<Arc<WebCertificate>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
     /// And the number of the latest entry of the audit log.
@@ -110,6 +112,7 @@ impl Published {
             places: self.places.clone(),
             backups: self.backups.borrow().clone(),
             webhooks: self.webhooks.borrow().clone(),
+            web_certificate: self.web_certificate.borrow().clone(),
             audited: self.audited,
         }
     }
@@ -253,6 +256,9 @@ impl Writer {
         }
         if *self.published.backups.borrow() != state.backups {
             self.published.backups.send_replace(state.backups);
+        }
+        if *self.published.web_certificate.borrow() != state.web_certificate {
+            self.published.web_certificate.send_replace(state.web_certificate);
         }
         if *self.published.webhooks.borrow() != state.webhooks {
             self.published.webhooks.send_replace(state.webhooks);

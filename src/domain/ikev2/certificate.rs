@@ -1,11 +1,14 @@
 //! Certificates (RFC 5280): what one says, and whether one may be the authority of this appliance.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
 
@@ -112,6 +115,21 @@ impl Certificate {
         }
     }
 
+    /// Reads every certificate in a PEM text, in its order.
+    ///
+    /// # Errors
+    /// [`Flaw::NoCertificate`], [`Flaw::CertificateSize`], [`Flaw::Malformed`].
+    pub fn read_chain(text: &str) -> Result<Vec<Self>, Flaw> {
+        let blocks = pem::blocks(text);
+        let certificates = blocks.iter().filter(|block| block.label == "CERTIFICATE");
+        let read = |der: &[u8]| match der.len() {
+            length if length > limits::CERTIFICATE_BYTES => Err(Flaw::CertificateSize),
+            _ => parse(der).map(|_| Self(der.into())).ok_or(Flaw::Malformed),
+        };
+        let chain: Vec<_> = certificates.map(|block| read(&block.der)).collect::<Result<_, _>>()?;
+        if chain.is_empty() { Err(Flaw::NoCertificate) } else { Ok(chain) }
+    }
+
     /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.0
@@ -131,6 +149,43 @@ impl Certificate {
     pub fn is_named_by(&self, other: &Self) -> bool {
         let (Some(this), Some(other)) = (parse(&self.0), parse(&other.0)) else { return false };
         this.issuer().as_raw() == other.subject().as_raw()
+    }
+
+    /// Who has signed it.
+    pub fn issuer(&self) -> Subject {
+        parse(&self.0).map_or_else(Subject::default, |certificate| subject(certificate.issuer()))
+    }
+
+    /// The names and addresses that it is for (RFC 5280, section 4.2.1.6).
+    pub fn names(&self) -> Vec<String> {
+        let Some(read) = parse(&self.0) else { return Vec::new() };
+        let Ok(Some(names)) = read.subject_alternative_name() else { return Vec::new() };
+        let told = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+                .ok()
+                .map(|address| address.to_string()),
+            _ => None,
+        };
+        names.value.general_names.iter().filter_map(told).collect()
+    }
+
+    /// Its fingerprint: SHA-256 of the DER, as browsers show it.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.der());
+        digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
+
+    /// Whether it is the certificate of this key.
+    pub fn is_of(&self, key: &SigningKey) -> bool {
+        parse(&self.0).is_some_and(|read| read.public_key().subject_public_key.data.as_ref() == key.public())
+    }
+
+    /// When it begins.
+    pub fn begins(&self) -> Option<Timestamp> {
+        parse(&self.0).and_then(|read| Timestamp::from_second(read.validity().not_before.timestamp()).ok())
     }
 
     /// When it ends.

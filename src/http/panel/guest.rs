@@ -56,7 +56,8 @@ pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields
             let line = cookie_line(Some(&token), limits::SESSION_LIFE);
             // whoever comes by the password of the first start is led through the first steps
             let is_first = services.users.session(&token).is_some_and(|session| session.password_is_first);
-            let to = if is_first && text("next").is_empty() { "/panel/welcome".to_owned() } else { place(&text("next")) };
+            let to =
+                if is_first && text("next").is_empty() { "/panel/welcome".to_owned() } else { place(&text("next")) };
             ([(header::SET_COOKIE, line)], Redirect::to(&to)).into_response()
         }
         Err(services::Error::Refused(refusal)) => {
