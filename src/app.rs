@@ -75,6 +75,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
         certificate,
         names: reached_by.clone(),
         proxies: config.trusted_proxies.clone(),
+        challenge_port: config.challenge_port,
     };
     let server = Server::bind(claim, http_settings, clock::timestamp()).map_err(unusable)?;
     let services = Services::new(store.clone(), runtime.clone(), service_settings(&config, listen.port()));
@@ -272,6 +273,7 @@ fn service_settings(config: &Config, api_port: u16) -> services::Settings {
         api_port,
         public_url: config.public_url.clone().or_else(|| only_url(config, api_port)),
         version: VERSION.to_owned(),
+        has_certificate: config.certificate.is_some(),
     }
 }
 

@@ -48,7 +48,7 @@ impl Key {
 pub const PREFIX: &str = "CULVERT_";
 
 /// The table.
-pub const KEYS: [Key; 22] = [
+pub const KEYS: [Key; 23] = [
     text("listen", "[::]:8098, else 0.0.0.0:8098", "address and port of the API, over TLS"),
     text("data", "./culvert-data", "the folder for everything that lasts"),
     text("uplink", "auto", "how packets leave: auto, sockets or tun"),
@@ -93,6 +93,11 @@ pub const KEYS: [Key; 22] = [
         "api.url",
         "endpoint or external_ip, and the port",
         "the URL by which people reach the API, for one-time links",
+    ),
+    number(
+        "api.challenge_port",
+        "80",
+        "the TCP port where an authority that gives certificates (ACME, http-01) arrives",
     ),
     text("api.certificate", "self-signed", "a PEM file with the API's certificate chain"),
     text("api.key", "self-signed", "a PEM file with that certificate's private key"),

@@ -53,6 +53,8 @@ pub struct Config {
     pub syslog: Transport,
     /// Proxies whose forwarded-for header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where an authority that gives certificates looks for the proof of a name by HTTP.
+    pub challenge_port: u16,
     /// The URL by which people reach the API, without a `/` at its end.
     pub public_url: Option<String>,
     /// The operator's own certificate for the API.

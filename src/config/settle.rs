@@ -1,5 +1,6 @@
 //! From texts to values: every check of a value, and its sentence.
 
+use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
@@ -8,6 +9,7 @@ use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
+use crate::domain::limits;
 use crate::domain::nat::{self, Filtering, NatSettings};
 use crate::domain::traffic_log::Transport;
 
@@ -39,6 +41,9 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
             .list(field::network)?,
+        challenge_port: one("api.challenge_port", "a port from 1 to 65535")
+            .parsed::<NonZeroU16>()?
+            .map_or(limits::ACME_PORT, NonZeroU16::get),
         public_url: one(
             "api.url",
             "an https URL without a query, as in https://vpn.example.org or https://a.example/vpn",

@@ -66,6 +66,25 @@ impl Challenge {
     }
 }
 
+/// What an authority looks for, to see that a name leads here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// At port 80, under `/.well-known/acme-challenge/` (RFC 8555, section 8.3).
+    File {
+        /// The file's name.
+        token: String,
+        /// What stands in it.
+        text: String,
+    },
+    /// At port 443, in a certificate for this name that answers to `acme-tls/1` (RFC 8737, section 3).
+    Certificate {
+        /// The name.
+        name: String,
+        /// The SHA-256 in its extension.
+        digest: [u8; 32],
+    },
+}
+
 impl WebCertificate {
     /// Whether it is time for the next certificate: a third of its time is left, or thirty days, or there is none.
     pub fn is_due(&self, now: Timestamp) -> bool {
@@ -90,12 +109,12 @@ impl WebCredential {
         let chain = Certificate::read_chain(chain)
             .ok()
             .filter(|chain| chain.len() <= limits::WEB_CHAIN)
-            .ok_or(malformed("a certificate in PEM, with those that lead to its root"))?;
+            .ok_or_else(|| malformed("a certificate in PEM, with those that lead to its root"))?;
         let key = SigningKey::read(key).map_err(|_| Refusal::FieldMalformed {
             field: "key",
             rule: "a private key in PEM: RSA, P-256 or P-384, without a passphrase",
         })?;
-        let leaf = chain.first().ok_or(malformed("a certificate in PEM"))?;
+        let leaf = chain.first().ok_or_else(|| malformed("a certificate in PEM"))?;
         if !leaf.is_of(&key) {
             return Err(Refusal::FieldMalformed { field: "key", rule: "the private key of the first certificate" });
         }
@@ -146,7 +165,8 @@ impl AuthorityDraft {
     pub fn settle(&self, present: Option<&Authority>) -> Result<Authority, Refusal> {
         let malformed = |field, rule| Refusal::FieldMalformed { field, rule };
         let text = |field: &Option<String>| field.as_deref().unwrap_or_default().trim().to_owned();
-        let name = domain(&text(&self.name)).ok_or(malformed("name", "a domain with a dot, as vpn.example.com"))?;
+        let name =
+            domain(&text(&self.name)).ok_or_else(|| malformed("name", "a domain with a dot, as vpn.example.com"))?;
         let email = text(&self.email);
         if !email.is_empty() && !is_email(&email) {
             return Err(malformed("email", "an address, or nothing"));
@@ -154,7 +174,10 @@ impl AuthorityDraft {
         let directory = Some(text(&self.directory)).filter(|url| !url.is_empty());
         let directory = directory.unwrap_or_else(|| limits::ACME_DIRECTORY.to_owned());
         let is_url = directory.len() <= limits::TEXT_LENGTH && directory.bytes().all(|byte| byte.is_ascii_graphic());
-        if !is_url || directory.strip_prefix("https://").is_none_or(str::is_empty) {
+        // without TLS only to this host itself, where one of the operator's own may run
+        let near = ["https://", "http://127.0.0.1:", "http://[::1]:", "http://localhost:"];
+        let rest = near.into_iter().find_map(|near| directory.strip_prefix(near));
+        if !is_url || rest.is_none_or(str::is_empty) {
             return Err(malformed("directory", "https://..."));
         }
         let challenge = text(&self.challenge);
@@ -162,7 +185,7 @@ impl AuthorityDraft {
             Challenge::default()
         } else {
             let known = Challenge::ALL.into_iter().find(|known| known.word() == challenge);
-            known.ok_or(malformed("challenge", "http-01|tls-alpn-01"))?
+            known.ok_or_else(|| malformed("challenge", "http-01|tls-alpn-01"))?
         };
         let same = present.filter(|present| present.directory == directory && present.email == email);
         let account = same.map(|present| present.account.clone()).unwrap_or_default();

@@ -184,7 +184,12 @@ mod tests {
         let begun = Instant::now();
 
         let end = std::net::SocketAddr::from(([127, 0, 0, 1], 8098));
-        desk.serve_tls(ours, Way::new(end, end), files.load().unwrap()).await;
+        desk.serve_tls(
+            ours,
+            Way::new(end, end),
+            super::super::tls::Shown::new(files.load().unwrap()).config().unwrap(),
+        )
+        .await;
 
         assert_eq!(begun.elapsed(), limits::HANDSHAKE_TIME);
     }

@@ -7,6 +7,7 @@ mod address;
 mod api;
 mod body;
 mod caller;
+mod certificate;
 mod connection;
 mod doorkeeper;
 mod envelope;

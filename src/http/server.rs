@@ -21,8 +21,8 @@ use super::connection::{Desk, stopped};
 use super::doorkeeper::Doorkeeper;
 use super::local_socket::{self, LocalSocket};
 use super::places::Places;
-use super::tls::{self, CertificateFiles};
-use super::{local_router, router};
+use super::tls::{self, CertificateFiles, Shown};
+use super::{certificate, local_router, router};
 use crate::domain::access::Way;
 use crate::domain::limits;
 use crate::services::{Firewall, Services};
@@ -44,6 +44,8 @@ pub struct Settings {
     pub names: Vec<String>,
     /// The proxies whose `X-Forwarded-For` counts.
     pub proxies: Vec<IpNet>,
+    /// Where an authority looks for the proof of a name by HTTP.
+    pub challenge_port: u16,
 }
 
 /// Why nothing listens.
@@ -103,7 +105,7 @@ impl Claim {
 }
 
 /// Listens; on the unspecified IPv6 address for IPv4 too, whatever the system's own default is.
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
@@ -121,6 +123,10 @@ fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
 pub struct Server {
     claim: Claim,
     tls: Arc<ServerConfig>,
+    shown: Arc<Shown>,
+    files: CertificateFiles,
+    is_configured: bool,
+    challenge_port: u16,
     local: LocalSocket,
     proxies: Vec<IpNet>,
 }
@@ -131,6 +137,7 @@ impl Server {
     /// # Errors
     /// [`enum@Error`], one sentence for people.
     pub fn bind(claim: Claim, settings: Settings, at: Timestamp) -> Result<Self, Error> {
+        let is_configured = settings.certificate.is_some();
         let files = if let Some(own) = settings.certificate {
             own
         } else {
@@ -138,23 +145,32 @@ impl Server {
             made.make_if_absent(&settings.names, at)?;
             made
         };
-        let tls = files.load()?;
+        let shown = Shown::new(files.load()?);
+        let tls = shown.config()?;
         let local = LocalSocket::bind(&settings.data)?;
-        Ok(Self { claim, tls, local, proxies: settings.proxies })
+        let Settings { proxies, challenge_port, .. } = settings;
+        Ok(Self { claim, tls, shown, files, is_configured, challenge_port, local, proxies })
     }
 
     /// Answers until `stop` is ready; open requests get [`limits::STOP_TIME`] from then on.
     pub async fn run(self, services: Services, stop: impl Future<Output = ()>) {
-        let Self { claim: Claim { listener, .. }, tls, local, proxies } = self;
+        let Self { claim: Claim { listener, .. }, tls, shown, files, is_configured, challenge_port, local, proxies } =
+            self;
         let (end, stopping) = watch::channel(false);
         let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
         let firewall = services.firewall.clone();
-        let operator = Desk { router: local_router(services), stop: stopping };
+        let operator = Desk { router: local_router(services.clone()), stop: stopping.clone() };
         let ended = async {
             stop.await;
             end.send_replace(true);
         };
-        tokio::join!(ended, serve_world(listener, tls, firewall, world), serve_operator(local, operator));
+        tokio::join!(
+            ended,
+            serve_world(listener, tls, firewall, world),
+            serve_operator(local, operator),
+            certificate::follow(&services, &shown, &files, is_configured, stopping.clone()),
+            certificate::prove(&services, &shown, challenge_port, stopping),
+        );
     }
 }
 

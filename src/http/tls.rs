@@ -4,16 +4,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rcgen::{
+    CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    PKCS_ECDSA_P256_SHA256,
+};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use thiserror::Error;
 
 /// How long a certificate that we make is valid, in years.
@@ -56,7 +61,7 @@ impl CertificateFiles {
     ///
     /// # Errors
     /// [`enum@Error`] where one cannot be read, holds no PEM of its kind, or the two do not belong together.
-    pub fn load(&self) -> Result<Arc<ServerConfig>, Error> {
+    pub fn load(&self) -> Result<Arc<CertifiedKey>, Error> {
         let malformed = |path: &Path| Error::Malformed { path: path.to_owned() };
         let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(&self.certificate)?)
             .collect::<Result<_, _>>()
@@ -65,13 +70,89 @@ impl CertificateFiles {
             return Err(malformed(&self.certificate));
         }
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?).map_err(|_| malformed(&self.key))?;
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(|versions| versions.with_no_client_auth().with_single_cert(chain, key))
-            .map_err(|cause| Error::Mismatched { files: self.clone(), cause })?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let whole = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider());
+        whole.map(Arc::new).map_err(|cause| Error::Mismatched { files: self.clone(), cause })
+    }
+}
+
+/// What the listener shows, which may change while it listens.
+#[derive(Debug)]
+pub(super) struct Shown {
+    certificate: RwLock<Arc<CertifiedKey>>,
+    /// What an authority asks for at the moment: the name, and the certificate that proves it (RFC 8737).
+    proof: RwLock<Option<(String, Arc<CertifiedKey>)>>,
+}
+
+impl Shown {
+    /// Shows `certificate`.
+    pub(super) fn new(certificate: Arc<CertifiedKey>) -> Arc<Self> {
+        Arc::new(Self { certificate: RwLock::new(certificate), proof: RwLock::default() })
+    }
+
+    /// Shows this one to whoever comes from now on.
+    pub(super) fn show(&self, certificate: Arc<CertifiedKey>) {
+        *self.certificate.write().unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// Shows the proof of a name to an authority that asks for it, or no proof any more.
+    pub(super) fn prove(&self, proof: Option<(String, Arc<CertifiedKey>)>) {
+        *self.proof.write().unwrap_or_else(PoisonError::into_inner) = proof;
+    }
+
+    /// The host's own certificate of those that are shown.
+    pub(super) fn leaf(&self) -> Option<Vec<u8>> {
+        let shown = self.certificate.read().unwrap_or_else(PoisonError::into_inner);
+        shown.cert.first().map(|der| der.to_vec())
+    }
+
+    /// The listener's settings.
+    ///
+    /// # Errors
+    /// The library's.
+    pub(super) fn config(self: &Arc<Self>) -> Result<Arc<ServerConfig>, Error> {
+        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions();
+        let mut config = config.map_err(Error::Unusable)?.with_no_client_auth().with_cert_resolver(self.clone());
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), ACME.to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == ACME)) {
+            let proof = self.proof.read().unwrap_or_else(PoisonError::into_inner);
+            let (name, certificate) = proof.as_ref()?;
+            return (hello.server_name() == Some(name)).then(|| certificate.clone());
+        }
+        Some(self.certificate.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+}
+
+/// The protocol by which an authority asks for the proof of a name (RFC 8737, section 6.2).
+const ACME: &[u8] = b"acme-tls/1";
+
+/// The certificate that proves `name` (RFC 8737, section 3).
+///
+/// # Errors
+/// [`Error::Unmakable`], [`Error::Unusable`].
+pub(super) fn proof(name: &str, digest: &[u8; 32]) -> Result<Arc<CertifiedKey>, Error> {
+    let mut params = CertificateParams::new(vec![name.to_owned()])?;
+    params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let chain = vec![params.self_signed(&key)?.der().clone()];
+    // the check of both together does not know the critical extension
+    let key = aws_lc_rs::sign::any_supported_type(&PrivateKeyDer::Pkcs8(key.serialize_der().into()));
+    Ok(Arc::new(CertifiedKey::new(chain, key.map_err(Error::Unusable)?)))
+}
+
+/// What is shown, of certificates in DER and a key in PKCS #8.
+///
+/// # Errors
+/// [`Error::Unusable`].
+pub(super) fn certified(chain: Vec<CertificateDer<'static>>, key: Vec<u8>) -> Result<Arc<CertifiedKey>, Error> {
+    let key = PrivateKeyDer::Pkcs8(key.into());
+    CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).map(Arc::new).map_err(Error::Unusable)
 }
 
 /// Why there is no certificate to listen with.
@@ -107,6 +188,9 @@ pub enum Error {
         /// The reason.
         cause: rustls::Error,
     },
+    /// A certificate and key that cannot be used.
+    #[error("the certificate cannot be used: {0}")]
+    Unusable(rustls::Error),
     /// A certificate that could not be made.
     #[error("cannot make a certificate: {0}")]
     Unmakable(#[from] rcgen::Error),
@@ -172,7 +256,7 @@ mod tests {
         for path in [&files.certificate, &files.key] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(files.load().unwrap().alpn_protocols, [b"http/1.1"]);
+        assert!(files.load().is_ok());
     }
 
     #[test]

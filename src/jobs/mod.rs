@@ -4,6 +4,7 @@ mod backups;
 mod expire_links;
 mod prune_sessions;
 mod prune_traffic;
+mod renew_certificate;
 mod sample_traffic;
 mod webhooks;
 
@@ -22,6 +23,7 @@ pub async fn run(services: &Services, ended: watch::Receiver<bool>) {
         prune_traffic::run(services, ended.clone()),
         backups::run(services, ended.clone()),
         expire_links::run(services, ended.clone()),
+        renew_certificate::run(services, ended.clone()),
         webhooks::run(services, ended),
     );
 }

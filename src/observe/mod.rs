@@ -2,6 +2,7 @@
 //!
 //! Owns the form of log lines and the names of their fields. Never asks the store or a service for anything.
 
+pub mod acme;
 pub mod fields;
 mod log;
 mod readiness;

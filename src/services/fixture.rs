@@ -21,6 +21,7 @@ pub(crate) fn services() -> (TempDir, Services) {
         api_port: limits::API_PORT,
         public_url: None,
         version: "0.0.0".into(),
+        has_certificate: false,
     };
     let store = Store::open(folder.path()).unwrap();
     let services = Services::new(store, Runtime::detached(), settings);

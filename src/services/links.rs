@@ -352,6 +352,7 @@ mod tests {
             api_port,
             public_url: public_url.map(Into::into),
             version: "0".into(),
+            has_certificate: false,
         };
         for (settings, url) in [
             (settings(Some("vpn.example"), "192.0.2.1", 443, Some("https://a.example/vpn")), "https://a.example/vpn"),

@@ -32,6 +32,7 @@ mod traffic_tests;
 pub mod users;
 #[cfg(test)]
 mod users_tests;
+pub mod web_certificate;
 pub mod webhooks;
 mod wrong_tries;
 
@@ -59,6 +60,7 @@ use self::traffic::Metering;
 pub use self::traffic::Traffic;
 pub use self::traffic_log::TrafficLog;
 pub use self::users::Users;
+pub use self::web_certificate::WebCertificates;
 use self::webhooks::Post;
 pub use self::webhooks::Webhooks;
 pub use self::wrong_tries::WrongTries;
@@ -122,6 +124,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// This program's version.
     pub version: String,
+    /// Whether the configuration names the certificate of the API and the panel.
+    pub has_certificate: bool,
 }
 
 /// Every use case.
@@ -159,6 +163,8 @@ pub struct Services {
     pub traffic: Traffic,
     /// Who is told of what happens.
     pub webhooks: Webhooks,
+    /// The certificate of the API and the panel.
+    pub web_certificate: WebCertificates,
 }
 
 impl Services {
@@ -169,6 +175,7 @@ impl Services {
         Self {
             servers: Servers::new(ground.clone()),
             accounts: Accounts::new(ground.clone()),
+            web_certificate: WebCertificates::new(ground.clone()),
             forwards: PortForwards::new(ground.clone()),
             firewall: Firewall::new(ground.clone()),
             dns: Dns::new(ground.clone()),

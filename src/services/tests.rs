@@ -43,6 +43,7 @@ fn over_with(store: Store, cap: u32, time_zone: TimeZone) -> Services {
         api_port: limits::API_PORT,
         public_url: None,
         version: "0.1.0".into(),
+        has_certificate: false,
     };
     Services::new(store, Runtime::detached(), settings)
 }

@@ -37,6 +37,7 @@ fn settings(world: &World) -> Settings {
         certificate: None,
         names: vec!["vpn.example".into()],
         proxies: Vec::new(),
+        challenge_port: 0,
     }
 }
 

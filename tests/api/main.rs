@@ -6,6 +6,7 @@ mod access;
 mod accounts;
 mod audit;
 mod backups;
+mod certificate;
 mod dns;
 mod firewall;
 mod ikev2;

@@ -81,6 +81,7 @@ impl World {
             api_port: limits::API_PORT,
             public_url: None,
             version: "0.0.0".into(),
+            has_certificate: false,
         };
         let services = Services::new(store.clone(), runtime, settings);
         let router = http::router(services.clone(), vec!["10.0.0.0/8".parse().unwrap()]);

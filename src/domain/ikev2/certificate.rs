@@ -160,14 +160,13 @@ impl Certificate {
     pub fn names(&self) -> Vec<String> {
         let Some(read) = parse(&self.0) else { return Vec::new() };
         let Ok(Some(names)) = read.subject_alternative_name() else { return Vec::new() };
-        let told = |name: &GeneralName<'_>| match name {
-            GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
-                .map(IpAddr::from)
-                .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
-                .ok()
-                .map(|address| address.to_string()),
-            _ => None,
+        let told = |name: &GeneralName<'_>| {
+            if let GeneralName::DNSName(name) = name {
+                return Some((*name).to_owned());
+            }
+            let GeneralName::IPAddress(bytes) = name else { return None };
+            let old = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
+            old.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(|address| address.to_string())
         };
         names.value.general_names.iter().filter_map(told).collect()
     }

@@ -124,16 +124,21 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
         tell("bad", visit.fill("dashboard.backup_fault", &[("why", &fault)]), "/panel/backups");
     }
     let ikev2 = services.ikev2.config().ikev2;
+    let web = services.web_certificate.look();
+    // what renews itself is nobody's business until it fails to
+    let is_minded = web.authority.is_some() && web.fault.is_none();
+    let web = web.shown.filter(|_| !is_minded).and_then(|certificate| certificate.expires());
     let ends = [
-        ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()),
-        ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()),
+        (ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()), "/panel/ikev2"),
+        (ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()), "/panel/ikev2"),
+        (web, "/panel/certificate"),
     ];
     let now = services.backups.now().timestamp();
-    for end in ends.into_iter().flatten() {
+    for (end, to) in ends.into_iter().filter_map(|(end, to)| Some((end?, to))) {
         let days = (end.as_second() - now.as_second()) / 86_400;
         if days < EXPIRES_SOON {
             let days = days.max(0).to_string();
-            tell("warn", visit.fill("dashboard.certificate_ends", &[("days", &days)]), "/panel/ikev2");
+            tell("warn", visit.fill("dashboard.certificate_ends", &[("days", &days)]), to);
         }
     }
     let standings = services.traffic.standings().await;

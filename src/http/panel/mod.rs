@@ -6,6 +6,7 @@
 
 mod accounts;
 mod assets;
+mod certificate;
 mod chart;
 mod dashboard;
 mod dns;
@@ -27,7 +28,7 @@ mod words;
 
 use super::routes::Admission::{Anyone, Guest};
 use super::routes::{Page, Route, get, post};
-use crate::domain::access::Right::{Handle, HandleAccounts, See, SeeAccounts};
+use crate::domain::access::Right::{Administer, Handle, HandleAccounts, See, SeeAccounts};
 
 /// Every page, and everything that a page sends.
 pub(super) fn rows() -> Vec<Route> {
@@ -106,6 +107,11 @@ fn network() -> Vec<Route> {
         get("panel_traffic_log", Page(See), "/panel/traffic-log", traffic_log::show),
         post("panel_traffic_log_edit", Page(Handle), "/panel/traffic-log", traffic_log::edit),
         post("panel_traffic_log_test", Page(Handle), "/panel/traffic-log/test", traffic_log::test),
+
+        get("panel_certificate", Page(See), "/panel/certificate", certificate::show),
+        post("panel_certificate_ask", Page(Administer), "/panel/certificate/ask", certificate::ask),
+        post("panel_certificate_bring", Page(Administer), "/panel/certificate/own", certificate::bring),
+        post("panel_certificate_withdraw", Page(Administer), "/panel/certificate/withdraw", certificate::withdraw),
 
         get("panel_ikev2", Page(See), "/panel/ikev2", ikev2::show),
         post("panel_ikev2_enable", Page(Handle), "/panel/ikev2", ikev2::enable),
