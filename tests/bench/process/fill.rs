@@ -64,6 +64,7 @@ pub(crate) fn fill(dir: &Path, servers: usize, accounts: usize) -> Result<Filled
             api_port: crate::api::PORT,
             public_url: None,
             version: "bench".into(),
+            has_certificate: false,
         };
         let services = Services::new(store.clone(), Runtime::detached(), settings);
         let first = services.first_start().await?.ok_or("the store is not empty")?;
