@@ -182,6 +182,11 @@ impl System {
         Ok(())
     }
 
+    /// The URL by which people reach the API and the panel.
+    pub fn public_url(&self) -> String {
+        self.ground.public_url()
+    }
+
     /// What is set of the appliance as a whole.
     pub fn config(&self) -> SystemConfig {
         self.ground.store.intended().system

@@ -15,6 +15,7 @@ mod listener;
 mod metrics;
 mod otl;
 mod panel_accounts;
+mod panel_appliance;
 mod panel_network;
 mod port_forwards;
 mod read_outs;

@@ -49,13 +49,17 @@ pub(crate) async fn edit_config(
     caller: Caller,
     fields: Fields,
 ) -> Answer<ConfigView> {
-    let draft = SystemConfigDraft {
+    let config = services.system.edit_config(&caller, draft(&fields)).await?;
+    Ok(Success(config.into()))
+}
+
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> SystemConfigDraft {
+    SystemConfigDraft {
         traffic_statistics_frequency: fields.text("traffic_statistics_frequency"),
         traffic_statistics_history: fields.text("traffic_statistics_history"),
         wireguard_handshake_uptime: fields.text("wireguard_handshake_uptime"),
-    };
-    let config = services.system.edit_config(&caller, draft).await?;
-    Ok(Success(config.into()))
+    }
 }
 
 /// Sets all of that as it was at first.

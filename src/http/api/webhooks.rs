@@ -58,7 +58,8 @@ pub(crate) async fn test(State(services): State<Services>, Named(name): Named) -
     Ok(Success(DONE))
 }
 
-fn draft(fields: &Fields) -> WebhookDraft {
+/// What a form says, but for the name.
+pub(in crate::http) fn draft(fields: &Fields) -> WebhookDraft {
     WebhookDraft {
         name: None,
         url: fields.text("url"),

@@ -19,10 +19,12 @@ mod nav;
 mod online;
 pub(super) mod page;
 mod servers;
+mod settings;
 mod sheet;
 mod show;
 mod traffic_log;
 pub(super) mod visit;
+mod webhooks;
 mod welcome;
 mod words;
 
@@ -32,7 +34,7 @@ use crate::domain::access::Right::{Administer, Handle, HandleAccounts, See, SeeA
 
 /// Every page, and everything that a page sends.
 pub(super) fn rows() -> Vec<Route> {
-    people().into_iter().chain(network()).collect()
+    people().into_iter().chain(network()).chain(appliance()).collect()
 }
 
 /// Who looks, and whom he looks after: servers and accounts.
@@ -108,11 +110,6 @@ fn network() -> Vec<Route> {
         post("panel_traffic_log_edit", Page(Handle), "/panel/traffic-log", traffic_log::edit),
         post("panel_traffic_log_test", Page(Handle), "/panel/traffic-log/test", traffic_log::test),
 
-        get("panel_certificate", Page(See), "/panel/certificate", certificate::show),
-        post("panel_certificate_ask", Page(Administer), "/panel/certificate/ask", certificate::ask),
-        post("panel_certificate_bring", Page(Administer), "/panel/certificate/own", certificate::bring),
-        post("panel_certificate_withdraw", Page(Administer), "/panel/certificate/withdraw", certificate::withdraw),
-
         get("panel_ikev2", Page(See), "/panel/ikev2", ikev2::show),
         post("panel_ikev2_enable", Page(Handle), "/panel/ikev2", ikev2::enable),
         get("panel_ca_file", Page(See), "/panel/ikev2/ca.pem", ikev2::ca_file),
@@ -124,5 +121,25 @@ fn network() -> Vec<Route> {
         get("panel_ikev2_advanced", Page(See), "/panel/ikev2/advanced", ikev2::advanced),
         post("panel_ikev2_advanced_edit", Page(Handle), "/panel/ikev2/advanced", ikev2::edit_advanced),
         post("panel_ikev2_default", Page(Handle), "/panel/ikev2/advanced/default", ikev2::default_advanced),
+    ]
+}
+
+/// The appliance itself.
+#[rustfmt::skip]
+fn appliance() -> Vec<Route> {
+    vec![
+        get("panel_settings", Page(See), "/panel/settings", settings::show),
+        post("panel_settings_edit", Page(Administer), "/panel/settings", settings::edit),
+        post("panel_settings_reset", Page(Administer), "/panel/settings/reset", settings::reset),
+        post("panel_settings_reload", Page(Administer), "/panel/settings/reload", settings::reload),
+        get("panel_certificate", Page(See), "/panel/certificate", certificate::show),
+        post("panel_certificate_ask", Page(Administer), "/panel/certificate/ask", certificate::ask),
+        post("panel_certificate_bring", Page(Administer), "/panel/certificate/own", certificate::bring),
+        post("panel_certificate_withdraw", Page(Administer), "/panel/certificate/withdraw", certificate::withdraw),
+        get("panel_webhooks", Page(Administer), "/panel/webhooks", webhooks::list),
+        post("panel_webhook_add", Page(Administer), "/panel/webhooks", webhooks::add),
+        post("panel_webhook_status", Page(Administer), "/panel/webhooks/{name}/status", webhooks::toggle),
+        post("panel_webhook_delete", Page(Administer), "/panel/webhooks/{name}/delete", webhooks::remove),
+        post("panel_webhook_test", Page(Administer), "/panel/webhooks/{name}/test", webhooks::test),
     ]
 }

@@ -98,6 +98,8 @@ const FILES: &[&str] = &[
     include_str!("words/ikev2.toml"),
     include_str!("words/advanced.toml"),
     include_str!("words/certificate.toml"),
+    include_str!("words/settings.toml"),
+    include_str!("words/webhooks.toml"),
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.

@@ -1,0 +1,71 @@
+//! The panel's pages of the appliance itself: settings, certificate, webhooks.
+
+use axum::http::StatusCode;
+
+use crate::reader::Reader;
+use crate::support::World;
+
+#[tokio::test]
+async fn sets_the_appliance_and_back() {
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "admin").await;
+    let uptime = || world.services.system.config().wireguard_handshake_uptime;
+    let first = uptime();
+
+    let set = reader.post(&world, "/panel/settings", "wireguard_handshake_uptime=77").await;
+    let then = uptime();
+    let refused = reader.post(&world, "/panel/settings", "wireguard_handshake_uptime=0").await;
+    let reset = reader.post(&world, "/panel/settings/reset", "").await;
+
+    assert_eq!((set.code, then), (StatusCode::SEE_OTHER, 77));
+    assert!(refused.body.contains("role=\"alert\""), "{}", refused.body);
+    assert_eq!((reset.code, uptime()), (StatusCode::SEE_OTHER, first));
+}
+
+#[tokio::test]
+async fn shows_a_webhooks_secret_once_and_says_what_a_test_came_to() {
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "admin").await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+
+    let made =
+        reader.post(&world, "/panel/webhooks", &format!("name=billing&events=all&url=http://{closed}/hook")).await;
+    let later = reader.look(&world, "/panel/webhooks").await;
+    let tested = reader.post(&world, "/panel/webhooks/billing/test", "").await;
+    reader.post(&world, "/panel/webhooks/billing/status", "enabled=0").await;
+    let is_on = world.services.webhooks.list()[0].0.enabled;
+    reader.post(&world, "/panel/webhooks/billing/delete", "").await;
+
+    assert!(made.body.contains("whsec_") && !later.body.contains("whsec_") && later.body.contains("billing"));
+    assert!(tested.body.contains("role=\"alert\""), "{}", tested.body);
+    assert!(!is_on && world.services.webhooks.list().is_empty());
+}
+
+#[tokio::test]
+async fn takes_a_certificate_and_never_shows_its_key() {
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "admin").await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["brought.example".into()]).unwrap().self_signed(&key).unwrap();
+    let form = |key: &str| serde_urlencoded::to_string([("certificate", made.pem().as_str()), ("key", key)]).unwrap();
+
+    let refused = reader.post(&world, "/panel/certificate/own", &form("nothing")).await;
+    let taken = reader.post(&world, "/panel/certificate/own", &form(&key.serialize_pem())).await;
+    let shown = reader.look(&world, "/panel/certificate").await;
+
+    assert!(refused.body.contains("role=\"alert\""), "{}", refused.body);
+    assert_eq!(taken.code, StatusCode::SEE_OTHER);
+    assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));
+}
+
+#[tokio::test]
+async fn leaves_the_appliance_to_administrators() {
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "operator").await;
+
+    for path in ["/panel/settings", "/panel/settings/reset", "/panel/certificate/withdraw", "/panel/webhooks"] {
+        let reply = reader.post(&world, path, "wireguard_handshake_uptime=99").await;
+        assert_eq!(reply.code, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_ne!(world.services.system.config().wireguard_handshake_uptime, 99);
+}
