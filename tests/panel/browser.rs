@@ -113,11 +113,6 @@ impl Browser {
         self.runtime.block_on(self.client.goto(address)).unwrap();
     }
 
-    /// Loads the page again.
-    pub fn reload(&self) {
-        self.runtime.block_on(self.client.refresh()).unwrap();
-    }
-
     /// The path of the page that is shown, with its query.
     pub fn place(&self) -> String {
         let url = self.runtime.block_on(self.client.current_url()).unwrap();
@@ -129,11 +124,6 @@ impl Browser {
         self.runtime
             .block_on(self.client.wait().at_most(PATIENCE).for_element(Locator::Css(css)))
             .unwrap_or_else(|error| panic!("no `{css}` on {}: {error}\n{}", self.place(), self.text("body")))
-    }
-
-    /// Whether the page has an element now.
-    pub fn has(&self, css: &str) -> bool {
-        self.eval("return document.querySelector(arguments[0]) !== null", vec![json!(css)]).as_bool().unwrap()
     }
 
     /// Waits until this script is true. The page may change meanwhile.
@@ -305,7 +295,7 @@ pub fn first_password(appliance: &mut Appliance<'_>) -> String {
 /// Starts the driver on a free port of the server's host.
 fn start_driver(world: &World, folder: &tempfile::TempDir) -> (Child, u16) {
     let mut command = world.server.command("chromedriver");
-    command.args(["--port=0", "--log-level=OFF"]).env("HOME", folder.path()).env("TMPDIR", folder.path());
+    command.arg("--port=0").env("HOME", folder.path()).env("TMPDIR", folder.path());
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let (say, said) = sync_channel(1);
