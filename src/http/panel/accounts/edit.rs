@@ -41,16 +41,14 @@ fn blank<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>
 fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused: Option<&'a Refused>) -> Sheet<'a> {
     let action = format!("/panel/accounts/{}/edit", account.name);
     let sheet = Sheet::new(visit, "account", action, "accounts.save").again(refused);
-    let mut sheet = sheet
-        .part("account.part.who")
-        .choice(
-            "status",
-            status(account),
-            vec![
-                ("enable".into(), visit.say("accounts.enabled").into()),
-                ("disable".into(), visit.say("state.disabled").into()),
-            ],
-        );
+    let mut sheet = sheet.part("account.part.who").choice(
+        "status",
+        status(account),
+        vec![
+            ("enable".into(), visit.say("accounts.enabled").into()),
+            ("disable".into(), visit.say("state.disabled").into()),
+        ],
+    );
     if visit.may_see_secrets() {
         sheet = sheet.text("password", account.password.reveal());
     }
