@@ -26,7 +26,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const ORIGIN: &str = "https://127.0.0.1:8098";
 
 /// What Chromium is started with: nothing of it may look for another host.
-const ARGUMENTS: [&str; 9] = [
+const ARGUMENTS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -34,6 +34,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--no-first-run",
+    "--hide-scrollbars",
     "--window-size=1280,800",
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ];
@@ -76,7 +77,8 @@ impl Browser {
         fs::create_dir(folder.path().join("downloads")).unwrap();
         let (driver, port) = start_driver(world, &folder);
         // its threads are made in that host, and so are the sockets that they make
-        let runtime = world.server.enter(|| Builder::new_multi_thread().worker_threads(1).enable_all().build()).unwrap();
+        let runtime =
+            world.server.enter(|| Builder::new_multi_thread().worker_threads(1).enable_all().build()).unwrap();
         let capabilities = capabilities(&folder, language);
         let client = runtime.block_on(async {
             let mut builder = ClientBuilder::new(HttpConnector::new());
@@ -262,10 +264,13 @@ impl Browser {
         self.runtime.block_on(self.client.get_alert_text()).is_ok()
     }
 
-    /// The picture of the whole page, as PNG.
-    pub fn picture(&self) -> Vec<u8> {
+    /// The picture of the whole page, as PNG, in a window of this size or as high as the page is.
+    pub fn picture(&self, width: u32, height: u32) -> Vec<u8> {
         use base64::Engine as _;
-        let taken = self.devtools("Page.captureScreenshot", &json!({"format": "png", "captureBeyondViewport": true}));
+        let page = self.eval("return document.scrollingElement.scrollHeight", Vec::new()).as_u64().unwrap();
+        self.resize(width, height.max(page.try_into().unwrap()));
+        let taken = self.devtools("Page.captureScreenshot", &json!({"format": "png", "captureBeyondViewport": false}));
+        self.resize(width, height);
         base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().unwrap()).unwrap()
     }
 

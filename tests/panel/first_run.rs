@@ -29,8 +29,9 @@ fn read_qr(browser: &Browser) -> String {
         let at = x * bits;
         pixels[y * line + at / 8] >> (8 - bits.min(8) - at % 8) & u8::MAX.unbounded_shr(8 - bits.min(8) as u32)
     };
-    let mut image =
-        rqrr::PreparedImage::prepare_from_greyscale(width, frame.height as usize, |x, y| if sample(x, y) > 0 { 255 } else { 0 });
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, frame.height as usize, |x, y| {
+        if sample(x, y) > 0 { 255 } else { 0 }
+    });
     image.detect_grids()[0].decode().unwrap().1
 }
 

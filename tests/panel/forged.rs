@@ -17,7 +17,7 @@ use crate::rig::appliance::Appliance;
 use crate::rig::world::World;
 
 /// Another origin of the same site, to which the browser does not keep the cookie back: only the port is another.
-const EVIL: &str = "https://127.0.0.1:8443";
+const EVIL: &str = "https://127.0.0.1:9443";
 
 /// Serves an empty page at [`EVIL`] until the test's process ends.
 fn serve_evil(world: &World) {
@@ -26,7 +26,7 @@ fn serve_evil(world: &World) {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap());
-    let listener = world.server.enter(|| TcpListener::bind("127.0.0.1:8443")).unwrap();
+    let listener = world.server.enter(|| TcpListener::bind("127.0.0.1:9443")).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);

@@ -44,7 +44,8 @@ fn says_that_the_connection_is_lost_and_goes_on_by_itself() {
     let before = browser.eval(&format!("return {is_shown}"), Vec::new());
     appliance.stop();
     browser.until("a word that it is lost", is_shown);
-    let points = browser.eval("return document.querySelector('svg.chart path.down').getAttribute('d').length", Vec::new());
+    let points =
+        browser.eval("return document.querySelector('svg.chart path.down').getAttribute('d').length", Vec::new());
     appliance.serve();
     browser.until("no such word any more", &format!("!{is_shown}"));
     let more = format!("document.querySelector('svg.chart path.down').getAttribute('d').length > {points}");

@@ -10,7 +10,8 @@ use crate::rig::world::World;
 
 /// What an authenticator shows so many seconds from now (RFC 6238), of a secret in base32 (RFC 4648, section 6).
 fn code(secret: &str, from_now: i64) -> String {
-    let digits = secret.bytes().filter_map(|digit| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|of| *of == digit));
+    let digits =
+        secret.bytes().filter_map(|digit| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|of| *of == digit));
     let bits: Vec<u8> = digits.flat_map(|digit| (0..5).rev().map(move |bit| (digit >> bit & 1) as u8)).collect();
     let key: Vec<u8> = bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | bit)).collect();
     let mut mac = Hmac::<Sha1>::new_from_slice(&key).unwrap();
@@ -110,7 +111,8 @@ fn speaks_the_chosen_language_and_wears_the_chosen_theme() {
     let browser = Browser::enter(&world, &mut appliance);
     let paper = |browser: &Browser| browser.eval("return getComputedStyle(document.body).backgroundColor", Vec::new());
     let mut seen = Vec::new();
-    for (language, theme, heading) in [("de", "dark", "Übersicht"), ("uk", "light", "Панель"), ("en", "", "Dashboard")] {
+    for (language, theme, heading) in [("de", "dark", "Übersicht"), ("uk", "light", "Панель"), ("en", "", "Dashboard")]
+    {
         browser.go("/panel/me");
         browser.choose("#me-language", language);
         browser.choose("#me-theme", theme);
@@ -152,5 +154,8 @@ fn ends_a_session_with_the_logout_and_the_others_with_another_password() {
     browser.see("nav");
 
     assert_eq!(shown_out, "/panel/login?next=servers");
-    assert_eq!((place.as_str(), browser.place().as_str()), ("/panel/login?next=accounts/peer_1", "/panel/accounts/peer_1"));
+    assert_eq!(
+        (place.as_str(), browser.place().as_str()),
+        ("/panel/login?next=accounts/peer_1", "/panel/accounts/peer_1")
+    );
 }

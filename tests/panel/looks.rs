@@ -80,7 +80,7 @@ fn fits_on_a_small_screen() {
     let pages = pages::all(&browser);
     let mut wide: Vec<String> = Vec::new();
     browser.resize(360, 740);
-    for language in ["de", "zh"] {
+    for language in ["de", "zh-Hans"] {
         browser.go("/panel/me");
         browser.choose("#me-language", language);
         browser.save("#me-form button[type=submit]");
@@ -155,19 +155,20 @@ fn is_pictured_page_by_page() {
     let browser = Browser::enter(&world, &mut appliance);
     let folder = screens();
     let pages = pages::all(&browser);
-    let picture = |page: &str, kind: &str| {
+    let picture = |page: &str, kind: &str, width: u32| {
         browser.go(page);
-        fs::write(folder.join(format!("{}-{kind}.png", file_name(page))), browser.picture()).unwrap();
+        let file = folder.join(format!("{}-{kind}.png", file_name(page)));
+        fs::write(file, browser.picture(width, 800)).unwrap();
     };
     for theme in ["light", "dark"] {
         browser.prefer(theme);
         for page in &pages {
-            picture(page, theme);
+            picture(page, theme, 1280);
         }
     }
-    browser.resize(360, 740);
+    browser.resize(360, 800);
     for page in ["/panel", "/panel/accounts", "/panel/accounts/laptop", "/panel/servers/Default_1", "/panel/firewall"] {
-        picture(page, "small");
+        picture(page, "small", 360);
     }
 
     let pictures = fs::read_dir(&folder).unwrap().count();

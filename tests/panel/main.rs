@@ -16,7 +16,12 @@ mod network;
 mod pages;
 mod payloads;
 #[path = "../e2e/rig/mod.rs"]
-#[expect(dead_code, unused_imports, unused_macros, reason = "the rig of the end-to-end tests has more than a browser needs")]
+#[expect(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "the rig of the end-to-end tests has more than a browser needs"
+)]
 mod rig;
 mod servers;
 mod weight;

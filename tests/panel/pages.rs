@@ -22,11 +22,17 @@ pub const MISSING: [&str; 8] = [
 /// Puts something on every page: servers, accounts, a rule, a forward, certificates, a link, a backup, a webhook, users.
 pub fn furnish(appliance: &Appliance<'_>) {
     appliance.api("POST", "wireguard", "name=office");
-    for (name, more) in [("laptop", "&b_download=50&quota=2000000000"), ("phone", "&expires=2031-01-01"), ("tablet", "")] {
+    for (name, more) in
+        [("laptop", "&b_download=50&quota=2000000000"), ("phone", "&expires=2031-01-01"), ("tablet", "")]
+    {
         appliance.api("POST", "account", &format!("wg_name=Default_1&name={name}{more}"));
     }
     appliance.api("PUT", "account/tablet", "status=disable");
-    appliance.api("POST", "wireguard/Default_1/port_forwarding", "dst_port=8443&protocol=tcp&to_peer=laptop&to_port=443");
+    appliance.api(
+        "POST",
+        "wireguard/Default_1/port_forwarding",
+        "dst_port=8443&protocol=tcp&to_peer=laptop&to_port=443",
+    );
     let rule = "name=no_telnet&action=DROP&chain=FORWARD&protocol=TCP&s_ip=0.0.0.0/0&s_port=0&d_ip=0.0.0.0/0&d_port=23";
     appliance.api("POST", "firewall/rules/filter/top", rule);
     let subject = |of: &str| format!("{of}_common_name=vpn.example&{of}_organization=Example&key_type=ecdsa256");
@@ -53,9 +59,12 @@ pub fn all(browser: &Browser) -> BTreeSet<String> {
         found.insert(path);
         for link in links.as_array().unwrap().iter().map(|link| link.as_str().unwrap()) {
             let bare = link.split(['?', '#']).next().unwrap();
-            // three of many that are alike: the sort of a list, the month of an account
-            let seen = shapes.entry(bare.to_owned()).or_default();
-            if !link.contains("said=") && *seen < 3 && !found.contains(link) {
+            // two of many that are alike: accounts, servers, the orders of a list, the months of a chart
+            let words: Vec<&str> = bare.split('/').collect();
+            let is_named = words.len() > 3 && ["accounts", "servers"].contains(&words[2]);
+            let shape = if is_named { format!("{}/{}", words[2], words[4..].concat()) } else { bare.to_owned() };
+            let seen = shapes.entry(shape).or_default();
+            if !link.contains("said=") && *seen < 2 && !found.contains(link) && !next.contains(&link.to_owned()) {
                 *seen += 1;
                 next.push_back(link.to_owned());
             }

@@ -25,7 +25,7 @@ fn makes_changes_and_deletes_a_server() {
     browser.confirm("form[action$='/delete'] button");
 
     assert_eq!(made["listen_port"], "51999", "{made}");
-    assert_eq!((&changed["mtu"], &changed["disable_nat"]), (&"1380".into(), &"1".into()), "{changed}");
+    assert_eq!((&changed["mtu"], &changed["disable_nat"]), (&1380.into(), &true.into()), "{changed}");
     assert_eq!(browser.place(), "/panel/servers?said=deleted");
     assert_eq!(appliance.api("GET", "wireguard", "").as_object().unwrap().len(), 1);
 }
