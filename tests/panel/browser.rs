@@ -1,4 +1,4 @@
-//! A browser: Chromium without a window, told what to do by the WebDriver protocol (W3C, WebDriver 2).
+//! A browser: Chromium without a window, told what to do by the protocol of the W3C for that (`WebDriver` 2).
 
 use std::cell::Cell;
 use std::fs;
@@ -154,8 +154,9 @@ impl Browser {
     pub fn click(&self, css: &str) {
         self.clicks.set(self.clicks.get() + 1);
         let element = self.see(css);
-        let click = || self.runtime.block_on(element.clone().click());
-        click().unwrap_or_else(|error| panic!("`{css}` on {} cannot be clicked: {error}", self.place()));
+        self.runtime
+            .block_on(element.click())
+            .unwrap_or_else(|error| panic!("`{css}` on {} cannot be clicked: {error}", self.place()));
     }
 
     /// How often something was clicked.

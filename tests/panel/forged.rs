@@ -104,5 +104,5 @@ fn changes_nothing_from_another_origin() {
     assert!(forged >= 72 && arrived >= 72, "only {forged} were forged, and {arrived} sent");
     assert_eq!(after, audit, "something was changed");
     assert_eq!(browser.place(), "/panel/servers", "the reader was logged out");
-    println!("{forged} forged requests");
+    eprintln!("{forged} forged requests");
 }

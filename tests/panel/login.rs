@@ -12,7 +12,7 @@ use crate::rig::world::World;
 fn code(secret: &str, from_now: i64) -> String {
     let digits =
         secret.bytes().filter_map(|digit| b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".iter().position(|of| *of == digit));
-    let bits: Vec<u8> = digits.flat_map(|digit| (0..5).rev().map(move |bit| (digit >> bit & 1) as u8)).collect();
+    let bits: Vec<u8> = digits.flat_map(|digit| (0..5).rev().map(move |bit| u8::from(digit >> bit & 1 == 1))).collect();
     let key: Vec<u8> = bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |byte, bit| byte << 1 | bit)).collect();
     let mut mac = Hmac::<Sha1>::new_from_slice(&key).unwrap();
     mac.update(&((Timestamp::now().as_second() + from_now) / 30).to_be_bytes());

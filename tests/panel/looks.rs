@@ -11,7 +11,7 @@ use crate::pages;
 use crate::rig::appliance::Appliance;
 use crate::rig::world::World;
 
-/// The keys Tab and Enter (WebDriver, section 17.4.2).
+/// The keys Tab and Enter (`WebDriver`, section 17.4.2).
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 

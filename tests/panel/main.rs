@@ -1,7 +1,7 @@
 //! The panel in a real browser: Debian's Chromium, driven by its `chromedriver`, in the network namespace of an appliance
 //! that runs as nobody. There is no way from there to the internet, and nothing of it is needed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
-#![expect(clippy::print_stderr, reason = "what a program said is shown when a test fails")]
+#![expect(clippy::print_stderr, reason = "what a program said is shown when a test fails, and what was measured")]
 #![expect(clippy::disallowed_methods, reason = "the ban is on the product: a rig runs programs and reads the clock")]
 #![expect(unreachable_pub, reason = "a test's modules are seen by this target alone")]
 

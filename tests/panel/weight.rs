@@ -53,7 +53,7 @@ fn the_first_page_after_the_login_is_light_and_quick() {
     let (bytes, first) = (weight(&browser), time(&browser));
     let again = quickest(&browser, "/panel");
 
-    println!("first page: {bytes} bytes, {first:.0} ms at first, {again:.0} ms at best");
+    eprintln!("first page: {bytes} bytes, {first:.0} ms at first, {again:.0} ms at best");
     assert!(bytes <= BYTES, "{bytes} bytes");
     assert!(again <= FIRST, "{again} ms");
 }
@@ -72,7 +72,7 @@ fn the_list_of_ten_thousand_accounts_is_quick() {
     let list = quickest(&browser, "/panel/accounts");
     let found = quickest(&browser, "/panel/accounts?q=many_09&sort=-used&page=3");
 
-    println!("{MANY} accounts: {list:.0} ms, a search {found:.0} ms");
+    eprintln!("{MANY} accounts: {list:.0} ms, a search {found:.0} ms");
     assert_eq!(browser.text(".pages .quiet").chars().filter(char::is_ascii_digit).collect::<String>(), "1000");
     assert!(list <= LIST && found <= LIST, "{list} ms, {found} ms");
 }

@@ -50,10 +50,10 @@ enum Form {
 
 /// Shows it.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    shown(&visit, &services, None).await
+    shown(&visit, &services, None)
 }
 
-async fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) -> Answer {
+fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) -> Answer {
     let of = |form| refused.filter(|(refused, _)| *refused == form).map(|(_, refused)| refused);
     let languages = Language::ALL.map(|language| (language.tag().to_owned(), language.name().to_owned()));
     let themes = [("", "me.theme.system"), ("light", "me.theme.light"), ("dark", "me.theme.dark")];
@@ -88,7 +88,7 @@ pub(super) async fn password(visit: Visit, State(services): State<Services>, fie
     let (old, new) = (fields.secret("old").unwrap_or_default(), fields.secret("new").unwrap_or_default());
     match page::refused(services.users.change_password(&visit.token, &old, &new).await, fields)? {
         Ok(()) => Ok(page::done("/panel/me", "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Password, &refused))).await,
+        Err(refused) => shown(&visit, &services, Some((Form::Password, &refused))),
     }
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn remove_factor(visit: Visit, State(services): State<Services>
     let password = fields.secret("password").unwrap_or_default();
     match page::refused(services.users.remove_second_factor(&visit.token, &password).await, fields)? {
         Ok(()) => Ok(page::done("/panel/me", "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Remove, &refused))).await,
+        Err(refused) => shown(&visit, &services, Some((Form::Remove, &refused))),
     }
 }
 

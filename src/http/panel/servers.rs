@@ -90,7 +90,7 @@ fn sheet<'a>(visit: &'a Visit, server: &Server, to: Option<&str>, refused: Optio
     let rate_max = u64::from(limits::RATE_MAX);
     let mut sheet = Sheet::new(visit, "server", action, submit).again(refused).part("server.part.server");
     if to.is_none() {
-        sheet = sheet.text("name", &server.name).text("interface_name", &server.interface);
+        sheet = sheet.text("name", &server.name).text("interface_name", server.interface);
     }
     sheet
         .number("listen_port", server.listen_port, 1, 65_535)

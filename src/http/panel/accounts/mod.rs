@@ -151,11 +151,11 @@ impl Asked {
         let turned = self.sort.starts_with('-');
         match self.sort.trim_start_matches('-') {
             "server" => {
-                rows.sort_by(|a, b| (&a.account.server, &a.account.name).cmp(&(&b.account.server, &b.account.name)))
+                rows.sort_by(|a, b| (&a.account.server, &a.account.name).cmp(&(&b.account.server, &b.account.name)));
             }
             "used" => rows.sort_by_key(|row| row.standing.used),
             "expires" => {
-                rows.sort_by_key(|row| (row.account.allowance.expires.is_none(), row.account.allowance.expires))
+                rows.sort_by_key(|row| (row.account.allowance.expires.is_none(), row.account.allowance.expires));
             }
             _ => rows.sort_by(|a, b| a.account.name.cmp(&b.account.name)),
         }
