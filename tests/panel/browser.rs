@@ -73,6 +73,9 @@ impl Browser {
 
     /// Opens one that asks for pages in this language.
     pub fn open_in(world: &World, language: &str) -> Self {
+        // an address that becomes usable is a change of the network to Chromium, which ends what it is loading
+        let is_settled = || world.server.ip("-6 addr show tentative").trim().is_empty().then_some(());
+        until(PATIENCE, "addresses that can be used", is_settled);
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("downloads")).unwrap();
         let (driver, port) = start_driver(world, &folder);
@@ -293,9 +296,13 @@ impl Drop for Browser {
 
 /// The password of the first user, as `serve` has shown it.
 pub fn first_password(appliance: &mut Appliance<'_>) -> String {
-    let said = appliance.program().said();
-    let line = said.lines().find(|line| line.trim_start().starts_with("Login")).unwrap_or_else(|| panic!("{said}"));
-    line.rsplit(" / ").next().unwrap().trim().to_owned()
+    let program = appliance.program();
+    // it listens a moment before it says so
+    until(PATIENCE, "the login that `serve` shows", || {
+        let said = program.said();
+        let line = said.lines().find(|line| line.trim_start().starts_with("Login"))?;
+        Some(line.rsplit_once(" / ")?.1.trim().to_owned())
+    })
 }
 
 /// Starts the driver on a free port of the server's host.
