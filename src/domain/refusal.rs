@@ -15,7 +15,7 @@ pub enum Refusal {
     /// The caller showed no valid access hash, or not from the address that it was made for.
     #[error("Not authorized")]
     NotAuthorized,
-    /// Something was sent in the name of somebody who is logged in, and not by a page of that session.
+    /// Beyond the contract: something was sent in the name of somebody who is logged in, and not by a page of that session.
     #[error("The page was not of this session. Load it again")]
     PageForged,
     /// The appliance is still bringing up what the store asks for.
