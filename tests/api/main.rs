@@ -14,6 +14,7 @@ mod junk;
 mod listener;
 mod metrics;
 mod otl;
+mod panel;
 mod panel_accounts;
 mod panel_appliance;
 mod panel_network;

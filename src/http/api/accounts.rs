@@ -32,14 +32,7 @@ pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> An
 
 /// Adds an account to a server.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<AccountView> {
-    let draft = AccountDraft {
-        name: fields.text("name"),
-        username: fields.text("username"),
-        private_key: fields.key("private_key"),
-        public_key: fields.key("public_key"),
-        ..draft(&fields)
-    };
-    let account = services.accounts.add(&caller, draft).await?;
+    let account = services.accounts.add(&caller, new_draft(&fields)).await?;
     Ok(Success(view(&services, &account).await))
 }
 
@@ -153,6 +146,17 @@ pub(in crate::http) fn draft(fields: &Fields) -> AccountDraft {
         quota_rate: fields.text("quota_rate"),
         owner: fields.text("owner"),
         ..AccountDraft::default()
+    }
+}
+
+/// What a form says of an account that does not exist yet: also what cannot be changed later.
+pub(in crate::http) fn new_draft(fields: &Fields) -> AccountDraft {
+    AccountDraft {
+        name: fields.text("name"),
+        username: fields.text("username"),
+        private_key: fields.key("private_key"),
+        public_key: fields.key("public_key"),
+        ..draft(fields)
     }
 }
 

@@ -63,7 +63,7 @@ mod tests {
     fn draws_the_largest_to_the_top_and_escapes_labels() {
         let bar = |label: &str, down, up| Bar { label: label.into(), down, up };
 
-        let svg = bars(Language::En, "<all>", &[bar("1", 0, 0), bar("<2>", u64::MAX, u64::MAX / 2)]);
+        let svg = bars(Language::En, "<all>", &[bar("1", 0, 0), bar("<2>", u64::MAX, u64::MAX / 2 + 1)]);
 
         assert!(
             svg.contains("height=\"140\"") && svg.contains("height=\"70\"") && svg.contains("height=\"0\""),

@@ -62,9 +62,8 @@ pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields
         }
         Err(services::Error::Refused(refusal)) => {
             let code = asked_for_code || refusal == Refusal::LoginCodeWanted;
-            let told = refusal.to_string();
-            let wrong = guest.language.find(&told).map_or(told, str::to_owned);
-            let wrong = Some(wrong).filter(|_| asked_for_code || refusal != Refusal::LoginCodeWanted);
+            let wrong = Some(page::told_in(guest.language, &refusal))
+                .filter(|_| asked_for_code || refusal != Refusal::LoginCodeWanted);
             let page = LoginPage { language: guest.language, next: text("next"), name: text("name"), code, wrong };
             answered(page::shown(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }

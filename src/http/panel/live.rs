@@ -16,7 +16,7 @@ use tokio_stream::wrappers::IntervalStream;
 use tokio_stream::{Stream, StreamExt as _};
 
 use super::visit::Visit;
-use super::{accounts, dashboard, servers};
+use super::{accounts, dashboard, online, servers};
 use crate::domain::access::Right;
 use crate::services::Services;
 
@@ -43,6 +43,8 @@ pub(super) struct Told {
     pub(super) state: BTreeMap<String, Badge>,
     /// The next points of lines: bytes a second down and up.
     pub(super) points: BTreeMap<String, [u64; 2]>,
+    /// Parts of the page by name, each with what it shows: where that is another thing, it is fetched anew.
+    pub(super) fresh: BTreeMap<String, String>,
     /// How far long work is: so much, of so much.
     pub(super) progress: BTreeMap<String, [u64; 2]>,
 }
@@ -97,6 +99,7 @@ async fn tell(visit: &Visit, services: &Services, wanted: &Wanted, flow: &mut Fl
     match wanted.of.as_str() {
         "dashboard" => dashboard::tell(visit, services, flow).await,
         "account" => accounts::tell(visit, services, &wanted.name, flow).await,
+        "online" => online::tell(visit, services).await,
         "server" if visit.has(Right::See) => servers::tell(visit, services, &wanted.name, flow).await,
         _ => Told::default(),
     }

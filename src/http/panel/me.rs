@@ -75,7 +75,8 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) 
 
 /// Sets language and theme.
 pub(super) async fn look(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
-    let theme = fields.text("theme").filter(|theme| !theme.is_empty());
+    // an empty one is the system's again
+    let theme = fields.text("theme");
     let language =
         fields.text("language").and_then(|tag| Language::parse(&tag)).map(|language| language.tag().to_owned());
     services.users.set_preferences(&visit.token, language, theme).await?;

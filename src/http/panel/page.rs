@@ -7,6 +7,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use super::visit::Visit;
+use super::words::Language;
 use crate::domain::refusal::Refusal;
 use crate::http::error::{self, Problem};
 use crate::http::form::Fields;
@@ -109,10 +110,27 @@ pub(super) fn trouble(visit: &Visit, trouble: &Trouble) -> Response {
     page.unwrap_or_else(|Trouble(cause)| Problem::from(cause).into_response())
 }
 
-/// A refusal in the reader's language, where the table has it; the API's own text otherwise.
+/// A refusal in the reader's language.
 pub(super) fn told(visit: &Visit, refusal: &Refusal) -> String {
-    let text = refusal.to_string();
-    visit.language.find(&text).map_or(text, str::to_owned)
+    told_in(visit.language, refusal)
+}
+
+/// A refusal in this language, where the table has it; the API's own text otherwise.
+#[expect(clippy::wildcard_enum_match_arm, reason = "what has no places to be filled is looked up by its text")]
+pub(super) fn told_in(language: Language, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::FieldMalformed { field, rule } => language.fill("refusal.field", &[("field", field), ("rule", rule)]),
+        Refusal::FieldUnknown { field } => language.fill("refusal.unknown", &[("field", field)]),
+        Refusal::AboveCap { field, cap } => {
+            language.fill("refusal.cap", &[("field", field), ("cap", &cap.to_string())])
+        }
+        Refusal::LoginLocked { seconds } => language.fill("refusal.locked", &[("seconds", &seconds.to_string())]),
+        Refusal::TrafficLogFailed(why) => language.fill("refusal.traffic_log", &[("why", why)]),
+        _ => {
+            let text = refusal.to_string();
+            language.find(&text).map_or(text, str::to_owned)
+        }
+    }
 }
 
 fn code(refusal: &Refusal) -> StatusCode {

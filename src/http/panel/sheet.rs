@@ -88,11 +88,13 @@ impl<'a> Sheet<'a> {
     }
 
     /// A line of text, with a hint of what may stand there.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn hinted(self, name: &'static str, value: impl ToString, hint: impl Into<String>) -> Self {
         self.add(name, value.to_string(), Kind::Text { hint: hint.into() })
     }
 
     /// A number within bounds.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn number(self, name: &'static str, value: impl ToString, min: u64, max: u64) -> Self {
         self.add(name, value.to_string(), Kind::Number { min, max })
     }
@@ -103,11 +105,13 @@ impl<'a> Sheet<'a> {
     }
 
     /// One of a few values, each with its name.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn choice(self, name: &'static str, value: impl ToString, options: Vec<(String, String)>) -> Self {
         self.add(name, value.to_string(), Kind::Choice { options })
     }
 
     /// Lines of text.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn long(self, name: &'static str, value: impl ToString) -> Self {
         self.add(name, value.to_string(), Kind::Long)
     }
@@ -126,10 +130,9 @@ impl<'a> Sheet<'a> {
             (Some(typed), kind) => (typed, kind),
             (None, kind) => (value, kind),
         };
-        let is_wrong = self
-            .refused
-            .is_some_and(|refused| matches!(&refused.refusal, Refusal::FieldMalformed { field, .. } if *field == name));
-        let wrong = if is_wrong { self.wrong.take() } else { None };
+        let is_about =
+            |refused: &Refused| matches!(&refused.refusal, Refusal::FieldMalformed { field, .. } if *field == name);
+        let wrong = self.refused.filter(|refused| is_about(refused)).and_then(|_| self.wrong.take());
         let control = Control {
             name,
             label: language.say(&format!("{}.{name}", self.name)).to_owned(),

@@ -83,7 +83,7 @@ impl Language {
     }
 
     /// A count, its thousands apart by a narrow blank.
-    #[expect(clippy::unused_self, reason = "one of the amounts, all of which a language tells")]
+    #[expect(clippy::unused_self, reason = "thousands are set apart in the same way in every language, so far")]
     pub(super) fn count(self, count: impl Amount) -> String {
         let digits = count.amount().to_string();
         let mut told = String::with_capacity(digits.len() + digits.len() / 3 * 3);

@@ -16,6 +16,7 @@ use crate::domain::figures::Connection;
 use crate::domain::refusal::Refusal;
 use crate::http::panel::chart::{self, Bar};
 use crate::http::panel::live::{Badge, Flow, Told};
+use crate::http::panel::online::Peer;
 use crate::http::panel::page::{self, Answer};
 use crate::http::panel::visit::Visit;
 use crate::services::ikev2::Format;
@@ -104,11 +105,7 @@ pub(in crate::http::panel) async fn show(
     let state = super::state(&account, standing);
     let everybody = crate::http::panel::online::everybody(&visit, &services).await;
     page::page(&Detail {
-        online: everybody
-            .iter()
-            .filter(|peer| peer.account == name)
-            .map(crate::http::panel::online::Peer::protocol)
-            .collect(),
+        online: everybody.iter().filter(|peer| peer.account == name).map(Peer::protocol).collect(),
         expires: account.allowance.expires.map(|end| services.system.local_time(end)),
         days: chart::bars(visit.language, visit.say("account.by_day"), &bars),
         hours: chart::bars(visit.language, visit.say("account.by_hour"), &by_hour),

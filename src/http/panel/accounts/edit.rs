@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 
 use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
 use crate::domain::account::{Account, AccountDraft};
-use crate::http::api::accounts::draft;
+use crate::http::api::accounts::{draft, new_draft};
 use crate::http::form::Fields;
 use crate::http::panel::page::{self, Answer, Refused};
 use crate::http::panel::sheet::Sheet;
@@ -41,17 +41,14 @@ fn blank<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>
 fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused: Option<&'a Refused>) -> Sheet<'a> {
     let action = format!("/panel/accounts/{}/edit", account.name);
     let sheet = Sheet::new(visit, "account", action, "accounts.save").again(refused);
-    let mut sheet = sheet
-        .part("account.part.who")
-        .choice(
-            "status",
-            status(account),
-            vec![
-                ("enable".into(), visit.say("accounts.enabled").into()),
-                ("disable".into(), visit.say("state.disabled").into()),
-            ],
-        )
-        .text("username", &account.username);
+    let mut sheet = sheet.part("account.part.who").choice(
+        "status",
+        status(account),
+        vec![
+            ("enable".into(), visit.say("accounts.enabled").into()),
+            ("disable".into(), visit.say("state.disabled").into()),
+        ],
+    );
     if visit.may_see_secrets() {
         sheet = sheet.text("password", account.password.reveal());
     }
@@ -119,7 +116,7 @@ pub(in crate::http::panel) async fn ask_new(visit: Visit, State(services): State
 
 /// Makes an account, and shows it with its QR code.
 pub(in crate::http::panel) async fn add(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
-    let wanted = stated(draft(&fields));
+    let wanted = stated(new_draft(&fields));
     match page::refused(services.accounts.add(visit.caller(), wanted).await, fields)? {
         Ok(account) => Ok(page::done(&format!("/panel/accounts/{}", account.name), "said.added")),
         Err(refused) => {

@@ -1,5 +1,5 @@
 // What a person gains by a script: figures that move, copying, asking before what cannot be undone, the menu of a small
-// screen. Every page works without it. Nothing here writes HTML.
+// screen. Every page works without it. Nothing here writes HTML: what is new on a page is a part of that page, fetched anew.
 "use strict";
 
 const root = document.documentElement;
@@ -49,20 +49,19 @@ each("[data-copy]", (button) => {
 
 // ---- asking before what cannot be undone
 
-each("form[data-ask]", (form) => {
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.sure) return;
-    event.preventDefault();
-    const box = document.getElementById("ask");
-    document.getElementById("ask-text").textContent = form.dataset.ask;
-    box.returnValue = "";
-    box.onclose = () => {
-      if (box.returnValue !== "yes") return;
-      form.dataset.sure = "1";
-      form.requestSubmit(event.submitter);
-    };
-    box.showModal();
-  });
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.ask || form.dataset.sure) return;
+  event.preventDefault();
+  const box = document.getElementById("ask");
+  document.getElementById("ask-text").textContent = form.dataset.ask;
+  box.returnValue = "";
+  box.onclose = () => {
+    if (box.returnValue !== "yes") return;
+    form.dataset.sure = "1";
+    form.requestSubmit(event.submitter);
+  };
+  box.showModal();
 });
 
 // ---- a form that takes its time says so, and is sent once
@@ -138,6 +137,16 @@ function draw(chart, down, up) {
   chart.querySelector(".up").setAttribute("d", path(kept.up));
 }
 
+// ---- a part of the page that shows something else by now
+
+async function refresh(place, mark) {
+  place.dataset.as = mark;
+  const answer = await fetch(location.href);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector(`[data-fresh="${CSS.escape(place.dataset.fresh)}"]`);
+  if (fresh) place.replaceWith(fresh);
+}
+
 // ---- figures that move: one stream of events, which heals by itself
 
 function listen(address) {
@@ -161,6 +170,9 @@ function listen(address) {
     }
     for (const [name, [down, up]] of Object.entries(told.points || {})) {
       each(`svg[data-points="${CSS.escape(name)}"]`, (chart) => draw(chart, down, up));
+    }
+    for (const [name, mark] of Object.entries(told.fresh || {})) {
+      each(`[data-fresh="${CSS.escape(name)}"]`, (place) => { if (place.dataset.as !== mark) refresh(place, mark); });
     }
     for (const [name, [done, of]] of Object.entries(told.progress || {})) {
       each(`progress[data-progress="${CSS.escape(name)}"]`, (bar) => { bar.max = of; bar.value = done; });
