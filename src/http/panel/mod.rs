@@ -4,14 +4,18 @@
 //! asks the services, a template, [`page`]. No rule lives here: what a form says goes to the same drafts as the API's, and
 //! what it is refused with comes back in the reader's language. Scripts make figures move; every page works without them.
 
+mod about;
 mod accounts;
 mod assets;
+mod audit;
+mod backups;
 mod chart;
 mod dashboard;
 mod dns;
 mod firewall;
 mod guest;
 mod ikev2;
+mod links;
 mod live;
 mod me;
 mod nav;
@@ -27,11 +31,12 @@ mod words;
 
 use super::routes::Admission::{Anyone, Guest};
 use super::routes::{Page, Route, get, post};
-use crate::domain::access::Right::{Handle, HandleAccounts, See, SeeAccounts};
+use crate::domain::access::Right::{Administer, Handle, HandleAccounts, See, SeeAccounts};
+use crate::http::api::backups as backup_files;
 
 /// Every page, and everything that a page sends.
 pub(super) fn rows() -> Vec<Route> {
-    people().into_iter().chain(network()).collect()
+    people().into_iter().chain(network()).chain(keeping()).collect()
 }
 
 /// Who looks, and whom he looks after: servers and accounts.
@@ -118,5 +123,35 @@ fn network() -> Vec<Route> {
         get("panel_ikev2_advanced", Page(See), "/panel/ikev2/advanced", ikev2::advanced),
         post("panel_ikev2_advanced_edit", Page(Handle), "/panel/ikev2/advanced", ikev2::edit_advanced),
         post("panel_ikev2_default", Page(Handle), "/panel/ikev2/advanced/default", ikev2::default_advanced),
+    ]
+}
+
+/// What is kept and handed on: one-time links, backups, the audit log, and what this is.
+#[rustfmt::skip]
+fn keeping() -> Vec<Route> {
+    vec![
+        get("panel_links", Page(SeeAccounts), "/panel/links", links::list),
+        post("panel_link_withdraw", Page(HandleAccounts), "/panel/links/{name}/withdraw", links::withdraw),
+        get("panel_link_preview", Page(See), "/panel/links/preview", links::preview),
+        get("panel_link_page", Page(See), "/panel/links/page", links::ask_page),
+        post("panel_link_page_edit", Page(Handle), "/panel/links/page", links::edit_page),
+        get("panel_link_wireguard", Page(See), "/panel/links/wireguard", links::ask_wireguard),
+        post("panel_link_wireguard_edit", Page(Handle), "/panel/links/wireguard", links::edit_wireguard),
+        get("panel_link_ikev2", Page(See), "/panel/links/ikev2", links::ask_ikev2),
+        post("panel_link_ikev2_edit", Page(Handle), "/panel/links/ikev2", links::edit_ikev2),
+
+        get("panel_backups", Page(See), "/panel/backups", backups::list),
+        post("panel_backup_create", Page(Handle), "/panel/backups", backups::create),
+        post("panel_backup_upload", Page(Handle), "/panel/backups/{filename}/upload", backup_files::upload),
+        get("panel_backup_file", Page(Administer), "/panel/backups/{filename}/file", backup_files::download),
+        get("panel_backup_look", Page(Administer), "/panel/backups/{filename}/restore", backups::ask_restore),
+        post("panel_backup_restore", Page(Administer), "/panel/backups/{filename}/restore", backups::restore),
+        post("panel_backup_delete", Page(Handle), "/panel/backups/{filename}/delete", backups::delete),
+        get("panel_backup_settings", Page(Administer), "/panel/backup-settings", backups::ask_settings),
+        post("panel_backup_edit", Page(Administer), "/panel/backup-settings", backups::edit),
+        post("panel_backup_test", Page(Administer), "/panel/backup-settings/test", backups::test),
+
+        get("panel_audit", Page(See), "/panel/audit", audit::list),
+        get("panel_about", Page(SeeAccounts), "/panel/about", about::show),
     ]
 }

@@ -97,6 +97,10 @@ const FILES: &[&str] = &[
     include_str!("words/traffic_log.toml"),
     include_str!("words/ikev2.toml"),
     include_str!("words/advanced.toml"),
+    include_str!("words/links.toml"),
+    include_str!("words/backups.toml"),
+    include_str!("words/audit.toml"),
+    include_str!("words/about.toml"),
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.
