@@ -13,6 +13,7 @@ mod junk;
 mod listener;
 mod metrics;
 mod otl;
+mod panel_keeping;
 mod panel_network;
 mod port_forwards;
 mod read_outs;
