@@ -1,7 +1,6 @@
 //! The panel's pages of one-time links, backups, the audit log, and what this is.
 
 use axum::http::StatusCode;
-use culvert::domain::account::AccountDraft;
 use culvert::services::Caller;
 
 use crate::reader::Reader;
@@ -11,7 +10,8 @@ use crate::support::World;
 async fn shows_each_page_to_who_may_look_and_lets_nobody_else_change_it() {
     let world = World::furnished().await;
     let [writer, reader] = [Reader::enter(&world, "admin").await, Reader::enter(&world, "read_only").await];
-    for path in ["links", "links/page", "links/wireguard", "links/ikev2", "links/preview", "backups", "audit", "about"] {
+    for path in ["links", "links/page", "links/wireguard", "links/ikev2", "links/preview", "backups", "audit", "about"]
+    {
         let path = format!("/panel/{path}");
         let (changes, looks) = (writer.look(&world, &path).await, reader.look(&world, &path).await);
 
@@ -44,16 +44,12 @@ async fn shows_a_reseller_no_link_of_others() {
     let world = World::furnished().await;
     let reseller = Reader::enter(&world, "reseller").await;
 
-    let page = reader_page(&reseller, &world).await;
+    let page = reseller.look(&world, "/panel/links").await.body;
     let taken = reseller.post(&world, "/panel/links/peer_1/withdraw", "").await;
 
     assert!(!page.contains("peer_1"), "{page}");
     assert_ne!(taken.code, StatusCode::SEE_OTHER);
     assert_eq!(world.services.links.list(&Caller::local()).unwrap().len(), 1);
-}
-
-async fn reader_page(reader: &Reader, world: &World) -> String {
-    reader.look(world, "/panel/links").await.body
 }
 
 #[tokio::test]
@@ -76,9 +72,8 @@ async fn sets_what_links_show_and_shows_it() {
 async fn shows_what_a_restore_changes_and_restores() {
     let world = World::furnished().await;
     let admin = Reader::enter(&world, "admin").await;
-    world.services.accounts.remove(&Caller::local(), "peer_2").await.unwrap();
-    let new = AccountDraft { server: Some("Default_1".into()), name: Some("late".into()), ..AccountDraft::default() };
-    world.services.accounts.add(&Caller::local(), new).await.unwrap();
+    world.delete("/api/v1/account/peer_2").await.success();
+    world.post("/api/v1/account", "wg_name=Default_1&name=late").await.success();
 
     let page = admin.look(&world, "/panel/backups/whole.zip/restore").await;
     let restored = admin.post(&world, "/panel/backups/whole.zip/restore", "").await;

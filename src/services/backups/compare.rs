@@ -50,9 +50,8 @@ pub(super) fn compare(present: &Holding, carried: &Holding) -> Vec<Differing> {
         let all = holding.access.entries.values();
         all.map(|one| (one.label.clone(), (one.digest, one.net, one.scope.clone(), one.expires))).collect()
     };
-    let hooks = |holding: &Holding| {
-        holding.webhooks.iter().map(|(name, hook)| (name.to_string(), hook.clone())).collect()
-    };
+    let hooks =
+        |holding: &Holding| holding.webhooks.iter().map(|(name, hook)| (name.to_string(), hook.clone())).collect();
     let all = [
         differing("server", &servers(present), &servers(carried)),
         differing("account", &accounts(present), &accounts(carried)),
