@@ -42,7 +42,7 @@ struct Restore<'a> {
 #[template(path = "backup_settings.html", config = "src/http/panel/askama.toml")]
 struct Settings<'a> {
     visit: &'a Visit,
-    settings: Sheet<'a>,
+    sheet: Sheet<'a>,
     against: Option<String>,
 }
 
@@ -97,7 +97,7 @@ pub(super) async fn ask_settings(visit: Visit, State(services): State<Services>)
 }
 
 fn settings_page(visit: &Visit, services: &Services, refused: Option<&Refused>, against: Option<String>) -> Answer {
-    page::page(&Settings { visit, settings: sheet(visit, services, refused), against })
+    page::page(&Settings { visit, sheet: sheet(visit, services, refused), against })
 }
 
 fn sheet<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>) -> Sheet<'a> {
