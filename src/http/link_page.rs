@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse as _, Response};
 use base64::Engine as _;
@@ -32,6 +32,9 @@ const FRAME: &str = include_str!("link_page.html");
 /// Styles may stand anywhere, as the operator's HTML has them in its elements; they can load nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; \
                       form-action 'self'; frame-ancestors 'none'";
+
+/// What holds for a preview too.
+const PREVIEW: &str = "sandbox allow-popups allow-downloads";
 
 /// The longest name of a tunnel that every WireGuard client takes: a Linux interface's (IFNAMSIZ).
 const TUNNEL_NAME: usize = 15;
@@ -135,6 +138,15 @@ fn configuration(opened: &Opened) -> Response {
         ikev2(&mut main, opened, files);
     }
     page(StatusCode::OK, settings, &main, true)
+}
+
+/// The page as its settings make it, to be looked at by who sets them. It has no origin (HTML, section 7.1.5), so that what
+/// stands in it has nothing of the panel's.
+pub(super) fn preview(opened: &Opened) -> Response {
+    let mut response = configuration(opened);
+    let policy = HeaderValue::from_static(PREVIEW);
+    response.headers_mut().append(header::CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 fn not_relevant(settings: &LinkSettings) -> Response {

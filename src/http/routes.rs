@@ -196,6 +196,7 @@ fn beside() -> Vec<Route> {
         put("backup_restore", Administer, "/api/v1/backups/restore", backups::restore),
         get("backups_config", Administer, "/api/v1/backups/config", backups::settings),
         put("backups_config_edit", Administer, "/api/v1/backups/config", backups::edit),
+        post("backups_config_test", Administer, "/api/v1/backups/config/test", backups::test),
         get("backup_download", Administer, "/api/v1/backups/{filename}", backups::download),
         post("backup_upload", Handle, "/api/v1/backups/{filename}", backups::upload),
         delete("backup_delete", Handle, "/api/v1/backups/{filename}", backups::delete),

@@ -24,6 +24,10 @@ use crate::observe::fields;
 use crate::runtime::os::{clock, entropy};
 use crate::store::{Change, WriteError};
 
+/// A client's file that leads nowhere (RFC 5737): what a page shows that is only looked at.
+const SAMPLE: &str = "[Interface]\nPrivateKey = (example)\nAddress = 192.0.2.2/32\n\n[Peer]\nPublicKey = (example)\n\
+                      Endpoint = 192.0.2.1:51820\nAllowedIPs = 0.0.0.0/0\n";
+
 /// The use cases of one-time links.
 #[derive(Debug, Clone)]
 pub struct Links {
@@ -197,6 +201,25 @@ impl Links {
     /// What the page shows.
     pub fn settings(&self) -> Arc<LinkSettings> {
         self.ground.store.links().settings.clone()
+    }
+
+    /// What an opened link would show with the settings as they are, of an account that nobody has.
+    ///
+    /// # Errors
+    /// A fault, never in fact: the account's name is a name.
+    pub fn sample(&self) -> Result<Opened, Error> {
+        let settings = self.settings();
+        let wireguard = settings.wireguard.enable.then(|| WireguardFiles {
+            config: SAMPLE.to_owned(),
+            qr: settings.wireguard.enable_config_qr.then(|| qr::png(SAMPLE).ok()).flatten(),
+        });
+        let ikev2 = settings.ikev2.enable.then(|| Ikev2Files {
+            username: "example".to_owned(),
+            password: "example".to_owned(),
+            profile: "{}".to_owned(),
+            certificate: String::new(),
+        });
+        Ok(Opened { account: AccountName::parse("example")?, wireguard, ikev2, settings })
     }
 
     /// Changes what the draft names of the page as a whole.

@@ -14,10 +14,13 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::carried;
+use super::state::{State, WebhookBook};
 use super::tables::{self, FORMAT, Rows, Unreadable};
+use crate::domain::access::AccessBook;
 use crate::domain::hex::hex;
-use crate::domain::intended::Revision;
+use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
+use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
 
 /// The list of files.
@@ -117,6 +120,21 @@ pub struct Archive {
     pub(super) tables: Arc<Tables>,
     /// Empty where it has none.
     pub(super) statistics: Tables,
+    /// What the tables say.
+    state: State,
+}
+
+/// What lasts, as of one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Holding {
+    /// What ought to run.
+    pub intended: Arc<Intended>,
+    /// Who may call.
+    pub access: Arc<AccessBook>,
+    /// The one-time links, and what they show.
+    pub links: Arc<LinkBook>,
+    /// The webhooks.
+    pub webhooks: Arc<WebhookBook>,
 }
 
 impl Archive {
@@ -159,23 +177,28 @@ impl Archive {
                 statistics.insert(table.to_owned(), rows);
             }
         }
-        let archive = Self { tables: Arc::new(tables), statistics };
-        archive.prove()?;
-        Ok(archive)
+        let state = prove(&tables)?;
+        Ok(Self { tables: Arc::new(tables), statistics, state })
     }
 
-    /// Makes a store of it in memory, and reads everything from there.
-    fn prove(&self) -> Result<(), Refusal> {
-        let damaged = |why: String| Refusal::BackupDamaged(why);
-        let memory = redb::backends::InMemoryBackend::new();
-        let database = super::file::database(memory, false).map_err(|error| damaged(error.to_string()))?;
-        tables::replace(&database, &self.tables, Revision(1)).map_err(|error| damaged(error.to_string()))?;
-        match tables::load(&database) {
-            Ok(_) => Ok(()),
-            Err(Unreadable::Newer(format)) => Err(damaged(format!("format {format}"))),
-            Err(Unreadable::Damaged(why)) => Err(damaged(why)),
-            Err(Unreadable::Database(error)) => Err(damaged(error.to_string())),
-        }
+    /// What it holds.
+    pub fn holding(&self) -> Holding {
+        let State { intended, access, links, webhooks, .. } = self.state.clone();
+        Holding { intended: intended.into(), access: access.into(), links: links.into(), webhooks }
+    }
+}
+
+/// Makes a store of the tables in memory, and reads everything from there.
+fn prove(tables: &Tables) -> Result<State, Refusal> {
+    let damaged = |why: String| Refusal::BackupDamaged(why);
+    let memory = redb::backends::InMemoryBackend::new();
+    let database = super::file::database(memory, false).map_err(|error| damaged(error.to_string()))?;
+    tables::replace(&database, tables, Revision(1)).map_err(|error| damaged(error.to_string()))?;
+    match tables::load(&database) {
+        Ok(state) => Ok(state),
+        Err(Unreadable::Newer(format)) => Err(damaged(format!("format {format}"))),
+        Err(Unreadable::Damaged(why)) => Err(damaged(why)),
+        Err(Unreadable::Database(error)) => Err(damaged(error.to_string())),
     }
 }
 

@@ -33,7 +33,7 @@ use std::thread::JoinHandle;
 use redb::ReadTransaction;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::archive::{Archive, Origin, Snapshot};
+pub use self::archive::{Archive, Holding, Origin, Snapshot};
 pub use self::change::Change;
 pub use self::ledger::Ledger;
 pub use self::messages::MessageChanges;
@@ -208,6 +208,16 @@ impl Store {
     /// What ought to run, as of the last commit.
     pub fn intended(&self) -> Arc<Intended> {
         self.shared.intended.borrow().clone()
+    }
+
+    /// All that can be compared with what an archive holds.
+    pub fn holding(&self) -> Holding {
+        Holding {
+            intended: self.intended(),
+            access: self.access(),
+            links: self.links(),
+            webhooks: self.shared.webhooks.borrow().clone(),
+        }
     }
 
     /// Follows what ought to run: a new value after each commit that changed it.

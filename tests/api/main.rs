@@ -17,6 +17,7 @@ mod otl;
 mod panel;
 mod panel_accounts;
 mod panel_appliance;
+mod panel_keeping;
 mod panel_network;
 mod port_forwards;
 mod read_outs;

@@ -36,6 +36,7 @@ const BEYOND: &[&str] = &[
     "audit",
     "backup_delete",
     "backup_upload",
+    "backups_config_test",
     "docs",
     "docs_script",
     "firewall_filter_move",

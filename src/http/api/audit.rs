@@ -18,7 +18,14 @@ use crate::services::Services;
 /// Lists who changed what, the latest first.
 pub(crate) async fn list(State(services): State<Services>, fields: Fields) -> Answer<Vec<EntryView>> {
     fields.refuse_others(&["caller", "about", "name", "since", "until", "before", "limit"])?;
-    let draft = AuditDraft {
+    let entries = services.audit.read(&draft(&fields)).await?;
+    let zone = services.audit.time_zone();
+    Ok(Success(entries.into_iter().map(|entry| EntryView::of(entry, zone)).collect()))
+}
+
+/// What a form asks of the log.
+pub(in crate::http) fn draft(fields: &Fields) -> AuditDraft {
+    AuditDraft {
         caller: fields.text("caller"),
         about: fields.text("about"),
         name: fields.text("name"),
@@ -26,10 +33,7 @@ pub(crate) async fn list(State(services): State<Services>, fields: Fields) -> An
         until: fields.text("until"),
         before: fields.text("before"),
         limit: fields.text("limit"),
-    };
-    let entries = services.audit.read(&draft).await?;
-    let zone = services.audit.time_zone();
-    Ok(Success(entries.into_iter().map(|entry| EntryView::of(entry, zone)).collect()))
+    }
 }
 
 /// An entry as clients read it.

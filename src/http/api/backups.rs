@@ -95,7 +95,13 @@ pub(crate) async fn settings(State(services): State<Services>) -> Answer<Setting
 
 /// Changes when and where backups are made.
 pub(crate) async fn edit(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<SettingsView> {
-    let draft = BackupSettingsDraft {
+    let settings = services.backups.edit(&caller, draft(&fields)).await?;
+    Ok(Success(SettingsView::from(settings.as_ref())))
+}
+
+/// What a form says of when and where backups are made.
+pub(in crate::http) fn draft(fields: &Fields) -> BackupSettingsDraft {
+    BackupSettingsDraft {
         backup_to_ftp: fields.text("backup_to_ftp"),
         every_day: fields.text("every_day"),
         every_day_hour: fields.text("every_day_hour"),
@@ -119,9 +125,13 @@ pub(crate) async fn edit(State(services): State<Services>, caller: Caller, field
         s3_secret_key: fields.text("s3_secret_key"),
         passphrase: fields.text("passphrase"),
         number_backups: fields.text("number_backups"),
-    };
-    let settings = services.backups.edit(&caller, draft).await?;
-    Ok(Success(SettingsView::from(settings.as_ref())))
+    }
+}
+
+/// Sends a trial to where copies go.
+pub(crate) async fn test(State(services): State<Services>, caller: Caller) -> Answer<&'static str> {
+    services.backups.test(&caller).await?;
+    Ok(Success(DONE))
 }
 
 /// All backups as clients read them.
@@ -263,6 +273,9 @@ pub(crate) fn described() -> Group {
                     Refusal::FtpUserMissing,
                     Refusal::FtpPasswordMissing,
                 ]),
+            Operation::new("backups_config_test", "Sends a trial to where copies go", Shape::done())
+                .about("A small file, `culvert-test.txt`, to each place that is on. A refusal says what it has against it.")
+                .refuses([Refusal::FtpUploadFailed("<why>".into()), Refusal::S3UploadFailed("<why>".into())]),
         ],
     }
 }

@@ -52,15 +52,7 @@ pub(crate) async fn page(State(services): State<Services>) -> Answer<PageView> {
 /// Changes what the form names of the page as a whole.
 pub(crate) async fn edit_page(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<PageView> {
     fields.refuse_others(&["title", "before_body", "after_body", "not_relevant", "css", "lifetime"])?;
-    let draft = LinkPageDraft {
-        title: fields.text("title"),
-        before_body: fields.text("before_body"),
-        after_body: fields.text("after_body"),
-        not_relevant: fields.text("not_relevant"),
-        css: fields.text("css"),
-        lifetime: fields.text("lifetime"),
-    };
-    Ok(Success(PageView::from(&*services.links.edit_page(&caller, draft).await?)))
+    Ok(Success(PageView::from(&*services.links.edit_page(&caller, page_draft(&fields)).await?)))
 }
 
 /// Shows what is set of the WireGuard part.
@@ -76,14 +68,7 @@ pub(crate) async fn edit_wireguard(
 ) -> Answer<WireguardView> {
     let own = ["enable", "enable_config_text", "enable_config_qr", "download_config_button_label"];
     fields.refuse_others(&[&own[..], &BUTTON_LABELS, &BUTTON_LINKS].concat())?;
-    let draft = LinkWireguardDraft {
-        enable: fields.text("enable"),
-        enable_config_text: fields.text("enable_config_text"),
-        enable_config_qr: fields.text("enable_config_qr"),
-        download_config_button_label: fields.text("download_config_button_label"),
-        buttons: buttons(&fields),
-    };
-    Ok(Success(WireguardView::from(&*services.links.edit_wireguard(&caller, draft).await?)))
+    Ok(Success(WireguardView::from(&*services.links.edit_wireguard(&caller, wireguard_draft(&fields)).await?)))
 }
 
 /// Shows what is set of the IKEv2 part.
@@ -95,13 +80,40 @@ pub(crate) async fn ikev2(State(services): State<Services>) -> Answer<Ikev2View>
 pub(crate) async fn edit_ikev2(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<Ikev2View> {
     let own = ["enable", "download_certificate_button_label", "download_profile_button_label"];
     fields.refuse_others(&[&own[..], &BUTTON_LABELS, &BUTTON_LINKS].concat())?;
-    let draft = LinkIkev2Draft {
+    Ok(Success(Ikev2View::from(&*services.links.edit_ikev2(&caller, ikev2_draft(&fields)).await?)))
+}
+
+/// What a form says of this part of the page.
+pub(in crate::http) fn page_draft(fields: &Fields) -> LinkPageDraft {
+    LinkPageDraft {
+        title: fields.text("title"),
+        before_body: fields.text("before_body"),
+        after_body: fields.text("after_body"),
+        not_relevant: fields.text("not_relevant"),
+        css: fields.text("css"),
+        lifetime: fields.text("lifetime"),
+    }
+}
+
+/// What a form says of this part of the page.
+pub(in crate::http) fn wireguard_draft(fields: &Fields) -> LinkWireguardDraft {
+    LinkWireguardDraft {
+        enable: fields.text("enable"),
+        enable_config_text: fields.text("enable_config_text"),
+        enable_config_qr: fields.text("enable_config_qr"),
+        download_config_button_label: fields.text("download_config_button_label"),
+        buttons: buttons(fields),
+    }
+}
+
+/// What a form says of this part of the page.
+pub(in crate::http) fn ikev2_draft(fields: &Fields) -> LinkIkev2Draft {
+    LinkIkev2Draft {
         enable: fields.text("enable"),
         download_certificate_button_label: fields.text("download_certificate_button_label"),
         download_profile_button_label: fields.text("download_profile_button_label"),
-        buttons: buttons(&fields),
-    };
-    Ok(Success(Ikev2View::from(&*services.links.edit_ikev2(&caller, draft).await?)))
+        buttons: buttons(fields),
+    }
 }
 
 fn buttons(fields: &Fields) -> [ButtonDraft; BUTTONS] {

@@ -4,8 +4,11 @@
 //! asks the services, a template, [`page`]. No rule lives here: what a form says goes to the same drafts as the API's, and
 //! what it is refused with comes back in the reader's language. Scripts make figures move; every page works without them.
 
+mod about;
 mod accounts;
 mod assets;
+mod audit;
+mod backups;
 mod certificate;
 mod chart;
 mod dashboard;
@@ -13,6 +16,7 @@ mod dns;
 mod firewall;
 mod guest;
 mod ikev2;
+mod links;
 mod live;
 mod me;
 mod nav;
@@ -31,10 +35,11 @@ mod words;
 use super::routes::Admission::{Anyone, Guest};
 use super::routes::{Page, Route, get, post};
 use crate::domain::access::Right::{Administer, Handle, HandleAccounts, See, SeeAccounts};
+use crate::http::api::backups as backup_files;
 
 /// Every page, and everything that a page sends.
 pub(super) fn rows() -> Vec<Route> {
-    people().into_iter().chain(network()).chain(appliance()).collect()
+    people().into_iter().chain(network()).chain(keeping()).chain(appliance()).collect()
 }
 
 /// Who looks, and whom he looks after: servers and accounts.
@@ -141,5 +146,35 @@ fn appliance() -> Vec<Route> {
         post("panel_webhook_status", Page(Administer), "/panel/webhooks/{name}/status", webhooks::toggle),
         post("panel_webhook_delete", Page(Administer), "/panel/webhooks/{name}/delete", webhooks::remove),
         post("panel_webhook_test", Page(Administer), "/panel/webhooks/{name}/test", webhooks::test),
+    ]
+}
+
+/// What is kept and handed on: one-time links, backups, the audit log, and what this is.
+#[rustfmt::skip]
+fn keeping() -> Vec<Route> {
+    vec![
+        get("panel_links", Page(SeeAccounts), "/panel/links", links::list),
+        post("panel_link_withdraw", Page(HandleAccounts), "/panel/links/{name}/withdraw", links::withdraw),
+        get("panel_link_preview", Page(See), "/panel/links/preview", links::preview),
+        get("panel_link_page", Page(See), "/panel/links/page", links::ask_page),
+        post("panel_link_page_edit", Page(Handle), "/panel/links/page", links::edit_page),
+        get("panel_link_wireguard", Page(See), "/panel/links/wireguard", links::ask_wireguard),
+        post("panel_link_wireguard_edit", Page(Handle), "/panel/links/wireguard", links::edit_wireguard),
+        get("panel_link_ikev2", Page(See), "/panel/links/ikev2", links::ask_ikev2),
+        post("panel_link_ikev2_edit", Page(Handle), "/panel/links/ikev2", links::edit_ikev2),
+
+        get("panel_backups", Page(See), "/panel/backups", backups::list),
+        post("panel_backup_create", Page(Handle), "/panel/backups", backups::create),
+        post("panel_backup_upload", Page(Handle), "/panel/backups/{filename}/upload", backup_files::upload),
+        get("panel_backup_file", Page(Administer), "/panel/backups/{filename}/file", backup_files::download),
+        get("panel_backup_look", Page(Administer), "/panel/backups/{filename}/restore", backups::ask_restore),
+        post("panel_backup_restore", Page(Administer), "/panel/backups/{filename}/restore", backups::restore),
+        post("panel_backup_delete", Page(Handle), "/panel/backups/{filename}/delete", backups::delete),
+        get("panel_backup_settings", Page(Administer), "/panel/backup-settings", backups::ask_settings),
+        post("panel_backup_edit", Page(Administer), "/panel/backup-settings", backups::edit),
+        post("panel_backup_test", Page(Administer), "/panel/backup-settings/test", backups::test),
+
+        get("panel_audit", Page(See), "/panel/audit", audit::list),
+        get("panel_about", Page(SeeAccounts), "/panel/about", about::show),
     ]
 }

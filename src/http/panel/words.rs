@@ -101,6 +101,10 @@ const FILES: &[&str] = &[
     include_str!("words/settings.toml"),
     include_str!("words/webhooks.toml"),
     include_str!("words/refusals.toml"),
+    include_str!("words/links.toml"),
+    include_str!("words/backups.toml"),
+    include_str!("words/audit.toml"),
+    include_str!("words/about.toml"),
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.

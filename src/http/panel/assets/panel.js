@@ -203,3 +203,30 @@ each("[data-drag]", (body) => {
     });
   }, body);
 });
+
+// ---- a backup's file, sent as it is, with how far it is
+
+each("form[data-upload]", (form) => {
+  form.hidden = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const file = form.querySelector("input[type=file]").files[0];
+    const bar = form.querySelector("progress");
+    const button = form.querySelector("button");
+    const sent = new XMLHttpRequest();
+    const over = (text) => { bar.hidden = true; button.disabled = false; toast(text); };
+    bar.hidden = false;
+    button.disabled = true;
+    sent.upload.onprogress = (step) => { bar.max = step.total; bar.value = step.loaded; };
+    sent.onerror = () => over(String(sent.status));
+    sent.onload = () => {
+      let told = {};
+      try { told = JSON.parse(sent.responseText); } catch { told = {}; }
+      if (told.status === "success") location.reload(); else over(told.error || told.message || String(sent.status));
+    };
+    sent.open("POST", `${form.dataset.upload}/${encodeURIComponent(file.name)}/upload`);
+    sent.setRequestHeader("x-csrf", form.dataset.csrf);
+    sent.setRequestHeader("content-type", "application/octet-stream");
+    sent.send(file);
+  });
+});

@@ -1,5 +1,7 @@
 //! Backups: made, listed, carried away, restored.
 
+mod compare;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -12,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
+pub use self::compare::Differing;
 use super::{Caller, Error, Ground};
 use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
@@ -30,6 +33,12 @@ const FOLDER: &str = "backups";
 const UNFINISHED: &str = ".unfinished";
 /// What a file is called that is on its way here.
 const ARRIVING: &str = ".arriving";
+/// What a trial lies in for a moment.
+const TRIAL: &str = ".trial";
+/// What it is called where it goes.
+const TRIAL_NAME: &str = "culvert-test.txt";
+/// What it says.
+const TRIAL_TEXT: &str = "Culvert can write here.\n";
 /// What was there before the last restore.
 const BEFORE: &str = "before-restore";
 
@@ -199,6 +208,48 @@ impl Backups {
             warn!({ fields::CAUSE } = %refusal, "No copy of backup `{}` arrived: {refusal}", backup.name);
         }
         refusals.into_iter().next().map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// Sends a small file to every place where copies go, now.
+    ///
+    /// # Errors
+    /// `FieldMalformed` where copies go nowhere; `FtpUploadFailed`, `S3UploadFailed`.
+    pub async fn test(&self, by: &Caller) -> Result<(), Error> {
+        by.must(Right::Administer)?;
+        let settings = self.settings();
+        if !settings.to_ftp && !settings.to_s3 {
+            return Err(Refusal::FieldMalformed { field: "backup_to_ftp", rule: "1, or backup_to_s3 is" }.into());
+        }
+        let folder = self.folder();
+        let tried = on_disk(move || {
+            make_folder(&folder)?;
+            let path = folder.join(TRIAL);
+            fs::write(&path, TRIAL_TEXT)?;
+            let file = File::open(&path);
+            fs::remove_file(&path)?;
+            let file = file?;
+            if settings.to_ftp
+                && let Err(why) = upload::to_ftp(&settings.ftp, TRIAL_NAME, &mut TRIAL_TEXT.as_bytes())
+            {
+                return Ok(Err(Refusal::FtpUploadFailed(why)));
+            }
+            let sent = if settings.to_s3 { upload::to_s3(&settings.s3, TRIAL_NAME, file) } else { Ok(()) };
+            Ok(sent.map_err(Refusal::S3UploadFailed))
+        });
+        Ok(tried.await??)
+    }
+
+    /// What a restore of this backup would change, kind by kind; what stays as it is, is left out.
+    ///
+    /// # Errors
+    /// As [`Self::restore`], before anything is touched.
+    pub async fn compare(&self, by: &Caller, name: &str) -> Result<Vec<Differing>, Error> {
+        by.must(Right::Administer)?;
+        let name = BackupName::parse(name)?;
+        let path = self.folder().join(name.as_str());
+        let (file, _) = on_disk(move || open_file(&path)).await?.ok_or(Refusal::BackupNotFound)?;
+        let archive = self.read(&name, file).await?;
+        Ok(compare::compare(&self.ground.store.holding(), &archive.holding()))
     }
 
     /// A backup's file, to be read from its beginning, and how long it is.
