@@ -19,6 +19,7 @@ mod panel_accounts;
 mod panel_appliance;
 mod panel_keeping;
 mod panel_network;
+mod panel_users;
 mod port_forwards;
 mod read_outs;
 mod reader;

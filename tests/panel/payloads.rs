@@ -40,7 +40,7 @@ fn payloads() -> Vec<String> {
 }
 
 /// Every form that is sent, with the fields in which text may stand and what else it needs.
-const FORMS: [(&str, &str, &str); 15] = [
+const FORMS: [(&str, &str, &str); 21] = [
     ("/panel/new-account", "name username password allowed_IPs public_key expires", "wg_name=Default_1"),
     ("/panel/accounts/laptop/edit", "username password allowed_IPs expires", ""),
     ("/panel/accounts/laptop/edit", "username", ""),
@@ -55,11 +55,17 @@ const FORMS: [(&str, &str, &str); 15] = [
     ("/panel/traffic-log", "influxdb_url remote_syslog_server", ""),
     ("/panel/ikev2/server/generate", "server_common_name server_organization server_locality", "key_type=ecdsa256"),
     ("/panel/ikev2/advanced", "ike esp", ""),
+    ("/panel/users", "name accounts traffic", "role=reseller&password="),
+    ("/panel/access", "label", "ip=198.51.100.1&role=admin"),
+    ("/panel/access", "label ip reseller expires", "role=admin"),
+    ("/panel/webhooks", "name url events", ""),
+    ("/panel/certificate/ask", "name email directory", ""),
+    ("/panel/backup-settings", "ftp_server ftp_user ftp_path s3_endpoint s3_bucket", ""),
     ("/panel/login", "name next", "password=x"),
 ];
 
 /// Pages that show what was stored, and those that show what an address asks for.
-const SHOWN: [&str; 9] = [
+const SHOWN: [&str; 16] = [
     "/panel/accounts",
     "/panel/accounts/laptop",
     "/panel/accounts/laptop/edit",
@@ -69,6 +75,13 @@ const SHOWN: [&str; 9] = [
     "/panel/ikev2",
     "/panel/firewall",
     "/panel/me",
+    "/panel/users",
+    "/panel/access",
+    "/panel/webhooks",
+    "/panel/links",
+    "/panel/audit",
+    "/panel/backup-settings",
+    "/panel/certificate",
 ];
 
 /// Sends every form with a payload, asks for every page, and returns what in the answers is markup that ought to be text.

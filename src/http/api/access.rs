@@ -22,15 +22,19 @@ pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> An
 
 /// Makes an access hash, and shows it this once.
 pub(crate) async fn add(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<MadeView> {
-    let draft = AccessDraft {
+    let access_hash = services.access.add(&caller, draft(&fields)).await?;
+    Ok(Success(MadeView { access_hash }))
+}
+
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> AccessDraft {
+    AccessDraft {
         label: fields.text("label"),
         ip: fields.text("ip"),
         role: fields.text("role"),
         reseller: fields.text("reseller"),
         expires: fields.text("expires"),
-    };
-    let access_hash = services.access.add(&caller, draft).await?;
-    Ok(Success(MadeView { access_hash }))
+    }
 }
 
 /// Removes an access hash: it lets nobody in any more.

@@ -82,7 +82,8 @@ pub(crate) async fn remove_second_factor(
     Ok(Success(DONE))
 }
 
-fn draft(fields: &Fields) -> UserDraft {
+/// What a form says.
+pub(in crate::http) fn draft(fields: &Fields) -> UserDraft {
     UserDraft {
         name: fields.text("name"),
         password: given_password(fields),

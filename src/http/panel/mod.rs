@@ -5,6 +5,7 @@
 //! what it is refused with comes back in the reader's language. Scripts make figures move; every page works without them.
 
 mod about;
+mod access;
 mod accounts;
 mod assets;
 mod audit;
@@ -27,6 +28,7 @@ mod settings;
 mod sheet;
 mod show;
 mod traffic_log;
+mod users;
 pub(super) mod visit;
 mod webhooks;
 mod welcome;
@@ -141,6 +143,17 @@ fn appliance() -> Vec<Route> {
         post("panel_certificate_ask", Page(Administer), "/panel/certificate/ask", certificate::ask),
         post("panel_certificate_bring", Page(Administer), "/panel/certificate/own", certificate::bring),
         post("panel_certificate_withdraw", Page(Administer), "/panel/certificate/withdraw", certificate::withdraw),
+        get("panel_users", Page(Administer), "/panel/users", users::list),
+        post("panel_user_add", Page(Administer), "/panel/users", users::add),
+        get("panel_user", Page(Administer), "/panel/users/{name}", users::show),
+        post("panel_user_edit", Page(Administer), "/panel/users/{name}", users::edit),
+        post("panel_user_password", Page(Administer), "/panel/users/{name}/password", users::password),
+        post("panel_user_unlock", Page(Administer), "/panel/users/{name}/unlock", users::unlock),
+        post("panel_user_factor_remove", Page(Administer), "/panel/users/{name}/factor/remove", users::remove_factor),
+        post("panel_user_delete", Page(Administer), "/panel/users/{name}/delete", users::remove),
+        get("panel_access", Page(Administer), "/panel/access", access::list),
+        post("panel_access_add", Page(Administer), "/panel/access", access::add),
+        post("panel_access_delete", Page(Administer), "/panel/access/{label}/delete", access::remove),
         get("panel_webhooks", Page(Administer), "/panel/webhooks", webhooks::list),
         post("panel_webhook_add", Page(Administer), "/panel/webhooks", webhooks::add),
         post("panel_webhook_status", Page(Administer), "/panel/webhooks/{name}/status", webhooks::toggle),

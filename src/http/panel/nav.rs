@@ -77,7 +77,7 @@ const SYSTEM: [Place; 7] = [
     place("nav.settings", "/panel/settings", See, "M4 7h10M18 7h2M4 17h2M10 17h10M14 4v6M8 14v6"),
     place("nav.certificate", "/panel/certificate", See, "M5 3h14v12H5zM9 7h6M9 11h3M15 14l-2 7 3-2 3 2-1-7"),
     place("nav.users", "/panel/users", Administer, "M12 11a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c0-5 4-7 8-7s8 2 8 7"),
-    place("nav.access", "/panel/access", SeeAccounts, "M15 9a4 4 0 1 0-4 4l1 1 2-2 2 2 2-2 2 2M7 9h.01"),
+    place("nav.access", "/panel/access", Administer, "M15 9a4 4 0 1 0-4 4l1 1 2-2 2 2 2-2 2 2M7 9h.01"),
     place(
         "nav.webhooks",
         "/panel/webhooks",

@@ -100,6 +100,8 @@ const FILES: &[&str] = &[
     include_str!("words/certificate.toml"),
     include_str!("words/settings.toml"),
     include_str!("words/webhooks.toml"),
+    include_str!("words/users.toml"),
+    include_str!("words/access.toml"),
     include_str!("words/refusals.toml"),
     include_str!("words/links.toml"),
     include_str!("words/backups.toml"),

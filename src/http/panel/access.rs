@@ -1,0 +1,84 @@
+//! Access hashes: who may call the API, from where, how far, and until when. A hash is shown once, when it is made.
+
+use askama::Template;
+use axum::extract::{Path, State};
+
+use super::page::{self, Answer, Refused};
+use super::sheet::Sheet;
+use super::visit::Visit;
+use crate::domain::access::Role;
+use crate::http::api::access::draft;
+use crate::http::form::Fields;
+use crate::services::Services;
+
+/// Where the page is.
+const HOME: &str = "/panel/access";
+
+#[derive(Template)]
+#[template(path = "access.html", config = "src/http/panel/askama.toml")]
+struct Page<'a> {
+    visit: &'a Visit,
+    rows: Vec<Row>,
+    add: Sheet<'a>,
+    /// One that was just made, shown this once.
+    made: Option<String>,
+}
+
+/// A hash, without the hash.
+struct Row {
+    label: String,
+    from: String,
+    role: String,
+    expires: Option<String>,
+    last_login: Option<String>,
+}
+
+/// The roles, with their names in the reader's language.
+pub(super) fn roles(visit: &Visit) -> Vec<(String, String)> {
+    Role::ALL.map(|role| (role.word().to_owned(), role_name(visit, role))).into()
+}
+
+/// A role in the reader's language.
+pub(super) fn role_name(visit: &Visit, role: Role) -> String {
+    visit.say(&format!("role.{}", role.word())).to_owned()
+}
+
+/// Shows them.
+pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answer {
+    shown(&visit, &services, None, None)
+}
+
+fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>, made: Option<String>) -> Answer {
+    let rows = services.access.list(visit.caller())?.into_iter().map(|entry| {
+        let role = role_name(visit, entry.scope.role());
+        Row {
+            from: entry.from_where(),
+            role: entry.scope.reseller().map_or_else(|| role.clone(), |reseller| format!("{role}: {reseller}")),
+            expires: entry.expires.map(|time| services.system.local_time(time)),
+            last_login: entry.last_login.map(|time| services.system.local_time(time)),
+            label: entry.label,
+        }
+    });
+    let add = Sheet::new(visit, "access", HOME, "access.add")
+        .again(refused)
+        .text("label", "")
+        .hinted("ip", "", "192.0.2.7, 10.0.0.0/24")
+        .choice("role", Role::Admin.word(), roles(visit))
+        .text("reseller", "")
+        .hinted("expires", "", "2027-01-31");
+    page::page(&Page { visit, rows: rows.collect(), add, made })
+}
+
+/// Makes one, and shows it this once.
+pub(super) async fn add(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    match page::refused(services.access.add(visit.caller(), draft(&fields)).await, fields)? {
+        Ok(made) => shown(&visit, &services, None, Some(made)),
+        Err(refused) => shown(&visit, &services, Some(&refused), None),
+    }
+}
+
+/// Removes one: it lets nobody in any more.
+pub(super) async fn remove(visit: Visit, State(services): State<Services>, Path(label): Path<String>) -> Answer {
+    services.access.remove(visit.caller(), &label).await?;
+    Ok(page::done(HOME, "said.deleted"))
+}
