@@ -53,7 +53,7 @@ async fn takes_a_certificate_and_never_shows_its_key() {
     let taken = reader.post(&world, "/panel/certificate/own", &form(&key.serialize_pem())).await;
     let shown = reader.look(&world, "/panel/certificate").await;
 
-    assert!(refused.body.contains("role=\"alert\""), "{}", refused.body);
+    assert!(refused.body.contains("aria-invalid=\"true\""), "{}", refused.body);
     assert_eq!(taken.code, StatusCode::SEE_OTHER);
     assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));
 }

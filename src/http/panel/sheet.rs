@@ -55,7 +55,6 @@ enum Kind {
     Secret { complete: &'static str },
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a list of fields reads better without a borrow at each value")]
 impl<'a> Sheet<'a> {
     /// A form of this name, to be sent to `action` by a button that says `submit`.
     pub(super) fn new(visit: &'a Visit, name: &'static str, action: impl Into<String>, submit: &'static str) -> Self {
