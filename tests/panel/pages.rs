@@ -66,6 +66,8 @@ pub fn all(browser: &Browser) -> BTreeSet<String> {
 fn links(browser: &Browser) -> Value {
     let script = "return [...document.querySelectorAll('a[href]')]
         .filter((a) => a.origin === location.origin && a.pathname.startsWith('/panel') && !a.hasAttribute('download'))
+        // what is opened beside the panel is what a visitor of a link sees: no script runs there, so none looks at it
+        .filter((a) => a.target !== '_blank')
         .filter((a) => !/\\.[a-z]+$/.test(a.pathname) && !a.getAttribute('href').startsWith('#'))
         .map((a) => a.pathname + a.search)";
     browser.eval(script, Vec::new())

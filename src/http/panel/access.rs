@@ -1,7 +1,7 @@
 //! Access hashes: who may call the API, from where, how far, and until when. A hash is shown once, when it is made.
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
@@ -77,8 +77,8 @@ pub(super) async fn add(visit: Visit, State(services): State<Services>, fields: 
     }
 }
 
-/// Removes one: it lets nobody in any more.
-pub(super) async fn remove(visit: Visit, State(services): State<Services>, Path(label): Path<String>) -> Answer {
-    services.access.remove(visit.caller(), &label).await?;
+/// Removes one: it lets nobody in any more. Its label may be anything, so it stands in the form and in no path.
+pub(super) async fn remove(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    services.access.remove(visit.caller(), &fields.text("label").unwrap_or_default()).await?;
     Ok(page::done(HOME, "said.deleted"))
 }

@@ -153,7 +153,7 @@ fn appliance() -> Vec<Route> {
         post("panel_user_delete", Page(Administer), "/panel/users/{name}/delete", users::remove),
         get("panel_access", Page(Administer), "/panel/access", access::list),
         post("panel_access_add", Page(Administer), "/panel/access", access::add),
-        post("panel_access_delete", Page(Administer), "/panel/access/{label}/delete", access::remove),
+        post("panel_access_delete", Page(Administer), "/panel/access/delete", access::remove),
         get("panel_webhooks", Page(Administer), "/panel/webhooks", webhooks::list),
         post("panel_webhook_add", Page(Administer), "/panel/webhooks", webhooks::add),
         post("panel_webhook_status", Page(Administer), "/panel/webhooks/{name}/status", webhooks::toggle),
