@@ -63,7 +63,7 @@ fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>, made: Op
         .again(refused)
         .text("label", "")
         .hinted("ip", "", "192.0.2.7, 10.0.0.0/24")
-        .choice("role", Role::Admin.word(), roles(visit))
+        .choice("role", Role::ReadOnly.word(), roles(visit))
         .text("reseller", "")
         .hinted("expires", "", "2027-01-31");
     page::page(&Page { visit, rows: rows.collect(), add, made })
