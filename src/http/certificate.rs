@@ -26,10 +26,10 @@ pub(super) async fn follow(
     services: &Services,
     shown: &Shown,
     files: &CertificateFiles,
-    is_configured: bool,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut stored = services.web_certificate.follow();
+    let is_configured = services.web_certificate.look().is_configured;
     loop {
         if !is_configured {
             let wanted = stored.borrow_and_update().clone();

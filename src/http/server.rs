@@ -125,7 +125,6 @@ pub struct Server {
     tls: Arc<ServerConfig>,
     shown: Arc<Shown>,
     files: CertificateFiles,
-    is_configured: bool,
     challenge_port: u16,
     local: LocalSocket,
     proxies: Vec<IpNet>,
@@ -137,7 +136,6 @@ impl Server {
     /// # Errors
     /// [`enum@Error`], one sentence for people.
     pub fn bind(claim: Claim, settings: Settings, at: Timestamp) -> Result<Self, Error> {
-        let is_configured = settings.certificate.is_some();
         let files = if let Some(own) = settings.certificate {
             own
         } else {
@@ -149,13 +147,12 @@ impl Server {
         let tls = shown.config()?;
         let local = LocalSocket::bind(&settings.data)?;
         let Settings { proxies, challenge_port, .. } = settings;
-        Ok(Self { claim, tls, shown, files, is_configured, challenge_port, local, proxies })
+        Ok(Self { claim, tls, shown, files, challenge_port, local, proxies })
     }
 
     /// Answers until `stop` is ready; open requests get [`limits::STOP_TIME`] from then on.
     pub async fn run(self, services: Services, stop: impl Future<Output = ()>) {
-        let Self { claim: Claim { listener, .. }, tls, shown, files, is_configured, challenge_port, local, proxies } =
-            self;
+        let Self { claim: Claim { listener, .. }, tls, shown, files, challenge_port, local, proxies } = self;
         let (end, stopping) = watch::channel(false);
         let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
         let firewall = services.firewall.clone();
@@ -168,7 +165,7 @@ impl Server {
             ended,
             serve_world(listener, tls, firewall, world),
             serve_operator(local, operator),
-            certificate::follow(&services, &shown, &files, is_configured, stopping.clone()),
+            certificate::follow(&services, &shown, &files, stopping.clone()),
             certificate::prove(&services, &shown, challenge_port, stopping),
         );
     }

@@ -385,7 +385,7 @@ impl Change {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::firewall::{End, FilterRule};
     use crate::domain::fixture::{account_of, account_seed, house};
@@ -395,18 +395,18 @@ mod tests {
     use crate::domain::one_time_link::{LinkKey, LinkPage};
     use crate::domain::port_forward::Transport;
 
-    fn shown(change: &Change) -> String {
+    pub(in crate::store) fn shown(change: &Change) -> String {
         format!("{:?}", change.state)
     }
 
     /// A change of the house, with the API at its port.
-    fn change() -> Change {
+    pub(in crate::store) fn change() -> Change {
         let mut state = State { intended: house(), ..State::default() };
         state.keep_open(8098);
         Change::new(state)
     }
 
-    fn rule(name: &str) -> FilterRule {
+    pub(in crate::store) fn rule(name: &str) -> FilterRule {
         FilterRule { name: RuleName::parse(name).unwrap(), ..FilterRule::system(23) }
     }
 

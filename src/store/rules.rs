@@ -62,24 +62,7 @@ impl Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fixture::house;
-    use crate::domain::name::RuleName;
-    use crate::store::state::State;
-
-    fn shown(change: &Change) -> String {
-        format!("{:?}", change.state)
-    }
-
-    /// A change of the house, with the API at its port.
-    fn change() -> Change {
-        let mut state = State { intended: house(), ..State::default() };
-        state.keep_open(8098);
-        Change::new(state)
-    }
-
-    fn rule(name: &str) -> FilterRule {
-        FilterRule { name: RuleName::parse(name).unwrap(), ..FilterRule::system(23) }
-    }
+    use crate::store::change::tests::{change, rule, shown};
 
     fn names(change: &Change) -> Vec<&str> {
         change.intended().firewall.rules.iter().map(|rule| rule.name.as_str()).collect()

@@ -108,11 +108,14 @@ impl Certificate {
         let blocks = pem::blocks(text);
         let mut certificates = blocks.iter().filter(|block| block.label == "CERTIFICATE");
         let block = certificates.next().ok_or(Flaw::NoCertificate)?;
-        match block.der.len() {
-            _ if certificates.next().is_some() => Err(Flaw::SeveralCertificates),
-            length if length > limits::CERTIFICATE_BYTES => Err(Flaw::CertificateSize),
-            _ => parse(&block.der).map(|_| Self(block.der.as_slice().into())).ok_or(Flaw::Malformed),
+        if certificates.next().is_some() { Err(Flaw::SeveralCertificates) } else { Self::from_der(&block.der) }
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, Flaw> {
+        if der.len() > limits::CERTIFICATE_BYTES {
+            return Err(Flaw::CertificateSize);
         }
+        parse(der).map(|_| Self(der.into())).ok_or(Flaw::Malformed)
     }
 
     /// Reads every certificate in a PEM text, in its order.
@@ -122,11 +125,7 @@ impl Certificate {
     pub fn read_chain(text: &str) -> Result<Vec<Self>, Flaw> {
         let blocks = pem::blocks(text);
         let certificates = blocks.iter().filter(|block| block.label == "CERTIFICATE");
-        let read = |der: &[u8]| match der.len() {
-            length if length > limits::CERTIFICATE_BYTES => Err(Flaw::CertificateSize),
-            _ => parse(der).map(|_| Self(der.into())).ok_or(Flaw::Malformed),
-        };
-        let chain: Vec<_> = certificates.map(|block| read(&block.der)).collect::<Result<_, _>>()?;
+        let chain: Vec<_> = certificates.map(|block| Self::from_der(&block.der)).collect::<Result<_, _>>()?;
         if chain.is_empty() { Err(Flaw::NoCertificate) } else { Ok(chain) }
     }
 

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::page::{self, Answer, Refused, Trouble};
-use super::sheet::Sheet;
+use super::sheet::{self, Sheet};
 use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::domain::limits;
@@ -42,15 +42,6 @@ struct Row {
     expires: String,
 }
 
-#[derive(Template)]
-#[template(path = "form.html", config = "src/http/panel/askama.toml")]
-struct FormPage<'a> {
-    visit: &'a Visit,
-    title: String,
-    back: (String, String),
-    sheet: Sheet<'a>,
-}
-
 /// Lists the open links, as far as the reader may see them.
 pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answer {
     let rows = if visit.may_see_secrets() {
@@ -79,8 +70,7 @@ pub(super) async fn preview(State(services): State<Services>) -> Result<Response
 }
 
 fn form(visit: &Visit, title: &str, sheet: Sheet<'_>) -> Answer {
-    let back = (HOME.to_owned(), visit.say("nav.links").to_owned());
-    page::page(&FormPage { visit, title: visit.say(title).to_owned(), back, sheet })
+    sheet::form(visit, visit.say(title).to_owned(), (HOME, visit.say("nav.links")), sheet)
 }
 
 fn sheet<'a>(visit: &'a Visit, to: &str, refused: Option<&'a Refused>) -> Sheet<'a> {

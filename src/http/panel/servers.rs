@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 
 use super::live::{Flow, Told};
 use super::page::{self, Answer, Refused};
-use super::sheet::Sheet;
+use super::sheet::{Sheet, form};
 use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::domain::limits;
@@ -51,15 +51,6 @@ struct Detail<'a> {
     bandwidth: Sheet<'a>,
     fault: Option<String>,
     may_write: bool,
-}
-
-#[derive(Template)]
-#[template(path = "form.html", config = "src/http/panel/askama.toml")]
-struct FormPage<'a> {
-    visit: &'a Visit,
-    title: String,
-    back: (String, String),
-    sheet: Sheet<'a>,
 }
 
 /// Lists the servers.
@@ -115,10 +106,6 @@ fn sheet<'a>(visit: &'a Visit, server: &Server, to: Option<&str>, refused: Optio
         .number("b_upload", server.b_upload, 0, rate_max)
         .number("limit_download", server.limit_download, 0, rate_max)
         .number("limit_upload", server.limit_upload, 0, rate_max)
-}
-
-fn form(visit: &Visit, title: String, back: (&str, &str), sheet: Sheet<'_>) -> Answer {
-    page::page(&FormPage { visit, title, back: (back.0.to_owned(), back.1.to_owned()), sheet })
 }
 
 /// Asks what the new server is to be; what it would be by itself stands there already.

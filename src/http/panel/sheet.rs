@@ -5,7 +5,7 @@
 
 use askama::Template;
 
-use super::page::{self, Refused};
+use super::page::{self, Answer, Refused};
 use super::visit::Visit;
 use crate::domain::refusal::Refusal;
 
@@ -21,6 +21,21 @@ pub(super) struct Sheet<'a> {
     refused: Option<&'a Refused>,
     wrong: Option<String>,
     is_locked: bool,
+}
+
+/// A page of one form.
+#[derive(Template)]
+#[template(path = "form.html", config = "src/http/panel/askama.toml")]
+struct FormPage<'a> {
+    visit: &'a Visit,
+    title: String,
+    back: (&'a str, &'a str),
+    sheet: Sheet<'a>,
+}
+
+/// A page of one form under this title, with the way back to another page: its address and its name.
+pub(super) fn form(visit: &Visit, title: String, back: (&str, &str), sheet: Sheet<'_>) -> Answer {
+    page::page(&FormPage { visit, title, back, sheet })
 }
 
 /// Fields that belong together.

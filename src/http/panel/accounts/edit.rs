@@ -1,6 +1,5 @@
 //! The forms of an account: making one, changing one, and what a button does.
 
-use askama::Template;
 use axum::extract::{Path, State};
 
 use crate::domain::account::allowance::{QuotaAction, QuotaPeriod};
@@ -8,18 +7,9 @@ use crate::domain::account::{Account, AccountDraft};
 use crate::http::api::accounts::{draft, new_draft};
 use crate::http::form::Fields;
 use crate::http::panel::page::{self, Answer, Refused};
-use crate::http::panel::sheet::Sheet;
+use crate::http::panel::sheet::{Sheet, form};
 use crate::http::panel::visit::Visit;
 use crate::services::Services;
-
-#[derive(Template)]
-#[template(path = "form.html", config = "src/http/panel/askama.toml")]
-struct FormPage<'a> {
-    visit: &'a Visit,
-    title: String,
-    back: (String, String),
-    sheet: Sheet<'a>,
-}
 
 /// The form of a new account. A name is all that it needs, and even that is made up where it is absent.
 fn blank<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>) -> Sheet<'a> {
@@ -103,15 +93,10 @@ fn pair(name: &str) -> (String, String) {
     (name.to_owned(), name.to_owned())
 }
 
-fn form(visit: &Visit, title: String, to: &str, name: &str, sheet: Sheet<'_>) -> Answer {
-    let back = (to.to_owned(), name.to_owned());
-    page::page(&FormPage { visit, title, back, sheet })
-}
-
 /// Asks what the new account is to be.
 pub(in crate::http::panel) async fn ask_new(visit: Visit, State(services): State<Services>) -> Answer {
     let sheet = blank(&visit, &services, None);
-    form(&visit, visit.say("accounts.new").into(), "/panel/accounts", visit.say("nav.accounts"), sheet)
+    form(&visit, visit.say("accounts.new").into(), ("/panel/accounts", visit.say("nav.accounts")), sheet)
 }
 
 /// Makes an account, and shows it with its QR code.
@@ -121,7 +106,7 @@ pub(in crate::http::panel) async fn add(visit: Visit, State(services): State<Ser
         Ok(account) => Ok(page::done(&format!("/panel/accounts/{}", account.name), "said.added")),
         Err(refused) => {
             let sheet = blank(&visit, &services, Some(&refused));
-            form(&visit, visit.say("accounts.new").into(), "/panel/accounts", visit.say("nav.accounts"), sheet)
+            form(&visit, visit.say("accounts.new").into(), ("/panel/accounts", visit.say("nav.accounts")), sheet)
         }
     }
 }
@@ -135,7 +120,7 @@ pub(in crate::http::panel) async fn ask_edit(
     let account = services.accounts.detail(visit.caller(), &name)?;
     let sheet = filled(&visit, &services, &account, None);
     let title = visit.fill("accounts.edit", &[("name", &name)]);
-    form(&visit, title, &format!("/panel/accounts/{}", account.name), account.name.as_str(), sheet)
+    form(&visit, title, (&format!("/panel/accounts/{}", account.name), account.name.as_str()), sheet)
 }
 
 /// Changes it.
@@ -152,7 +137,7 @@ pub(in crate::http::panel) async fn edit(
         Err(refused) => {
             let sheet = filled(&visit, &services, &account, Some(&refused));
             let title = visit.fill("accounts.edit", &[("name", &name)]);
-            form(&visit, title, &to, account.name.as_str(), sheet)
+            form(&visit, title, (&to, account.name.as_str()), sheet)
         }
     }
 }
