@@ -7,7 +7,7 @@ use crate::support::World;
 
 /// What stands in the element that is copied from.
 fn shown_once(html: &str) -> Option<&str> {
-    html.split_once("<pre id=\"made\" tabindex=\"0\">")?.1.split_once("</pre>").map(|(secret, _)| secret)
+    html.split_once("<pre id=\"once\" tabindex=\"0\">")?.1.split_once("</pre>").map(|(secret, _)| secret)
 }
 
 #[tokio::test]
