@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use crate::domain::access::Caller;
 use crate::services::Services;
+use crate::services::progress::Progress;
 
 /// The longest nap: a clock that is set meanwhile is noticed soon.
 const NAP: Duration = Duration::from_secs(30);
@@ -23,7 +24,7 @@ pub(super) async fn run(services: &Services, mut ended: watch::Receiver<bool>) {
                 due.as_ref().map_or(NAP, |due| Duration::try_from(now().duration_until(&due.at)).unwrap_or_default());
             if let Some(due) = due.filter(|_| left.is_zero()) {
                 // what fails is in the log and in the status by then
-                let _ = services.backups.create(&Caller::schedule(), due.statistics).await;
+                let _ = services.backups.create(&Caller::schedule(), due.statistics, &Progress::default()).await;
                 after = due.at;
                 continue;
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::progress::{Progress, Stage};
 use super::servers::endpoint_shown;
 use super::{Caller, Error, Ground, Traffic, qr};
 use crate::domain::access::{Caps, Right, Role};
@@ -36,6 +37,15 @@ pub struct AccountReport {
     pub uplink: &'static str,
     /// The figures.
     pub traffic: AccountTraffic,
+}
+
+/// What is to be done to many accounts.
+#[derive(Debug, Clone)]
+pub enum ManyDraft {
+    /// Edit what the draft names.
+    Edit(Box<AccountDraft>),
+    /// Delete them.
+    Delete,
 }
 
 impl Accounts {
@@ -88,7 +98,13 @@ impl Accounts {
     ///
     /// # Errors
     /// `AccountNotFound`, the refusals of [`AccountDraft`], and `AboveCap` to a reseller.
-    pub async fn edit(&self, by: &Caller, name: &str, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
+    pub async fn edit(&self, by: &Caller, name: &str, draft: AccountDraft) -> Result<Arc<Account>, Error> {
+        let account = self.put(by, name, draft).await?;
+        self.traffic.enforce().await;
+        Ok(account)
+    }
+
+    async fn put(&self, by: &Caller, name: &str, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
         draft.zone = Some(self.ground.settings.time_zone.clone());
         let (name, caller) = (name.to_owned(), by.clone());
         let rule = move |change: &mut Change| {
@@ -102,9 +118,37 @@ impl Accounts {
             let deed = Deed::to(Kind::Account, &account.name, text);
             Ok((if *current == account { current } else { change.put_account(account)? }, deed))
         };
-        let account = self.ground.write(by, rule).await?;
+        self.ground.write(by, rule).await
+    }
+
+    /// Does the same to many accounts, one after the other: how many it is done to, and which are refused, and why. Those
+    /// are left as they are, the others are changed all the same.
+    ///
+    /// # Errors
+    /// A fault, where the rest is left as it is.
+    pub async fn change_many(
+        &self,
+        by: &Caller,
+        names: Vec<String>,
+        what: ManyDraft,
+        progress: &Progress,
+    ) -> Result<(usize, Vec<(String, Refusal)>), Error> {
+        progress.enter(Stage::Accounts, names.len() as u64);
+        let (mut done, mut refused) = (0, Vec::new());
+        for name in names {
+            let outcome = match &what {
+                ManyDraft::Edit(draft) => self.put(by, &name, draft.as_ref().clone()).await.map(drop),
+                ManyDraft::Delete => self.delete(by, &name).await,
+            };
+            match outcome {
+                Ok(()) => done += 1,
+                Err(Error::Refused(refusal)) => refused.push((name, refusal)),
+                Err(fault) => return Err(fault),
+            }
+            progress.add(1);
+        }
         self.traffic.enforce().await;
-        Ok(account)
+        Ok((done, refused))
     }
 
     /// Deletes an account; its tunnel ends at once.

@@ -18,6 +18,7 @@ pub mod metrics;
 mod passwords;
 mod pools;
 pub mod port_forwards;
+pub mod progress;
 mod qr;
 mod second_factor;
 pub mod servers;
@@ -34,6 +35,7 @@ pub mod users;
 mod users_tests;
 pub mod web_certificate;
 pub mod webhooks;
+pub mod works;
 mod wrong_tries;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -63,6 +65,7 @@ pub use self::users::Users;
 pub use self::web_certificate::WebCertificates;
 use self::webhooks::Post;
 pub use self::webhooks::Webhooks;
+pub use self::works::Works;
 pub use self::wrong_tries::WrongTries;
 pub use crate::domain::access::{Caller, Way};
 use crate::domain::audit::{Deed, Kind};
@@ -165,6 +168,8 @@ pub struct Services {
     pub webhooks: Webhooks,
     /// The certificate of the API and the panel.
     pub web_certificate: WebCertificates,
+    /// What takes long.
+    pub works: Works,
 }
 
 impl Services {
@@ -190,6 +195,7 @@ impl Services {
             metrics: Metrics::new(ground.clone()),
             traffic: Traffic::new(ground.clone()),
             webhooks: Webhooks::new(ground),
+            works: Works::default(),
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::domain::refusal::Refusal;
 const LIST: &str = "manifest.json";
 /// The largest list, in bytes.
 const LIST_BYTES: u64 = 256 * 1024;
+/// So many bytes are packed at a time.
+const PIECE: usize = 64 * 1024;
 /// The most files of an archive.
 const FILES: usize = 256;
 /// The folder of what must be restored.
@@ -82,31 +84,41 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    /// Writes it as an archive.
+    /// Writes it as an archive. `packed` is told how many more bytes of rows are in it, of how many in all.
     ///
     /// # Errors
     /// What the file said, or the database.
-    pub fn pack<W: Write + Seek>(self, file: W, origin: Origin) -> io::Result<W> {
+    pub fn pack<W: Write + Seek>(self, file: W, origin: Origin, mut packed: impl FnMut(u64, u64)) -> io::Result<W> {
         let mut zip = ZipWriter::new(file);
         let mut files = Vec::new();
         let state = tables::dump(&self.transaction).map_err(io::Error::other)?;
         let folders = [(STATE, state), (STATISTICS, self.statistics.unwrap_or_default())];
-        for (folder, (table, rows)) in
-            folders.into_iter().flat_map(|(name, all)| all.into_iter().map(move |one| (name, one)))
-        {
-            files.push(add(&mut zip, format!("{folder}{table}"), &encode(&rows)?)?);
+        let tables = folders.into_iter().flat_map(|(name, all)| all.into_iter().map(move |one| (name, one)));
+        let encoded = tables.map(|(folder, (table, rows))| Ok((format!("{folder}{table}"), encode(&rows)?)));
+        let encoded = encoded.collect::<io::Result<Vec<_>>>()?;
+        let of = encoded.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        for (name, bytes) in encoded {
+            files.push(add(&mut zip, name, &bytes, |more| packed(more, of))?);
         }
         let Origin { version, host, created } = origin;
         let list = List { format: FORMAT, version, host, created, files };
-        add(&mut zip, LIST.into(), &serde_json::to_vec_pretty(&list)?)?;
+        add(&mut zip, LIST.into(), &serde_json::to_vec_pretty(&list)?, |_| ())?;
         Ok(zip.finish()?)
     }
 }
 
-fn add<W: Write + Seek>(zip: &mut ZipWriter<W>, name: String, bytes: &[u8]) -> io::Result<Listed> {
+fn add<W: Write + Seek>(
+    zip: &mut ZipWriter<W>,
+    name: String,
+    bytes: &[u8],
+    mut added: impl FnMut(u64),
+) -> io::Result<Listed> {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o600);
     zip.start_file(name.as_str(), options)?;
-    zip.write_all(bytes)?;
+    for piece in bytes.chunks(PIECE) {
+        zip.write_all(piece)?;
+        added(piece.len() as u64);
+    }
     Ok(Listed { name, size: bytes.len() as u64, sha256: sum(bytes) })
 }
 

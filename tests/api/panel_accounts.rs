@@ -17,9 +17,28 @@ async fn changes_many_and_says_which_it_could_not() {
         reader.post(&world, "/panel/accounts", &format!("action=delete&account:{first}=1&account:nobody=1")).await;
 
     assert_eq!(all.code, StatusCode::SEE_OTHER);
-    assert_eq!(some.code, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(some.body.contains("nobody") && !some.body.contains(first), "{}", some.body);
+    assert_eq!(some.code, StatusCode::SEE_OTHER);
+    let place = some.headers["location"].to_str().unwrap().to_owned();
+    let told = reader.look(&world, &place).await;
+    assert!(told.body.contains("<td>nobody</td>") && !told.body.contains(first), "{}", told.body);
+    let other = Reader::enter(&world, "admin").await;
+    assert_eq!(other.look(&world, &place).await.code, StatusCode::NOT_FOUND, "another's work");
     let left = world.services.accounts.list(&culvert::services::Caller::local());
     assert!(left.iter().all(|account| account.name.as_str() != first));
     assert!(left.iter().any(|account| account.name.as_str() == second && !account.enabled));
+}
+
+#[tokio::test]
+async fn changes_all_that_were_found_on_every_page() {
+    let world = World::furnished().await;
+    let reader = Reader::enter(&world, "operator").await;
+
+    let reply = reader.post(&world, "/panel/accounts", "action=disable&every=1&q=peer_1").await;
+
+    assert_eq!(reply.headers["location"], "/panel/accounts?said=saved");
+    let all = world.services.accounts.list(&culvert::services::Caller::local());
+    assert!(all.len() > 1);
+    for account in all {
+        assert_eq!(account.enabled, account.name.as_str() != "peer_1", "{}", account.name);
+    }
 }

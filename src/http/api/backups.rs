@@ -22,6 +22,7 @@ use crate::http::openapi::field::{Field, Kind, flag, number, text};
 use crate::http::openapi::operation::{Group, Operation, Shape};
 use crate::services::Services;
 use crate::services::backups::Backup;
+use crate::services::progress::Progress;
 
 /// The media type of a backup.
 const ZIP: &str = "application/zip";
@@ -37,13 +38,13 @@ pub(crate) async fn list(State(services): State<Services>) -> Answer<ListView> {
 /// Makes a backup.
 pub(crate) async fn create(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<BackupView> {
     let statistics = with_statistics(fields.text("statistics").as_ref())?;
-    let backup = services.backups.create(&caller, statistics).await?;
+    let backup = services.backups.create(&caller, statistics, &Progress::default()).await?;
     Ok(Success(BackupView::from(&backup)))
 }
 
 /// Restores a backup.
 pub(crate) async fn restore(State(services): State<Services>, caller: Caller, fields: Fields) -> Answer<&'static str> {
-    services.backups.restore(&caller, &fields.text("backup_name").unwrap_or_default()).await?;
+    services.backups.restore(&caller, &fields.text("backup_name").unwrap_or_default(), &Progress::default()).await?;
     Ok(Success(DONE))
 }
 

@@ -6,12 +6,14 @@ use axum::extract::{Path, State};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
+use super::work;
 use crate::domain::access::Right;
 use crate::domain::backup::{BackupSettingsDraft, with_statistics};
 use crate::http::api::backups::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
 use crate::services::backups::{Backup, Differing};
+use crate::services::works::{Outcome, Task};
 
 /// Where the page is.
 const HOME: &str = "/panel/backups";
@@ -67,9 +69,14 @@ async fn listed(visit: &Visit, services: &Services, against: Option<String>) -> 
 /// Makes one.
 pub(super) async fn create(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
     let statistics = with_statistics(fields.text("statistics").as_ref())?;
-    match page::refused(services.backups.create(visit.caller(), statistics).await, fields)? {
-        Ok(_) => Ok(page::done(HOME, "said.added")),
-        Err(refused) => listed(&visit, &services, Some(page::told(&visit, &refused.refusal))).await,
+    let (backups, by) = (services.backups.clone(), visit.caller().clone());
+    let work = services.works.begin(visit.caller(), Task::Backup, |progress| async move {
+        backups.create(&by, statistics, &progress).await.map(|_| (1, Vec::new()))
+    });
+    match work::soon(&work).await {
+        Some(Outcome::Done { .. }) => Ok(page::done(HOME, "said.added")),
+        Some(Outcome::Refused(refusal)) => listed(&visit, &services, Some(page::told(&visit, &refusal))).await,
+        Some(Outcome::Failed) | None => Ok(work::follow(&work)),
     }
 }
 
@@ -87,8 +94,15 @@ pub(super) async fn ask_restore(visit: Visit, State(services): State<Services>, 
 
 /// Restores one.
 pub(super) async fn restore(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
-    services.backups.restore(visit.caller(), &name).await?;
-    Ok(page::done(HOME, "said.done"))
+    let (backups, by) = (services.backups.clone(), visit.caller().clone());
+    let work = services.works.begin(visit.caller(), Task::Restore, |progress| async move {
+        backups.restore(&by, &name, &progress).await.map(|()| (1, Vec::new()))
+    });
+    match work::soon(&work).await {
+        Some(Outcome::Done { .. }) => Ok(page::done(HOME, "said.done")),
+        Some(Outcome::Refused(refusal)) => Err(refusal.into()),
+        Some(Outcome::Failed) | None => Ok(work::follow(&work)),
+    }
 }
 
 /// Asks when they are made, and where copies go.

@@ -16,7 +16,7 @@ use tokio_stream::wrappers::IntervalStream;
 use tokio_stream::{Stream, StreamExt as _};
 
 use super::visit::Visit;
-use super::{accounts, dashboard, online, servers};
+use super::{accounts, dashboard, online, servers, work};
 use crate::domain::access::Right;
 use crate::services::Services;
 
@@ -99,6 +99,7 @@ async fn tell(visit: &Visit, services: &Services, wanted: &Wanted, flow: &mut Fl
     match wanted.of.as_str() {
         "dashboard" => dashboard::tell(visit, services, flow).await,
         "account" => accounts::tell(visit, services, &wanted.name, flow).await,
+        "work" => work::tell(visit, services, &wanted.name),
         "online" => online::tell(visit, services).await,
         "server" if visit.has(Right::See) => servers::tell(visit, services, &wanted.name, flow).await,
         _ => Told::default(),

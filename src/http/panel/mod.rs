@@ -33,6 +33,7 @@ pub(super) mod visit;
 mod webhooks;
 mod welcome;
 mod words;
+mod work;
 
 use super::routes::Admission::{Anyone, Guest};
 use super::routes::{Page, Route, get, post};
@@ -55,6 +56,7 @@ fn people() -> Vec<Route> {
 
         get("panel_dashboard", Page(SeeAccounts), "/panel", dashboard::show),
         get("panel_live", Page(SeeAccounts), "/panel/live", live::stream),
+        get("panel_work", Page(SeeAccounts), "/panel/work/{id}", work::show),
 
         get("panel_me", Page(SeeAccounts), "/panel/me", me::show),
         post("panel_me_look", Page(SeeAccounts), "/panel/me/look", me::look),

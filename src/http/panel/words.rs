@@ -107,6 +107,7 @@ const FILES: &[&str] = &[
     include_str!("words/backups.toml"),
     include_str!("words/audit.toml"),
     include_str!("words/about.toml"),
+    include_str!("words/work.toml"),
 ];
 
 /// The table. A file that is no table is found by the tests; here it is as good as empty.

@@ -1,9 +1,10 @@
 //! To a store that speaks Amazon S3: one signed PUT.
 
-use std::fs::File;
+use std::io::Read;
 use std::time::Duration;
 
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+use ureq::SendBody;
 
 use crate::domain::backup::S3;
 use crate::observe::trust::agent;
@@ -19,15 +20,15 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// How long the store may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(20);
 
-/// Sends a file to this bucket.
+/// Sends a file of so many bytes to this bucket.
 ///
 /// # Errors
 /// One sentence for the operator.
-pub fn send(to: &S3, name: &str, file: File) -> Result<(), String> {
-    send_unless_stalled(to, name, file, STALL)
+pub fn send(to: &S3, name: &str, file: &mut dyn Read, size: u64) -> Result<(), String> {
+    send_unless_stalled(to, name, file, size, STALL)
 }
 
-fn send_unless_stalled(to: &S3, name: &str, file: File, stall: Duration) -> Result<(), String> {
+fn send_unless_stalled(to: &S3, name: &str, file: &mut dyn Read, size: u64, stall: Duration) -> Result<(), String> {
     let endpoint = to.endpoint.parse().map_err(|_| "the endpoint is no URL".to_owned())?;
     let bucket = Bucket::new(endpoint, UrlStyle::Path, to.bucket.clone(), to.region.clone());
     let bucket = bucket.map_err(|error| error.to_string())?;
@@ -36,7 +37,10 @@ fn send_unless_stalled(to: &S3, name: &str, file: File, stall: Duration) -> Resu
     let key = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     let url = bucket.put_object(Some(&credentials), &key).sign(PATIENCE);
     let request = agent(CONNECT, ANSWER, PATIENCE).put(url.as_str());
-    let answer = request.config().timeout_per_write(Some(stall)).build().send(file).map_err(|error| {
+    // the store takes no body whose length it does not know
+    let request = request.header("content-length", size.to_string());
+    let body = SendBody::from_reader(file);
+    let answer = request.config().timeout_per_write(Some(stall)).build().send(body).map_err(|error| {
         if matches!(error, ureq::Error::Timeout(ureq::Timeout::PerWrite)) {
             return "the store stopped taking it".to_owned();
         }
@@ -65,6 +69,7 @@ fn without(message: &str, url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::repeat;
     use std::net::TcpListener;
 
     use super::*;
@@ -79,10 +84,9 @@ mod tests {
             bucket: "b".into(),
             ..S3::default()
         };
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(64 << 20).unwrap();
+        let size = 64 << 20;
 
-        let outcome = send_unless_stalled(&to, "a.zip.age", file, Duration::from_millis(100));
+        let outcome = send_unless_stalled(&to, "a.zip.age", &mut repeat(0), size, Duration::from_millis(100));
 
         assert_eq!(outcome, Err("the store stopped taking it".to_owned()));
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
 pub use self::compare::Differing;
+use super::progress::{Progress, Stage};
 use super::{Caller, Error, Ground};
 use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
@@ -33,9 +34,7 @@ const FOLDER: &str = "backups";
 const UNFINISHED: &str = ".unfinished";
 /// What a file is called that is on its way here.
 const ARRIVING: &str = ".arriving";
-/// What a trial lies in for a moment.
-const TRIAL: &str = ".trial";
-/// What it is called where it goes.
+/// What a trial is called where it goes.
 const TRIAL_NAME: &str = "culvert-test.txt";
 /// What it says.
 const TRIAL_TEXT: &str = "Culvert can write here.\n";
@@ -121,12 +120,12 @@ impl Backups {
     ///
     /// # Errors
     /// `BackupFailed`; `FtpUploadFailed` and `S3UploadFailed`, where the backup is there and its copy is not.
-    pub async fn create(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+    pub async fn create(&self, by: &Caller, statistics: bool, progress: &Progress) -> Result<Backup, Error> {
         by.must(Right::Handle)?;
-        let (backups, by) = (self.clone(), by.clone());
+        let (backups, by, progress) = (self.clone(), by.clone(), progress.clone());
         to_its_end(async move {
             let _turn = backups.turn.lock().await;
-            let made = backups.make(&by, statistics).await;
+            let made = backups.make(&by, statistics, &progress).await;
             let fault = made.as_ref().err().map(Error::reason);
             if let Some(why) = fault.clone() {
                 backups.ground.announce(&Event::BackupFailed { why });
@@ -137,15 +136,20 @@ impl Backups {
         .await
     }
 
-    async fn make(&self, by: &Caller, statistics: bool) -> Result<Backup, Error> {
+    async fn make(&self, by: &Caller, statistics: bool, progress: &Progress) -> Result<Backup, Error> {
         let failed = |why: String| Error::from(Refusal::BackupFailed(why));
         if let Ok(_nobody) = self.arrival.try_lock() {
             // what was on its way when its sender, or the process, went away
             let arriving = self.folder().join(ARRIVING);
             let _ = on_disk(move || fs::remove_file(arriving)).await;
         }
+        let settings = self.settings();
+        let copies = [(settings.to_ftp, Stage::Ftp), (settings.to_s3, Stage::S3)];
+        let copies = copies.into_iter().filter_map(|(is_wanted, stage)| is_wanted.then_some(stage));
+        progress.plan([Stage::Collect, Stage::Pack].into_iter().chain(copies));
+        progress.enter(Stage::Collect, 0);
         let snapshot = self.ground.store.snapshot(statistics).await.map_err(|error| failed(error.to_string()))?;
-        let (folder, settings, origin) = (self.folder(), self.settings(), self.origin());
+        let (folder, origin, packing) = (self.folder(), self.origin(), progress.clone());
         let now = self.now();
         let kept = usize::try_from(settings.number_backups).unwrap_or(usize::MAX);
         let made = on_disk(move || {
@@ -155,7 +159,7 @@ impl Backups {
             let written = || {
                 let mut options = OpenOptions::new();
                 let file = options.write(true).read(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-                snapshot.pack(file, origin)?.sync_all()?;
+                snapshot.pack(file, origin, |more, of| packing.advance(Stage::Pack, more, of))?.sync_all()?;
                 name_file(&unfinished, &folder, &path)
             };
             written().inspect_err(|_| {
@@ -176,27 +180,32 @@ impl Backups {
             backup.inspect_err(|error| warn!({ fields::CAUSE } = %error, "A backup could not be made: {error}"))?;
         let text = format!("Made backup `{}`", backup.name);
         self.ground.note(by, Deed::to(Kind::Backup, &backup.name, text)).await;
-        self.send(&backup, &settings).await?;
+        self.send(&backup, &settings, progress).await?;
         Ok(backup)
     }
 
     /// Sends a copy of a backup where copies go.
-    async fn send(&self, backup: &Backup, settings: &Arc<BackupSettings>) -> Result<(), Error> {
+    async fn send(&self, backup: &Backup, settings: &Arc<BackupSettings>, progress: &Progress) -> Result<(), Error> {
         if !settings.to_ftp && !settings.to_s3 {
             return Ok(());
         }
-        let (path, settings) = (self.folder().join(backup.name.as_str()), settings.clone());
+        let (path, settings, progress) = (self.folder().join(backup.name.as_str()), settings.clone(), progress.clone());
         let key = upload::KeyFile::in_folder(&self.ground.settings.data);
         let name = format!("{}{}", backup.name, backup::SEALED);
         let sent = on_disk(move || {
-            let sealed = || upload::seal(File::open(&path)?, &settings.passphrase, &key);
+            let sealed = |stage| {
+                let sealed = upload::seal(File::open(&path)?, &settings.passphrase, &key)?;
+                let size = sealed.metadata()?.len();
+                progress.enter(stage, size);
+                Ok((progress.count(sealed), size))
+            };
             let to_ftp = || {
-                let mut sealed = sealed().map_err(|error| error.to_string())?;
+                let (mut sealed, _) = sealed(Stage::Ftp).map_err(|error: io::Error| error.to_string())?;
                 upload::to_ftp(&settings.ftp, &name, &mut sealed)
             };
             let to_s3 = || {
-                let sealed = sealed().map_err(|error| error.to_string())?;
-                upload::to_s3(&settings.s3, &name, sealed)
+                let (mut sealed, size) = sealed(Stage::S3).map_err(|error| error.to_string())?;
+                upload::to_s3(&settings.s3, &name, &mut sealed, size)
             };
             // what keeps it from one place keeps it from no other
             let by_ftp = settings.to_ftp.then(to_ftp).and_then(Result::err).map(Refusal::FtpUploadFailed);
@@ -223,17 +232,13 @@ impl Backups {
         let folder = self.folder();
         let tried = on_disk(move || {
             make_folder(&folder)?;
-            let path = folder.join(TRIAL);
-            fs::write(&path, TRIAL_TEXT)?;
-            let file = File::open(&path);
-            fs::remove_file(&path)?;
-            let file = file?;
             if settings.to_ftp
                 && let Err(why) = upload::to_ftp(&settings.ftp, TRIAL_NAME, &mut TRIAL_TEXT.as_bytes())
             {
                 return Ok(Err(Refusal::FtpUploadFailed(why)));
             }
-            let sent = if settings.to_s3 { upload::to_s3(&settings.s3, TRIAL_NAME, file) } else { Ok(()) };
+            let (mut text, size) = (TRIAL_TEXT.as_bytes(), TRIAL_TEXT.len() as u64);
+            let sent = if settings.to_s3 { upload::to_s3(&settings.s3, TRIAL_NAME, &mut text, size) } else { Ok(()) };
             Ok(sent.map_err(Refusal::S3UploadFailed))
         });
         Ok(tried.await??)
@@ -335,23 +340,25 @@ impl Backups {
     ///
     /// # Errors
     /// `StatusNotOk`, `BackupNotFound`, and the refusals of [`Archive::read`].
-    pub async fn restore(&self, by: &Caller, name: &str) -> Result<(), Error> {
+    pub async fn restore(&self, by: &Caller, name: &str, progress: &Progress) -> Result<(), Error> {
         by.must(Right::Administer)?;
         if self.ground.runtime.status() != Status::Ready {
             return Err(Refusal::StatusNotOk.into());
         }
-        let (backups, by, name) = (self.clone(), by.clone(), name.to_owned());
-        to_its_end(async move { backups.put_back(&by, &name).await }).await
+        let (backups, by, name, progress) = (self.clone(), by.clone(), name.to_owned(), progress.clone());
+        to_its_end(async move { backups.put_back(&by, &name, &progress).await }).await
     }
 
-    async fn put_back(&self, by: &Caller, name: &str) -> Result<(), Error> {
+    async fn put_back(&self, by: &Caller, name: &str, progress: &Progress) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
+        progress.plan([Stage::Check, Stage::Keep, Stage::Replace, Stage::Settle, Stage::Statistics]);
+        progress.enter(Stage::Check, 0);
         let name = BackupName::parse(name)?;
         let path = self.folder().join(name.as_str());
         let (file, _) = on_disk(move || open_file(&path)).await?.ok_or(Refusal::BackupNotFound)?;
         let archive = self.read(&name, file).await?;
-        let before = self.keep_before().await?;
-        self.replace(archive, &before).await?;
+        let before = self.keep_before(progress).await?;
+        self.replace(archive, &before, progress).await?;
         self.ground.note(by, Deed::to(Kind::Backup, name.as_str(), format!("Restored backup `{name}`"))).await;
         Ok(())
     }
@@ -377,10 +384,13 @@ impl Backups {
         }
     }
 
-    async fn replace(&self, archive: Archive, before: &Archive) -> Result<(), Error> {
+    async fn replace(&self, archive: Archive, before: &Archive, progress: &Progress) -> Result<(), Error> {
         let commit = |error: crate::store::Error| Error::from(Refusal::RestoreCommit(error.to_string()));
+        progress.enter(Stage::Replace, 0);
         let revision = self.ground.store.restore(&archive).await.map_err(commit)?;
+        progress.enter(Stage::Settle, 0);
         let Err(unsettled) = self.ground.runtime.settled(revision).await else {
+            progress.enter(Stage::Statistics, 0);
             self.ground.store.restore_statistics(archive).await.map_err(commit)?;
             self.ground.metering.read_again();
             return Ok(());
@@ -393,17 +403,20 @@ impl Backups {
     }
 
     /// Writes the state as it is into a file, and reads it back.
-    async fn keep_before(&self) -> Result<Archive, Error> {
+    async fn keep_before(&self, progress: &Progress) -> Result<Archive, Error> {
+        progress.enter(Stage::Keep, 0);
         let snapshot =
             self.ground.store.snapshot(false).await.map_err(|error| Refusal::RestoreFile(error.to_string()))?;
-        let (folder, origin) = (self.folder().join(BEFORE), self.origin());
+        let (folder, origin, packing) = (self.folder().join(BEFORE), self.origin(), progress.clone());
         let kept = on_disk(move || {
             if let Err(error) = make_folder(&folder) {
                 return Ok(Err(Refusal::RestoreFolder(error.to_string())));
             }
             let path = folder.join("state.zip");
             let written = OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&path);
-            let written = written.and_then(|file| snapshot.pack(file, origin)).and_then(|mut file| {
+            let written =
+                written.and_then(|file| snapshot.pack(file, origin, |more, of| packing.advance(Stage::Keep, more, of)));
+            let written = written.and_then(|mut file| {
                 file.sync_all()?;
                 file.rewind()?;
                 Ok(file)

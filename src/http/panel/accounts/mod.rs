@@ -8,19 +8,22 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::live::{Flow, Told};
 use super::page::{self, Answer};
 use super::visit::Visit;
+use super::work;
 use crate::domain::access::Right;
 use crate::domain::account::{Account, AccountDraft};
 use crate::domain::restriction::Restriction;
 use crate::http::form::Fields;
+use crate::services::Services;
+use crate::services::accounts::ManyDraft;
 use crate::services::traffic::Standing;
-use crate::services::{self, Services};
+use crate::services::works::{Outcome, Task};
 
 pub(super) use detail::{config, file, link, mobileconfig, powershell, show, sswan, withdraw};
 pub(super) use edit::{add, ask_edit, ask_new, delete, edit, toggle};
@@ -63,16 +66,6 @@ struct List<'a> {
     found: usize,
     pages: usize,
     may_write: bool,
-}
-
-/// How a change of many accounts ended where some were refused: the others are changed all the same.
-#[derive(Template)]
-#[template(path = "accounts_many.html", config = "src/http/panel/askama.toml")]
-struct Many<'a> {
-    visit: &'a Visit,
-    done: usize,
-    /// Names, and why.
-    refused: Vec<(String, String)>,
 }
 
 impl Row {
@@ -246,42 +239,35 @@ fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\r', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
-/// Does something to all accounts that are chosen.
+/// Does something to all accounts that are chosen, or to all that were found.
 pub(super) async fn many(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
-    let action = fields.text("action").unwrap_or_default();
-    let mut done = 0_usize;
-    let mut refused = Vec::new();
-    for name in fields.names().filter_map(|name| name.strip_prefix("account:")) {
-        match one_of_many(&visit, &services, name, &action, &fields).await {
-            Ok(()) => done += 1,
-            Err(services::Error::Refused(refusal)) => refused.push((name.to_owned(), page::told(&visit, &refusal))),
-            Err(fault) => return Err(fault.into()),
-        }
-    }
-    if refused.is_empty() {
-        return Ok(page::done("/panel/accounts", if action == "delete" { "said.deleted" } else { "said.saved" }));
-    }
-    page::shown(StatusCode::UNPROCESSABLE_ENTITY, &Many { visit: &visit, done, refused })
-}
-
-async fn one_of_many(
-    visit: &Visit,
-    services: &Services,
-    name: &str,
-    action: &str,
-    fields: &Fields,
-) -> Result<(), services::Error> {
-    let status = |status: &str| AccountDraft { status: Some(status.to_owned()), ..AccountDraft::default() };
-    let draft = match action {
-        "delete" => return services.accounts.delete(visit.caller(), name).await,
-        "enable" | "disable" => status(action),
-        _ => AccountDraft {
-            b_download: fields.text("b_download"),
-            b_upload: fields.text("b_upload"),
-            ..AccountDraft::default()
-        },
+    let text = |name| fields.text(name).unwrap_or_default();
+    let names: Vec<String> = if text("every") == "1" {
+        let asked = Asked { q: text("q"), server: text("server"), state: text("state"), ..Asked::default() };
+        find(&visit, &services, &asked).await.into_iter().map(|row| row.account.name.to_string()).collect()
+    } else {
+        fields.names().filter_map(|name| name.strip_prefix("account:")).map(str::to_owned).collect()
     };
-    services.accounts.edit(visit.caller(), name, draft).await.map(drop)
+    let action = text("action");
+    let status = |status: &str| AccountDraft { status: Some(status.to_owned()), ..AccountDraft::default() };
+    let what = match action.as_str() {
+        "delete" => ManyDraft::Delete,
+        "enable" | "disable" => ManyDraft::Edit(status(&action).into()),
+        _ => {
+            let (b_download, b_upload) = (fields.text("b_download"), fields.text("b_upload"));
+            ManyDraft::Edit(AccountDraft { b_download, b_upload, ..AccountDraft::default() }.into())
+        }
+    };
+    let (accounts, by) = (services.accounts.clone(), visit.caller().clone());
+    let work = services.works.begin(visit.caller(), Task::Accounts, |progress| async move {
+        accounts.change_many(&by, names, what, &progress).await
+    });
+    match work::soon(&work).await {
+        Some(Outcome::Done { refused, .. }) if refused.is_empty() => {
+            Ok(page::done("/panel/accounts", if action == "delete" { "said.deleted" } else { "said.saved" }))
+        }
+        Some(_) | None => Ok(work::follow(&work)),
+    }
 }
 
 /// What moves on one account's page.

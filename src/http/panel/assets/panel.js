@@ -78,12 +78,13 @@ addEventListener("pageshow", () => each("[aria-busy]", (button) => { button.disa
 each("[data-all]", (all) => {
   const boxes = () => [...document.querySelectorAll(`input.${all.dataset.all}`)];
   const tell = () => {
+    const every = document.querySelector("[data-every]:checked");
     const chosen = boxes().filter((box) => box.checked).length;
-    each("[data-chosen]", (place) => { place.hidden = chosen === 0; });
-    each("[data-count]", (place) => { place.textContent = String(chosen); });
+    each("[data-chosen]", (place) => { place.hidden = chosen === 0 && !every; });
+    each("[data-count]", (place) => { place.textContent = every ? place.dataset.count : String(chosen); });
   };
   all.addEventListener("change", () => { for (const box of boxes()) box.checked = all.checked; tell(); });
-  document.addEventListener("change", (event) => { if (event.target.classList.contains(all.dataset.all)) tell(); });
+  document.addEventListener("change", (event) => { if (event.target.matches(`.${all.dataset.all}, [data-every]`)) tell(); });
   tell();
 });
 
