@@ -10,7 +10,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -266,21 +265,16 @@ fn runtime_settings(config: &Config) -> runtime::Settings {
 fn service_settings(config: &Config, api_port: u16) -> services::Settings {
     services::Settings {
         accounts_cap: config.accounts_cap,
-        time_zone: time_zone(config),
+        time_zone: config.time_zone.clone(),
         external_ip: config.external_ip,
         endpoint: config.endpoint.clone(),
         data: config.data.clone(),
         api_port,
-        public_url: config.public_url.clone().or_else(|| only_url(config, api_port)),
+        public_url: config.public_url.clone(),
+        listen_url: only_url(config, api_port),
         version: VERSION.to_owned(),
         has_certificate: config.certificate.is_some(),
     }
-}
-
-/// The zone whose days and hours count: the operator's, else the host's own; where that has none, UTC.
-fn time_zone(config: &Config) -> TimeZone {
-    let zone = config.time_zone.clone().unwrap_or_else(TimeZone::system);
-    if zone.is_unknown() { TimeZone::UTC } else { zone }
 }
 
 /// Where the API answers, if it listens on one address and nobody names another by which people come.

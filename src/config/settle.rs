@@ -3,12 +3,11 @@
 use std::num::NonZeroU16;
 use std::str::FromStr;
 
-use jiff::tz::TimeZone;
-
 use super::raw::{Raw, Written};
 use super::{CertificateFiles, Config, Error, LogFormat, UplinkChoice};
 use crate::domain::dns::{BlocklistSource, Forwarder};
 use crate::domain::field;
+use crate::domain::host;
 use crate::domain::limits;
 use crate::domain::nat::{self, Filtering, NatSettings};
 use crate::domain::traffic_log::Transport;
@@ -36,7 +35,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
                 .unwrap_or(unchosen.filtering),
             ports_per_account: one("nat_ports_per_account", "a number from 1 to 4294967295").parsed()?,
         },
-        time_zone: one("time_zone", "the name of a time zone, as in Europe/Warsaw or UTC").text(time_zone)?,
+        time_zone: one("time_zone", "the name of a time zone, as in Europe/Warsaw or UTC").text(host::time_zone)?,
         accounts_cap: one("limits.accounts", "a number from 0 to 4294967295").parsed()?.filter(|cap| *cap > 0),
         reach_allow: one("reach.allow", "prefixes, as in 192.168.10.0/24").list(field::network)?,
         trusted_proxies: one("api.trusted_proxies", "addresses or prefixes, as in 10.0.0.2 or 10.0.0.0/28")
@@ -48,7 +47,7 @@ pub(super) fn settle(raw: &Raw) -> Result<Config, Error> {
             "api.url",
             "an https URL without a query, as in https://vpn.example.org or https://a.example/vpn",
         )
-        .text(public_url)?,
+        .text(field::public_url)?,
         forwarders: forwarders(raw)?,
         blocklists: one(
             "dns.blocklists",
@@ -136,28 +135,6 @@ fn log(text: &str) -> Option<String> {
     text.split(',').all(fits).then(|| text.to_owned())
 }
 
-fn time_zone(text: &str) -> Option<TimeZone> {
-    TimeZone::get(text).ok()
-}
-
-/// A host, then perhaps a port, then perhaps a path of unreserved letters (RFC 3986, section 3.3); what it begins with is
-/// secret, so it is https.
-fn public_url(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("https://")?.trim_end_matches('/');
-    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-    let bracketed = authority.rfind(']').map_or(0, |at| at + 1);
-    let (host, port) = match authority[bracketed..].find(':') {
-        Some(at) => (&authority[..bracketed + at], Some(&authority[bracketed + at + 1..])),
-        None => (authority, None),
-    };
-    field::endpoint(host)?;
-    if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
-        return None;
-    }
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    path.bytes().all(plain).then(|| format!("https://{rest}"))
-}
-
 /// Two at most: the first is asked, the other where it is silent.
 fn forwarders(raw: &Raw) -> Result<Vec<Forwarder>, Error> {
     let expected = "one or two addresses, as in 192.0.2.53 or tls://192.0.2.53#dns.example";
@@ -201,6 +178,7 @@ fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
 mod tests {
     use super::*;
     use crate::config::keys::KEYS;
+    use jiff::tz::TimeZone;
     use std::num::NonZeroU32;
     use std::path::Path;
 

@@ -154,6 +154,24 @@ pub fn endpoint(text: &str) -> Option<String> {
     (text.len() <= 253 && named && text.split('.').all(label)).then(|| text.to_ascii_lowercase())
 }
 
+/// A host, then perhaps a port, then perhaps a path of unreserved letters (RFC 3986, section 3.3); what it begins with is
+/// secret, so it is https.
+pub fn public_url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("https://")?.trim_end_matches('/');
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let bracketed = authority.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match authority[bracketed..].find(':') {
+        Some(at) => (&authority[..bracketed + at], Some(&authority[bracketed + at + 1..])),
+        None => (authority, None),
+    };
+    endpoint(host)?;
+    if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) {
+        return None;
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().all(plain).then(|| format!("https://{rest}"))
+}
+
 /// Whether a client could route packets to this address at all.
 pub(super) fn is_host(address: IpAddr) -> bool {
     let special = match address {

@@ -15,6 +15,7 @@ pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod hex;
+pub mod host;
 pub mod ikev2;
 pub mod intended;
 pub mod key;

@@ -34,7 +34,7 @@ impl Access {
     /// refusals of [`AccessDraft`].
     pub async fn add(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
         by.must(Right::Administer)?;
-        let terms = draft.settle(&self.ground.settings.time_zone)?;
+        let terms = draft.settle(&self.ground.time_zone())?;
         let (label, net) = (terms.label.clone(), terms.net);
         let (shown, mut entry) = make(label.clone(), net, clock::timestamp());
         entry.expires = terms.expires;

@@ -72,7 +72,7 @@ impl Accounts {
     /// # Errors
     /// The refusals of [`AccountDraft`], and `AccountLimitExceeded`, `AboveCap` and `TrafficCapReached` to a reseller.
     pub async fn add(&self, by: &Caller, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
-        draft.zone = Some(self.ground.settings.time_zone.clone());
+        draft.zone = Some(self.ground.time_zone());
         let (cap, seed) = (self.ground.accounts_cap(), seed());
         self.traffic.left(by).await?;
         let caller = by.clone();
@@ -105,7 +105,7 @@ impl Accounts {
     }
 
     async fn put(&self, by: &Caller, name: &str, mut draft: AccountDraft) -> Result<Arc<Account>, Error> {
-        draft.zone = Some(self.ground.settings.time_zone.clone());
+        draft.zone = Some(self.ground.time_zone());
         let (name, caller) = (name.to_owned(), by.clone());
         let rule = move |change: &mut Change| {
             let current = own(change.intended(), &caller, &name)?.clone();

@@ -21,12 +21,12 @@ impl Audit {
     /// # Errors
     /// The refusals of [`AuditDraft`]; a fault where the file cannot be read.
     pub async fn read(&self, draft: &AuditDraft) -> Result<Vec<AuditEntry>, Error> {
-        let query = draft.settle(self.time_zone())?;
+        let query = draft.settle(&self.time_zone())?;
         self.ground.store.audit(query).await.map_err(|cause| Error::Fault(cause.into()))
     }
 
     /// In which time zone its days are.
-    pub fn time_zone(&self) -> &TimeZone {
-        &self.ground.settings.time_zone
+    pub fn time_zone(&self) -> TimeZone {
+        self.ground.time_zone()
     }
 }

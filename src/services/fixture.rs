@@ -14,12 +14,13 @@ pub(crate) fn services() -> (TempDir, Services) {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings {
         accounts_cap: None,
-        time_zone: TimeZone::UTC,
+        time_zone: Some(TimeZone::UTC),
         external_ip: Some([192, 0, 2, 1].into()),
         endpoint: None,
         data: folder.path().into(),
         api_port: limits::API_PORT,
         public_url: None,
+        listen_url: None,
         version: "0.0.0".into(),
         has_certificate: false,
     };

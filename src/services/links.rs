@@ -118,8 +118,8 @@ impl Links {
     }
 
     /// In which time zone its days are.
-    pub fn time_zone(&self) -> &TimeZone {
-        &self.ground.settings.time_zone
+    pub fn time_zone(&self) -> TimeZone {
+        self.ground.time_zone()
     }
 
     /// Withdraws every link to an account: none of them shows anything any more.
@@ -368,12 +368,13 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let settings = |endpoint: Option<&str>, external_ip: &str, api_port, public_url: Option<&str>| Settings {
             data: std::env::temp_dir(),
-            time_zone: TimeZone::UTC,
+            time_zone: Some(TimeZone::UTC),
             accounts_cap: None,
             external_ip: external_ip.parse().ok(),
             endpoint: endpoint.map(Into::into),
             api_port,
             public_url: public_url.map(Into::into),
+            listen_url: None,
             version: "0".into(),
             has_certificate: false,
         };

@@ -112,19 +112,20 @@ impl From<WriteError> for Error {
 pub struct Settings {
     /// How many accounts may exist, where he caps them.
     pub accounts_cap: Option<u32>,
-    /// The zone whose days and hours count.
-    pub time_zone: TimeZone,
+    /// The zone whose days and hours count, where the configuration names it.
+    pub time_zone: Option<TimeZone>,
     /// The external address of a server that names none; the host's own outward address where this is absent.
     pub external_ip: Option<IpAddr>,
-    /// What the clients of a new server connect to, where that is not its external address.
+    /// What the clients of a new server connect to, where the configuration names it.
     pub endpoint: Option<String>,
     /// The data folder.
     pub data: PathBuf,
     /// The port of the API and the panel.
     pub api_port: u16,
-    /// The URL by which people reach the API's port, without a `/` at its end; made of the endpoint, or of the external
-    /// address, and the port where this is absent.
+    /// The URL by which people reach the API's port, without a `/` at its end, where the configuration names it.
     pub public_url: Option<String>,
+    /// The same where the API listens on one address alone.
+    pub listen_url: Option<String>,
     /// This program's version.
     pub version: String,
     /// Whether the configuration names the certificate of the API and the panel.
@@ -287,9 +288,19 @@ impl GroundParts {
         self.settings.accounts_cap.unwrap_or(limits::ACCOUNTS_UNLIMITED)
     }
 
-    /// The URL by which people reach the API's port, without a `/` at its end.
+    /// The zone whose days and hours count: the configuration's, else the one that was set, else the host's own; where that
+    /// has none, UTC.
+    fn time_zone(&self) -> TimeZone {
+        let named = self.settings.time_zone.clone().or_else(|| self.store.host().time_zone.clone());
+        let zone = named.unwrap_or_else(TimeZone::system);
+        if zone.is_unknown() { TimeZone::UTC } else { zone }
+    }
+
+    /// The URL by which people reach the API's port, without a `/` at its end: the configuration's, else the one that was
+    /// set, else one of the host's name or address and the port.
     fn public_url(&self) -> String {
         let HostFacts { external_ip, endpoint } = self.host_facts();
+        let by_listening = self.settings.listen_url.clone().filter(|_| endpoint.is_none());
         let made = || {
             let host = endpoint.unwrap_or_else(|| external_ip.to_string());
             let host = if host.contains(':') { format!("[{host}]") } else { host };
@@ -299,7 +310,8 @@ impl GroundParts {
             }
             format!("https://{host}:{}", self.settings.api_port)
         };
-        self.settings.public_url.clone().unwrap_or_else(made)
+        let named = self.settings.public_url.clone().or_else(|| self.store.host().url.clone());
+        named.or(by_listening).unwrap_or_else(made)
     }
 
     /// What a new server takes from its host.
@@ -308,7 +320,7 @@ impl GroundParts {
         HostFacts {
             // a host without any way out is reached by nobody else
             external_ip: external_ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            endpoint: self.settings.endpoint.clone(),
+            endpoint: self.settings.endpoint.clone().or_else(|| self.store.host().endpoint.clone()),
         }
     }
 }

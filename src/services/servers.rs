@@ -173,7 +173,7 @@ impl Servers {
         let mut figures = self.ground.runtime.figures().await;
         figures.sort_unstable_by(|a, b| (&a.server, &a.account).cmp(&(&b.server, &b.account)));
         let (intended, at) = (self.ground.store.intended(), clock::timestamp());
-        let (zone, within) = (self.ground.settings.time_zone.clone(), intended.system.wireguard_handshake_uptime);
+        let (zone, within) = (self.ground.time_zone(), intended.system.wireguard_handshake_uptime);
         let peer = |figures: AccountFigures| {
             let account = intended.server(figures.server.as_str())?.accounts.get(&figures.account)?;
             let account = Some(account).filter(|account| is_seen(by, account)).map(|account| shown(by, account))?;

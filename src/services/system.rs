@@ -1,10 +1,14 @@
 //! The appliance and its host.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::{Caller, Error, Ground};
 use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
+use crate::domain::host::{HostSettings, HostSettingsDraft};
 use crate::domain::refusal::Refusal;
 use crate::domain::system::{SystemConfig, SystemConfigDraft};
 use crate::runtime::Status;
@@ -118,6 +122,17 @@ pub struct Condition {
     pub store_fault: Option<String>,
 }
 
+/// Which of the host's settings the configuration names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// The time zone.
+    pub time_zone: bool,
+    /// What clients connect to.
+    pub endpoint: bool,
+    /// The URL of the API and the panel.
+    pub url: bool,
+}
+
 impl System {
     pub(super) fn new(ground: Ground) -> Self {
         Self { ground }
@@ -155,13 +170,13 @@ impl System {
 
     /// A time as people of the appliance's zone read it (RFC 3339, to the second).
     pub fn local_time(&self, at: Timestamp) -> String {
-        at.to_zoned_datetime(self.ground.settings.time_zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+        at.to_zoned_datetime(self.ground.time_zone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
     /// What the host is.
     pub fn info(&self) -> SystemInfo {
         let mut info = shown(host::look());
-        if let Some(name) = self.ground.settings.time_zone.iana_name() {
+        if let Some(name) = self.ground.time_zone().iana_name() {
             info.timezone = name.into();
         }
         info
@@ -226,6 +241,53 @@ impl System {
                 config.wireguard_handshake_uptime
             );
             Ok((config, Deed::of(Kind::System, text)))
+        };
+        self.ground.write(by, rule).await
+    }
+
+    /// How people find the host, and by which days it counts, as it was set.
+    pub fn host_settings(&self) -> Arc<HostSettings> {
+        self.ground.store.host()
+    }
+
+    /// What of that the configuration names: it goes before what is set, which has no effect as long as it does.
+    pub fn decided(&self) -> Decided {
+        let settings = &self.ground.settings;
+        Decided {
+            time_zone: settings.time_zone.is_some(),
+            endpoint: settings.endpoint.is_some(),
+            url: settings.public_url.is_some(),
+        }
+    }
+
+    /// What the clients of a new server connect to.
+    pub fn endpoint(&self) -> String {
+        let facts = self.ground.host_facts();
+        facts.endpoint.unwrap_or_else(|| facts.external_ip.to_string())
+    }
+
+    /// The host's own zone.
+    pub fn host_zone(&self) -> String {
+        host::look().timezone
+    }
+
+    /// Edits what the draft names of how people find the host. It holds from the next answer on.
+    ///
+    /// # Errors
+    /// `NotAllowed` to all but admins, and the refusals of [`HostSettingsDraft`].
+    pub async fn edit_host(&self, by: &Caller, draft: HostSettingsDraft) -> Result<(), Error> {
+        let rule = move |change: &mut Change| {
+            let settings = draft.amend(change.host())?;
+            let zone = settings.time_zone.as_ref().and_then(TimeZone::iana_name).unwrap_or("the host's own");
+            let text = format!(
+                "Set the host: clients connect to {}, people come by {}, days are those of {zone}",
+                settings.endpoint.as_deref().unwrap_or("its address"),
+                settings.url.as_deref().unwrap_or("that"),
+            );
+            if settings != *change.host() {
+                change.put_host(settings);
+            }
+            Ok(((), Deed::of(Kind::System, text)))
         };
         self.ground.write(by, rule).await
     }

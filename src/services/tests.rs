@@ -36,12 +36,13 @@ pub(super) fn over_in_zone(store: Store, zone: TimeZone) -> Services {
 fn over_with(store: Store, cap: u32, time_zone: TimeZone) -> Services {
     let settings = Settings {
         accounts_cap: Some(cap),
-        time_zone,
+        time_zone: Some(time_zone),
         external_ip: Some(IpAddr::from([77, 87, 125, 200])),
         endpoint: None,
         data: std::env::temp_dir(),
         api_port: limits::API_PORT,
         public_url: None,
+        listen_url: None,
         version: "0.1.0".into(),
         has_certificate: false,
     };

@@ -169,7 +169,7 @@ impl Traffic {
         for (hour, bytes) in waiting.into_iter().filter(|(hour, _)| hour.day == day) {
             *found.entry(hour).or_default() += bytes;
         }
-        let zone = &self.ground.settings.time_zone;
+        let zone = &self.ground.time_zone();
         let hour = |hour: Hour| {
             let bytes = found.get(&hour).copied().unwrap_or_default();
             Some(HourTraffic { start: hour.start(zone)?, bytes })
@@ -233,7 +233,7 @@ impl Traffic {
 
     fn enter(&self, passed: &[Passed]) {
         let at = clock::timestamp();
-        let hour = Hour::of(at, &self.ground.settings.time_zone);
+        let hour = Hour::of(at, &self.ground.time_zone());
         let mut meter = self.ground.metering.meter();
         meter.compare_clocks(at, clock::now());
         meter.enter(passed, hour);
@@ -243,7 +243,7 @@ impl Traffic {
     pub(super) async fn enforce(&self) {
         let mut state = self.ground.metering.turn.lock().await;
         let at = clock::timestamp();
-        let today = Hour::of(at, &self.ground.settings.time_zone).day;
+        let today = Hour::of(at, &self.ground.time_zone()).day;
         let intended = self.ground.store.intended();
         let (unknown, of_pools) = {
             let mut meter = self.ground.metering.meter();
@@ -278,7 +278,7 @@ impl Traffic {
     }
 
     fn today(&self) -> Date {
-        Hour::of(clock::timestamp(), &self.ground.settings.time_zone).day
+        Hour::of(clock::timestamp(), &self.ground.time_zone()).day
     }
 
     async fn write(&self) {

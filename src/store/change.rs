@@ -12,6 +12,7 @@ use crate::domain::audit::{AuditEntry, Deed};
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::FirewallSettings;
+use crate::domain::host::HostSettings;
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
 use crate::domain::one_time_link::{LinkBook, LinkDigest, LinkSettings, OneTimeLink};
@@ -274,6 +275,16 @@ impl Change {
     /// Stores the certificate of the API and the panel.
     pub fn put_web_certificate(&mut self, certificate: WebCertificate) {
         self.step(Beside::WebCertificate(Arc::new(certificate)));
+    }
+
+    /// What is set of the host, with what this change has done so far.
+    pub fn host(&self) -> &HostSettings {
+        &self.state.host
+    }
+
+    /// Stores what is set of the host.
+    pub fn put_host(&mut self, settings: HostSettings) {
+        self.step(Beside::Host(Arc::new(settings)));
     }
 
     /// When and where backups are made, with what this change has done so far.

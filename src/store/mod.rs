@@ -10,6 +10,7 @@ mod change;
 mod disasters;
 mod dns_record;
 mod file;
+mod host_record;
 mod ikev2;
 pub mod ledger;
 mod link_records;
@@ -42,6 +43,7 @@ use self::writer::{Opener, Order, Published, QUEUE, Waiting, Writer};
 use crate::domain::access::AccessBook;
 use crate::domain::audit::{AuditEntry, AuditQuery};
 use crate::domain::backup::BackupSettings;
+use crate::domain::host::HostSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
 use crate::domain::one_time_link::LinkBook;
@@ -120,6 +122,7 @@ struct Shared {
     links: watch::Receiver<Arc<LinkBook>>,
     webhooks: watch::Receiver<Arc<WebhookBook>>,
     web_certificate: watch::Receiver<Arc<WebCertificate>>,
+    host: watch::Receiver<Arc<HostSettings>>,
     fault: Arc<Mutex<Option<String>>>,
     /// `None` while this is being dropped, so that the thread sees that nobody is left.
     orders: Option<mpsc::Sender<Order>>,
@@ -166,6 +169,7 @@ impl Store {
         let (links, links_seen) = watch::channel(Arc::new(state.links));
         let (webhooks, webhooks_seen) = watch::channel(state.webhooks);
         let (web_certificate, web_certificate_seen) = watch::channel(state.web_certificate);
+        let (host, host_seen) = watch::channel(state.host);
         let (backups, backups_seen) = watch::channel(state.backups);
         let fault = Arc::new(Mutex::new(None));
         let (places, audited) = (state.places, state.audited);
@@ -176,6 +180,7 @@ impl Store {
             links,
             webhooks,
             web_certificate,
+            host,
             places,
             audited,
             fault: fault.clone(),
@@ -192,6 +197,7 @@ impl Store {
             links: links_seen,
             webhooks: webhooks_seen,
             web_certificate: web_certificate_seen,
+            host: host_seen,
             fault,
             orders: Some(orders),
             thread,
@@ -233,6 +239,11 @@ impl Store {
     /// The certificate of the API and the panel, as of the last commit; a new value after each commit that changed it.
     pub fn web_certificate(&self) -> watch::Receiver<Arc<WebCertificate>> {
         self.shared.web_certificate.clone()
+    }
+
+    /// What is set of the host, as of the last commit.
+    pub fn host(&self) -> Arc<HostSettings> {
+        self.shared.host.borrow().clone()
     }
 
     /// When and where backups are made, as of the last commit; a new value after each commit that changed it.

@@ -11,6 +11,7 @@ use crate::domain::audit::AuditEntry;
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{End, FilterRule, FirewallSettings};
+use crate::domain::host::HostSettings;
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Intended;
 use crate::domain::name::{AccountName, RuleName, ServerName, UserName, WebhookName};
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub(super) webhooks: Arc<WebhookBook>,
     /// The certificate of the API and the panel.
     pub(super) web_certificate: Arc<WebCertificate>,
+    /// What is set of the host.
+    pub(super) host: Arc<HostSettings>,
     /// The number of the latest entry of the audit log, which itself is only in the file.
     pub(super) audited: u64,
 }
@@ -81,6 +84,7 @@ pub(super) enum Beside {
     NoSession(TokenDigest),
     Backups(Arc<BackupSettings>),
     WebCertificate(Arc<WebCertificate>),
+    Host(Arc<HostSettings>),
     Link(Arc<OneTimeLink>),
     NoLink(LinkDigest),
     LinkSettings(Arc<LinkSettings>),
@@ -221,6 +225,7 @@ impl State {
             Beside::WebCertificate(certificate) => {
                 Beside::WebCertificate(replace(&mut self.web_certificate, certificate))
             }
+            Beside::Host(settings) => Beside::Host(replace(&mut self.host, settings)),
             Beside::Link(link) => {
                 let digest = link.key.digest();
                 Arc::make_mut(&mut self.links.links).insert(digest, link).map_or(Beside::NoLink(digest), Beside::Link)

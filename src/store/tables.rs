@@ -9,6 +9,7 @@ use super::access_records::{AccessV2, PanelUserV2, SessionV1};
 use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
+use super::host_record::HostV1;
 use super::ikev2::{CredentialV1, Ikev2SettingsV1, Ikev2SwitchV1, ServerCredentialV1};
 use super::link_records::{LinkSettingsV1, OneTimeLinkV1};
 use super::messages;
@@ -23,6 +24,7 @@ use crate::domain::account::Account;
 use crate::domain::backup::BackupSettings;
 use crate::domain::dns::DnsSettings;
 use crate::domain::firewall::{FilterRule, FirewallSettings};
+use crate::domain::host::HostSettings;
 use crate::domain::ikev2::{Credential, Ikev2Settings, ServerCredential};
 use crate::domain::intended::Revision;
 use crate::domain::name::ServerName;
@@ -68,8 +70,10 @@ const WEBHOOKS: Records = TableDefinition::new("webhooks");
 const SESSIONS: Records = TableDefinition::new("sessions");
 /// At most one record, at [`SETTINGS_KEY`]. No part of a backup: it is this host's.
 const WEB_CERTIFICATE: Records = TableDefinition::new("web_certificate");
+/// At most one record, at [`SETTINGS_KEY`].
+const HOST: Records = TableDefinition::new("host");
 /// Every table of records that a backup has.
-const ALL: [Records; 18] = [
+const ALL: [Records; 19] = [
     SERVERS,
     ACCOUNTS,
     ACCESS,
@@ -83,6 +87,7 @@ const ALL: [Records; 18] = [
     TRAFFIC_LOG,
     BACKUPS,
     SYSTEM,
+    HOST,
     IKEV2,
     IKEV2_SETTINGS,
     IKEV2_AUTHORITY,
@@ -253,6 +258,7 @@ fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box
         Beside::WebCertificate(certificate) => {
             put(transaction, WEB_CERTIFICATE, SETTINGS_KEY, &WebCertificateV1::from(certificate.as_ref()))
         }
+        Beside::Host(settings) => put(transaction, HOST, SETTINGS_KEY, &HostV1::from(settings.as_ref())),
         Beside::Link(link) => {
             put(transaction, ONE_TIME_LINKS, &link.key.digest().to_hex(), &OneTimeLinkV1::from(link.as_ref()))
         }
@@ -329,6 +335,10 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
     })?;
     each(&transaction, WEB_CERTIFICATE, |record: WebCertificateV1| {
         state.web_certificate = Arc::new(WebCertificate::from(record));
+        Ok(())
+    })?;
+    each(&transaction, HOST, |record: HostV1| {
+        state.host = Arc::new(HostSettings::from(record));
         Ok(())
     })?;
     load_links(&transaction, &mut state)?;

@@ -12,6 +12,7 @@ use super::state::{State, WebhookBook};
 use super::{Error, WriteError, tables};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
+use crate::domain::host::HostSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::one_time_link::LinkBook;
 use crate::domain::refusal::Refusal;
@@ -96,6 +97,7 @@ pub(super) struct Published {
     pub(super) links: watch::Sender<Arc<LinkBook>>,
     pub(super) webhooks: watch::Sender<Arc<WebhookBook>>,
     pub(super) web_certificate: watch::Sender<Arc<WebCertificate>>,
+    pub(super) host: watch::Sender<Arc<HostSettings>>,
     /// What only the file knows: where in it each firewall rule stands.
     pub(super) places: Arc<Vec<i64>>,
     /// And the number of the latest entry of the audit log.
@@ -113,6 +115,7 @@ impl Published {
             backups: self.backups.borrow().clone(),
             webhooks: self.webhooks.borrow().clone(),
             web_certificate: self.web_certificate.borrow().clone(),
+            host: self.host.borrow().clone(),
             audited: self.audited,
         }
     }
@@ -259,6 +262,9 @@ impl Writer {
         }
         if *self.published.web_certificate.borrow() != state.web_certificate {
             self.published.web_certificate.send_replace(state.web_certificate);
+        }
+        if *self.published.host.borrow() != state.host {
+            self.published.host.send_replace(state.host);
         }
         if *self.published.webhooks.borrow() != state.webhooks {
             self.published.webhooks.send_replace(state.webhooks);

@@ -1,9 +1,47 @@
 //! The panel's pages of the appliance itself: settings, certificate, webhooks.
 
 use axum::http::StatusCode;
+use culvert::domain::host::HostSettings;
+use culvert::services::Settings;
 
 use crate::reader::Reader;
 use crate::support::World;
+
+#[tokio::test]
+async fn says_how_people_find_the_host_and_goes_by_its_days() {
+    let world = World::with_settings(|settings| Settings { time_zone: None, ..settings }).await;
+    let reader = Reader::enter(&world, "admin").await;
+
+    let form = "endpoint=vpn.example&url=https://vpn.example/vpn&time_zone=Asia/Tokyo";
+    let set = reader.post(&world, "/panel/settings/host", form).await;
+    let refused = reader.post(&world, "/panel/settings/host", "time_zone=Mars/Olympus").await;
+
+    assert_eq!(set.headers["location"], "/panel/settings?said=saved");
+    assert_eq!(refused.code, StatusCode::OK);
+    assert!(refused.body.contains("Incorrect value time_zone"), "{}", refused.body);
+    let system = &world.services.system;
+    assert_eq!((system.endpoint(), system.public_url()), ("vpn.example".into(), "https://vpn.example/vpn".into()));
+    assert!(system.local_time(jiff::Timestamp::UNIX_EPOCH).ends_with("T09:00:00+09:00"));
+    let server = world.post("/api/v1/wireguard", "name=new").await;
+    assert!(world.get("/api/v1/wireguard/new").await.body.contains("vpn.example"), "{}", server.body);
+    let cleared = reader.post(&world, "/panel/settings/host", "endpoint=&url=&time_zone=").await;
+    assert_eq!(cleared.code, StatusCode::SEE_OTHER);
+    assert_eq!(*system.host_settings(), HostSettings::default());
+}
+
+#[tokio::test]
+async fn leaves_to_the_configuration_what_it_names() {
+    let named = |settings| Settings { endpoint: Some("by.example".into()), ..settings };
+    let world = World::with_settings(named).await;
+    let reader = Reader::enter(&world, "admin").await;
+
+    let page = reader.look(&world, "/panel/settings").await.body;
+    reader.post(&world, "/panel/settings/host", "endpoint=other.example").await;
+
+    assert!(!page.contains("id=\"host-endpoint\"") && !page.contains("id=\"host-time_zone\""), "{page}");
+    assert!(page.contains("<dd>by.example</dd>") && page.contains("<dd>UTC</dd>"), "{page}");
+    assert_eq!(world.services.system.endpoint(), "by.example");
+}
 
 #[tokio::test]
 async fn sets_the_appliance_and_back() {

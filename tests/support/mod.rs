@@ -55,34 +55,36 @@ pub(crate) struct Reply {
 impl World {
     /// An empty appliance.
     pub(crate) async fn new() -> Self {
-        Self::with(Runtime::detached(), None).await
+        Self::with_settings(|settings| settings).await
     }
 
     /// An empty appliance on which so many accounts may exist.
     pub(crate) async fn with_cap(accounts: u32) -> Self {
-        Self::with(Runtime::detached(), Some(accounts)).await
+        Self::with_settings(|settings| Settings { accounts_cap: Some(accounts), ..settings }).await
     }
 
-    async fn with(runtime: Runtime, accounts_cap: Option<u32>) -> Self {
+    /// An empty appliance with these settings, which are made of those that all have.
+    pub(crate) async fn with_settings(settings: impl FnOnce(Settings) -> Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let mut world = Self::over(folder, store, runtime, accounts_cap);
+        let mut world = Self::over(folder, store, Runtime::detached(), settings);
         world.hash = world.services.access.add(&Caller::local(), hash_from("home", &HOME.to_string())).await.unwrap();
         world
     }
 
-    fn over(folder: TempDir, store: Store, runtime: Runtime, accounts_cap: Option<u32>) -> Self {
-        let settings = Settings {
-            accounts_cap,
-            time_zone: jiff::tz::TimeZone::UTC,
+    fn over(folder: TempDir, store: Store, runtime: Runtime, settings: impl FnOnce(Settings) -> Settings) -> Self {
+        let settings = settings(Settings {
+            accounts_cap: None,
+            time_zone: Some(jiff::tz::TimeZone::UTC),
             external_ip: Some("192.0.2.1".parse().unwrap()),
             endpoint: None,
             data: folder.path().into(),
             api_port: limits::API_PORT,
             public_url: None,
+            listen_url: None,
             version: "0.0.0".into(),
             has_certificate: false,
-        };
+        });
         let services = Services::new(store.clone(), runtime, settings);
         let router = http::router(services.clone(), vec!["10.0.0.0/8".parse().unwrap()]);
         let operator = http::local_router(services.clone());
@@ -91,12 +93,13 @@ impl World {
 
     /// The same appliance over another runtime.
     pub(crate) fn above(self, runtime: Runtime) -> Self {
-        Self { hash: self.hash, ..Self::over(self.folder, self.store, runtime, None) }
+        Self { hash: self.hash, ..Self::over(self.folder, self.store, runtime, |settings| settings) }
     }
 
     /// The same appliance, on which so many accounts may exist.
     pub(crate) fn with_another_cap(self, accounts: u32) -> Self {
-        Self { hash: self.hash, ..Self::over(self.folder, self.store, Runtime::detached(), Some(accounts)) }
+        let settings = |settings| Settings { accounts_cap: Some(accounts), ..settings };
+        Self { hash: self.hash, ..Self::over(self.folder, self.store, Runtime::detached(), settings) }
     }
 
     /// The same appliance over a runtime of its own, which runs what is stored.
@@ -110,7 +113,7 @@ impl World {
     pub(crate) async fn reopened(self) -> Self {
         self.store.close().await.unwrap();
         let store = Store::open(self.folder.path()).unwrap();
-        Self { hash: self.hash, ..Self::over(self.folder, store, Runtime::detached(), None) }
+        Self { hash: self.hash, ..Self::over(self.folder, store, Runtime::detached(), |settings| settings) }
     }
 
     /// An appliance with the server `Default_1`, on it the accounts `peer_1` and `peer_2`, and the empty server `spare`.

@@ -20,7 +20,7 @@ pub(crate) async fn list(State(services): State<Services>, fields: Fields) -> An
     fields.refuse_others(&["caller", "about", "name", "since", "until", "before", "limit"])?;
     let entries = services.audit.read(&draft(&fields)).await?;
     let zone = services.audit.time_zone();
-    Ok(Success(entries.into_iter().map(|entry| EntryView::of(entry, zone)).collect()))
+    Ok(Success(entries.into_iter().map(|entry| EntryView::of(entry, &zone)).collect()))
 }
 
 /// What a form asks of the log.

@@ -40,7 +40,7 @@ pub(crate) async fn withdraw(
 /// Lists the open links, the oldest first.
 pub(crate) async fn list(State(services): State<Services>, caller: Caller) -> Answer<ListView> {
     let links = services.links.list(&caller)?;
-    let olts = links.iter().map(|link| LinkView::of(link, services.links.time_zone())).collect();
+    let olts = links.iter().map(|link| LinkView::of(link, &services.links.time_zone())).collect();
     Ok(Success(ListView { olts }))
 }
 

@@ -66,9 +66,9 @@ fn people() -> Vec<Route> {
         post("panel_me_factor_remove", Page(SeeAccounts), "/panel/me/factor/remove", me::remove_factor),
         post("panel_me_end", Page(SeeAccounts), "/panel/me/sessions/{id}/end", me::end),
         post("panel_me_end_others", Page(SeeAccounts), "/panel/me/sessions/end", me::end_others),
-        get("panel_welcome", Page(Handle), "/panel/welcome", welcome::show),
-        post("panel_welcome_password", Page(Handle), "/panel/welcome/password", welcome::password),
-        post("panel_welcome_address", Page(Handle), "/panel/welcome/address", welcome::address),
+        get("panel_welcome", Page(Administer), "/panel/welcome", welcome::show),
+        post("panel_welcome_password", Page(Administer), "/panel/welcome/password", welcome::password),
+        post("panel_welcome_address", Page(Administer), "/panel/welcome/address", welcome::address),
 
         get("panel_servers", Page(See), "/panel/servers", servers::list),
         get("panel_server_new", Page(Handle), "/panel/new-server", servers::ask_new),
@@ -139,6 +139,7 @@ fn appliance() -> Vec<Route> {
     vec![
         get("panel_settings", Page(See), "/panel/settings", settings::show),
         post("panel_settings_edit", Page(Administer), "/panel/settings", settings::edit),
+        post("panel_host_edit", Page(Administer), "/panel/settings/host", settings::edit_host),
         post("panel_settings_reset", Page(Administer), "/panel/settings/reset", settings::reset),
         post("panel_settings_reload", Page(Administer), "/panel/settings/reload", settings::reload),
         get("panel_certificate", Page(See), "/panel/certificate", certificate::show),

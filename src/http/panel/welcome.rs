@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
+use crate::domain::host::HostSettingsDraft;
 use crate::domain::server::ServerDraft;
 use crate::http::form::Fields;
 use crate::services::Services;
@@ -90,6 +91,9 @@ pub(super) async fn address(visit: Visit, State(services): State<Services>, fiel
             };
         }
     }
+    // new servers and links are named after it too
+    let draft = HostSettingsDraft { endpoint: fields.text("endpoint"), ..HostSettingsDraft::default() };
+    services.system.edit_host(visit.caller(), draft).await?;
     Ok(Redirect::to("/panel/welcome?step=account").into_response())
 }
 

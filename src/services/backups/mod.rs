@@ -81,7 +81,7 @@ impl Backups {
 
     /// Now, by the clock that the schedule goes by.
     pub fn now(&self) -> ZonedDateTime {
-        clock::timestamp().to_zoned_datetime(self.ground.settings.time_zone.clone())
+        clock::timestamp().to_zoned_datetime(self.ground.time_zone())
     }
 
     /// Follows them.
@@ -112,7 +112,7 @@ impl Backups {
     /// # Errors
     /// A fault where the folder cannot be read.
     pub async fn list(&self) -> Result<Vec<Backup>, Error> {
-        let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
+        let (folder, zone) = (self.folder(), self.ground.time_zone());
         on_disk(move || look(&folder, &zone)).await
     }
 
@@ -274,7 +274,7 @@ impl Backups {
         by.must(Right::Handle)?;
         let name = BackupName::parse(name)?;
         let _turn = self.arrival.lock().await;
-        let (folder, zone) = (self.folder(), self.ground.settings.time_zone.clone());
+        let (folder, zone) = (self.folder(), self.ground.time_zone());
         let arriving = folder.join(ARRIVING);
         let arrived = self.arrive(&folder, &name, from).await;
         let named = match arrived {

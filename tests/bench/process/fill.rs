@@ -57,12 +57,13 @@ pub(crate) fn fill(dir: &Path, servers: usize, accounts: usize) -> Result<Filled
         let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
         let settings = Settings {
             accounts_cap: None,
-            time_zone: jiff::tz::TimeZone::UTC,
+            time_zone: Some(jiff::tz::TimeZone::UTC),
             external_ip: Some(loopback),
             endpoint: None,
             data: dir.to_owned(),
             api_port: crate::api::PORT,
             public_url: None,
+            listen_url: None,
             version: "bench".into(),
             has_certificate: false,
         };
