@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
@@ -276,6 +276,20 @@ impl Browser {
         let taken = self.devtools("Page.captureScreenshot", &json!({"format": "png", "captureBeyondViewport": false}));
         self.resize(width, height);
         base64::engine::general_purpose::STANDARD.decode(taken["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// Goes to a file, and returns where it lies.
+    pub fn fetch(&self, path: &str, name: &str) -> PathBuf {
+        let file = self.folder.path().join("downloads").join(name);
+        // a download is no page, and so no navigation that ends
+        self.eval("location.href = arguments[0]", vec![json!(path)]);
+        until(PATIENCE, "a file that was downloaded", || file.exists().then_some(()));
+        file
+    }
+
+    /// Chooses a file in a field of a form.
+    pub fn attach(&self, css: &str, file: &Path) {
+        self.runtime.block_on(self.see(css).send_keys(file.to_str().unwrap())).unwrap();
     }
 
     /// Clicks a link to a file, and returns the file.

@@ -6,15 +6,18 @@
 #![expect(unreachable_pub, reason = "a test's modules are seen by this target alone")]
 
 mod accounts;
+mod appliance;
 mod browser;
 mod first_run;
 mod forged;
+mod keeping;
 mod live;
 mod login;
 mod looks;
 mod network;
 mod pages;
 mod payloads;
+mod people;
 #[path = "../e2e/rig/mod.rs"]
 #[expect(
     dead_code,

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
+use super::guest;
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
@@ -99,7 +100,8 @@ pub(super) async fn restore(visit: Visit, State(services): State<Services>, Path
         backups.restore(&by, &name, &progress).await.map(|()| (1, Vec::new()))
     });
     match work::soon(&work).await {
-        Some(Outcome::Done { .. }) => Ok(page::done(HOME, "said.done")),
+        // nobody's session outlasts it
+        Some(Outcome::Done { .. }) => Ok(guest::after_restore()),
         Some(Outcome::Refused(refusal)) => Err(refusal.into()),
         Some(Outcome::Failed) | None => Ok(work::follow(&work)),
     }

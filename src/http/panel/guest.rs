@@ -26,6 +26,16 @@ struct LoginPage {
     /// Whether a code is wanted beside the password.
     code: bool,
     wrong: Option<String>,
+    /// Whether what was there before the last restore, and with it the reader's session, has ended.
+    is_restored: bool,
+}
+
+/// What the login page's address says where a restore has ended the reader's session.
+const RESTORED: &str = "restored";
+
+/// To the login, which says that a backup was restored.
+pub(super) fn after_restore() -> Response {
+    Redirect::to(&format!("/panel/login?next=backups&said={RESTORED}")).into_response()
 }
 
 /// Where to go after the login.
@@ -33,14 +43,21 @@ struct LoginPage {
 pub(super) struct Next {
     #[serde(default)]
     next: String,
+    #[serde(default)]
+    said: String,
 }
 
 /// Asks for name and password; whoever is logged in already is led on.
-pub(super) async fn ask(guest: Guest, State(services): State<Services>, Query(Next { next }): Query<Next>) -> Response {
+pub(super) async fn ask(
+    guest: Guest,
+    State(services): State<Services>,
+    Query(Next { next, said }): Query<Next>,
+) -> Response {
     if guest.token.as_deref().is_some_and(|token| services.users.session(token).is_some()) {
         return Redirect::to(&place(&next)).into_response();
     }
-    let page = LoginPage { language: guest.language, next, name: String::new(), code: false, wrong: None };
+    let is_restored = said == RESTORED;
+    let page = LoginPage { language: guest.language, next, name: String::new(), code: false, wrong: None, is_restored };
     answered(page::page(&page))
 }
 
@@ -64,7 +81,8 @@ pub(super) async fn enter(guest: Guest, State(services): State<Services>, fields
             let code = asked_for_code || refusal == Refusal::LoginCodeWanted;
             let wrong = Some(page::told_in(guest.language, &refusal))
                 .filter(|_| asked_for_code || refusal != Refusal::LoginCodeWanted);
-            let page = LoginPage { language: guest.language, next: text("next"), name: text("name"), code, wrong };
+            let (language, next, name) = (guest.language, text("next"), text("name"));
+            let page = LoginPage { language, next, name, code, wrong, is_restored: false };
             answered(page::shown(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }
         Err(fault) => Problem::from(fault).into_response(),

@@ -85,9 +85,9 @@ fn events(visit: Visit, services: Services, wanted: Wanted) -> impl Stream<Item 
     IntervalStream::new(ticks).take(EVENTS).then(move |_| {
         let (visit, services, wanted, flow) = (visit.clone(), services.clone(), wanted.clone(), flow.clone());
         async move {
-            // whoever was logged out meanwhile is told so, and nothing else
+            // whoever was logged out meanwhile is told so, and nothing else; a browser drops an event without a text
             if services.users.session(&visit.token).is_none() {
-                return Ok(Event::default().event("over").data(""));
+                return Ok(Event::default().event("over").data("over"));
             }
             let told = tell(&visit, &services, &wanted, &mut *flow.lock().await).await;
             Ok(Event::default().json_data(told).unwrap_or_default())
