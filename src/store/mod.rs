@@ -133,6 +133,12 @@ impl Store {
         file::is_in(dir)
     }
 
+    /// The size of the files in `dir` that lie there for good: the store and the traffic figures, in bytes.
+    pub fn size(dir: &Path) -> u64 {
+        let sizes = [file::NAME, ledger::NAME].map(|name| dir.join(name).metadata().map_or(0, |file| file.len()));
+        sizes.into_iter().sum()
+    }
+
     /// [`Self::open_at`], for an API at its usual port.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! The panel's pages of the appliance itself: settings, certificate, webhooks.
 
 use axum::http::StatusCode;
+use culvert::domain::access::Author;
+use culvert::domain::audit::{Deed, Kind};
+use culvert::store::Change;
 
 use crate::reader::Reader;
 use crate::support::World;
@@ -56,6 +59,24 @@ async fn takes_a_certificate_and_never_shows_its_key() {
     assert!(refused.body.contains("aria-invalid=\"true\""), "{}", refused.body);
     assert_eq!(taken.code, StatusCode::SEE_OTHER);
     assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));
+}
+
+#[tokio::test]
+async fn says_that_the_clock_is_behind_what_is_recorded() {
+    const WRONG: &str = "clock is wrong";
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "read_only").await;
+    let before = reader.look(&world, "/panel").await.body;
+    let later = |change: &mut Change| {
+        let by = Author { label: "later".into(), address: None };
+        change.note("2099-01-01T00:00:00Z".parse().unwrap(), by, Deed::of(Kind::System, "later"));
+        Ok(())
+    };
+
+    world.store.write(later).await.unwrap();
+    let after = reader.look(&world, "/panel").await.body;
+
+    assert!(!before.contains(WRONG) && after.contains(WRONG), "{after}");
 }
 
 #[tokio::test]
