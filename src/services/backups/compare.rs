@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::store::Holding;
 
+/// The kind of what is set, whatever it is set of.
+pub const SETTINGS: &str = "settings";
+
 /// What of one kind of thing differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
-    /// The kind, by a word of its own.
+    /// The kind: the word of an [`audit::Kind`](crate::domain::audit::Kind), or [`SETTINGS`], where the names are such words.
     pub kind: &'static str,
     /// Names of what a restore brings.
     pub added: Vec<String>,
@@ -59,7 +62,7 @@ pub(super) fn compare(present: &Holding, carried: &Holding) -> Vec<Differing> {
         differing("user", &users(present), &users(carried)),
         differing("access", &hashes(present), &hashes(carried)),
         differing("webhook", &hooks(present), &hooks(carried)),
-        differing("settings", &settings(present), &settings(carried)),
+        differing(SETTINGS, &settings(present), &settings(carried)),
     ];
     all.into_iter().flatten().collect()
 }

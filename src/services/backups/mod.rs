@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-pub use self::compare::Differing;
+pub use self::compare::{Differing, SETTINGS};
 use super::{Caller, Error, Ground};
 use crate::domain::access::Right;
 use crate::domain::audit::{Deed, Kind};
