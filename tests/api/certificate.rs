@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
+use crate::reader::Reader;
 use crate::support::World;
 
 const NAME: &str = "vpn.example.com";
@@ -36,12 +37,16 @@ struct Running {
     world: World,
     address: SocketAddr,
     challenge_port: u16,
-    _stop: oneshot::Sender<()>,
-    _ended: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
 }
 
 async fn running() -> Running {
-    let world = World::new().await;
+    over(World::new().await).await
+}
+
+/// The listener of this world.
+async fn over(world: World) -> Running {
     let claim = Claim::take(Some("127.0.0.1:0".parse().unwrap())).unwrap();
     let address = claim.address();
     let challenge_port = TcpListener::bind("[::]:0").await.unwrap().local_addr().unwrap().port();
@@ -57,13 +62,25 @@ async fn running() -> Running {
     let serving = server.run(world.services.clone(), async {
         let _ = stopped.await;
     });
-    Running { world, address, challenge_port, _stop: stop, _ended: tokio::spawn(serving) }
+    Running { world, address, challenge_port, stop, ended: tokio::spawn(serving) }
 }
 
 impl Running {
     /// The names in the certificate that somebody is shown who comes now.
     async fn shown(&self) -> Vec<String> {
         Certificate::trusted(leaf(self.address, "any.example", b"http/1.1").await.unwrap()).names()
+    }
+
+    /// The fingerprint of the certificate that somebody is shown who comes now.
+    async fn fingerprint(&self) -> String {
+        Certificate::trusted(leaf(self.address, "any.example", b"http/1.1").await.unwrap()).fingerprint()
+    }
+
+    /// The same appliance after an end and a new start.
+    async fn started_again(self) -> Self {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap();
+        over(self.world.reopened().await).await
     }
 
     /// Waits until a certificate with this name is shown.
@@ -304,6 +321,37 @@ async fn shows_a_certificate_that_is_brought_at_once_and_its_own_when_that_is_wi
     running.shows("own.example").await;
 
     assert!(look.is_brought && look.authority.is_none());
+}
+
+#[tokio::test]
+async fn makes_another_certificate_of_its_own_which_stays() {
+    let running = running().await;
+    running.shows("own.example").await;
+    let first = running.fingerprint().await;
+    let admin = Reader::enter(&running.world, "admin").await;
+
+    let made = admin.post(&running.world, "/panel/certificate/make", "").await;
+    let second = running.fingerprint().await;
+    let page = admin.look(&running.world, "/panel/certificate").await.body;
+    let audit = running.world.get("/api/v1/audit?limit=1").await.body;
+    let running = running.started_again().await;
+
+    assert_eq!(made.code, StatusCode::SEE_OTHER, "{made:?}");
+    assert_ne!(second, first);
+    assert!(page.contains(&second) && page.contains("own.example"), "{page}");
+    assert!(audit.contains("Made another certificate"), "{audit}");
+    assert_eq!(running.fingerprint().await, second);
+    running.shows("own.example").await;
+}
+
+#[tokio::test]
+async fn says_that_nothing_listens_for_which_a_certificate_could_be_made() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+
+    let made = admin.post(&world, "/panel/certificate/make", "").await;
+
+    assert!(made.body.contains("role=\"alert\""), "{made:?}");
 }
 
 #[tokio::test]

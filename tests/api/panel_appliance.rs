@@ -57,6 +57,7 @@ async fn takes_a_certificate_and_never_shows_its_key() {
     let shown = reader.look(&world, "/panel/certificate").await;
 
     assert!(refused.body.contains("aria-invalid=\"true\""), "{}", refused.body);
+    assert!(shown.body.contains("<input type=\"file\" data-into=\"own-key\""), "{}", shown.body);
     assert_eq!(taken.code, StatusCode::SEE_OTHER);
     assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));
 }
@@ -84,7 +85,7 @@ async fn leaves_the_appliance_to_administrators() {
     let world = World::new().await;
     let reader = Reader::enter(&world, "operator").await;
 
-    for path in ["/panel/settings", "/panel/settings/reset", "/panel/certificate/withdraw", "/panel/webhooks"] {
+    for path in ["/panel/settings", "/panel/settings/reset", "/panel/certificate/make", "/panel/webhooks"] {
         let reply = reader.post(&world, path, "wireguard_handshake_uptime=99").await;
         assert_eq!(reply.code, StatusCode::FORBIDDEN, "{path}");
     }

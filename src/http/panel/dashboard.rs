@@ -21,6 +21,8 @@ use crate::services::system::{Condition, SystemInfo, SystemStatus};
 
 /// A certificate that ends within so many days is told of.
 const EXPIRES_SOON: i64 = 30;
+/// By these words, where it is one of IKEv2.
+const IKEV2_ENDS: &str = "dashboard.certificate_ends";
 
 #[derive(Template)]
 #[template(path = "dashboard.html", config = "src/http/panel/askama.toml")]
@@ -136,16 +138,16 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
     let is_minded = web.authority.is_some() && web.fault.is_none();
     let web = web.shown.filter(|_| !is_minded).and_then(|certificate| certificate.expires());
     let ends = [
-        (ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()), "/panel/ikev2"),
-        (ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()), "/panel/ikev2"),
-        (web, "/panel/certificate"),
+        (ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()), IKEV2_ENDS, "/panel/ikev2"),
+        (ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()), IKEV2_ENDS, "/panel/ikev2"),
+        (web, "dashboard.web_certificate_ends", "/panel/certificate"),
     ];
     let now = services.backups.now().timestamp();
-    for (end, to) in ends.into_iter().filter_map(|(end, to)| Some((end?, to))) {
+    for (end, key, to) in ends.into_iter().filter_map(|(end, key, to)| Some((end?, key, to))) {
         let days = (end.as_second() - now.as_second()) / 86_400;
         if days < EXPIRES_SOON {
             let days = days.max(0).to_string();
-            tell("warn", visit.fill("dashboard.certificate_ends", &[("days", &days)]), to);
+            tell("warn", visit.fill(key, &[("days", &days)]), to);
         }
     }
     let standings = services.traffic.standings().await;
