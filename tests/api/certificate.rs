@@ -19,13 +19,14 @@ use culvert::services::Caller;
 use http_body_util::BodyExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::reader::Reader;
 use crate::support::World;
@@ -146,6 +147,8 @@ impl ServerCertVerifier for Anybody {
 #[derive(Clone)]
 struct Authority {
     url: String,
+    /// Whose signature it shows; nobody else knows it.
+    root: String,
     files: u16,
     tls: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -164,11 +167,12 @@ const TOKEN: &str = "tokenOfTheTest";
 impl Authority {
     async fn start(running: &Running) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let (root, tls) = house();
         let authority =
-            Self { url, files: running.challenge_port, tls: running.address, seen: Arc::new(Mutex::default()) };
+            Self { url, root, files: running.challenge_port, tls: running.address, seen: Arc::new(Mutex::default()) };
         let router = Router::new().fallback(answer).with_state(authority.clone());
-        tokio::spawn(async { axum::serve(listener, router).await });
+        tokio::spawn(async { axum::serve(Secured { listener, tls }, router).await });
         authority
     }
 
@@ -178,6 +182,7 @@ impl Authority {
             directory: Some(format!("{}/directory", self.url)),
             challenge: Some(challenge.into()),
             email: None,
+            root: Some(self.root.clone()),
         }
     }
 
@@ -229,6 +234,45 @@ impl Authority {
         let identifier = [0x2b, 6, 1, 5, 5, 7, 1, 31, 1, 1, 0xff, 4, 34, 4, 32];
         shown.is_ok_and(|der| der.windows(identifier.len()).any(|window| window == identifier))
             && leaf(self.tls, "other.example.com", b"acme-tls/1").await.is_err()
+    }
+}
+
+/// A root of the house's own in PEM, and a door that shows a certificate of it for this machine.
+fn house() -> (String, TlsAcceptor) {
+    let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&root_key).unwrap();
+    let issuer = Issuer::new(params, root_key);
+    let leaf = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
+    (root.pem(), TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A listener behind TLS. Who does not like its certificate is not served.
+struct Secured {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, from) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 
@@ -368,6 +412,29 @@ async fn gets_a_certificate_of_an_authority_by_either_proof_and_keeps_its_accoun
     assert_eq!(authority.seen.lock().unwrap().accounts, 1);
     assert!(TcpStream::connect(("127.0.0.1", running.challenge_port)).await.is_err(), "the port is closed again");
     assert!(leaf(running.address, NAME, b"acme-tls/1").await.is_err(), "the proof is gone");
+}
+
+#[tokio::test]
+async fn believes_an_authority_of_the_house_by_its_root_alone() {
+    let running = running().await;
+    let authority = Authority::start(&running).await;
+    let service = &running.world.services.web_certificate;
+
+    let strange = AuthorityDraft { root: None, ..authority.draft("http-01") };
+    let strange = service.ask(&Caller::local(), strange).await.unwrap_err();
+    let other = AuthorityDraft { root: Some(house().0), ..authority.draft("http-01") };
+    let other = service.ask(&Caller::local(), other).await.unwrap_err();
+    let known = service.ask(&Caller::local(), authority.draft("http-01")).await;
+    let admin = Reader::enter(&running.world, "admin").await;
+    let page = admin.look(&running.world, "/panel/certificate").await.body;
+
+    for refused in [strange, other] {
+        assert!(refused.to_string().starts_with("Certificate error: "), "{refused}");
+    }
+    assert!(known.is_ok(), "{known:?}");
+    let first_line = authority.root.lines().nth(1).unwrap();
+    assert!(page.contains(first_line.trim_end_matches('=')), "it is kept for the next time: {page}");
+    assert_eq!(authority.seen.lock().unwrap().accounts, 1);
 }
 
 #[tokio::test]

@@ -53,10 +53,14 @@ async fn takes_a_certificate_and_never_shows_its_key() {
     let form = |key: &str| serde_urlencoded::to_string([("certificate", made.pem().as_str()), ("key", key)]).unwrap();
 
     let refused = reader.post(&world, "/panel/certificate/own", &form("nothing")).await;
+    let rootless = reader
+        .post(&world, "/panel/certificate/ask", "name=vpn.example.com&directory=https://127.0.0.1:1/d&root=none")
+        .await;
     let taken = reader.post(&world, "/panel/certificate/own", &form(&key.serialize_pem())).await;
     let shown = reader.look(&world, "/panel/certificate").await;
 
     assert!(refused.body.contains("aria-invalid=\"true\""), "{}", refused.body);
+    assert!(rootless.body.contains("id=\"acme-root-wrong\""), "{}", rootless.body);
     assert!(shown.body.contains("<input type=\"file\" data-into=\"own-key\""), "{}", shown.body);
     assert_eq!(taken.code, StatusCode::SEE_OTHER);
     assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));

@@ -97,7 +97,8 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>, 
         .hinted("name", authority.map(|of| of.name.clone()).unwrap_or_default(), "vpn.example.com")
         .hinted("email", authority.map(|of| of.email.clone()).unwrap_or_default(), "admin@example.com")
         .choice("challenge", authority.map(|of| of.challenge).unwrap_or_default().word(), challenges.into())
-        .hinted("directory", authority.map(|of| of.directory.clone()).unwrap_or_default(), limits::ACME_DIRECTORY);
+        .hinted("directory", authority.map(|of| of.directory.clone()).unwrap_or_default(), limits::ACME_DIRECTORY)
+        .pem("root", authority.map(|of| pem(&of.root)).unwrap_or_default());
     let bring = Sheet::new(visit, "own", "/panel/certificate/own", "certificate.bring")
         .again(of(Form::Bring))
         .pem("certificate", "")
@@ -120,6 +121,10 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>, 
     })
 }
 
+fn pem(certificates: &[Certificate]) -> String {
+    certificates.iter().map(Certificate::to_pem).collect()
+}
+
 /// Asks an authority, and waits for what it says.
 pub(super) async fn ask(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
     let draft = AuthorityDraft {
@@ -127,6 +132,7 @@ pub(super) async fn ask(visit: Visit, State(services): State<Services>, fields: 
         email: fields.text("email"),
         directory: fields.text("directory"),
         challenge: fields.text("challenge"),
+        root: fields.pem("root"),
     };
     match page::refused(services.web_certificate.ask(visit.caller(), draft).await, fields)? {
         Ok(()) => Ok(page::done(HOME, "said.saved")),
