@@ -223,6 +223,7 @@ impl Store {
             access: self.access(),
             links: self.links(),
             webhooks: self.shared.webhooks.borrow().clone(),
+            backups: self.shared.backups.borrow().clone(),
         }
     }
 

@@ -85,6 +85,39 @@ async fn shows_what_a_restore_changes_and_restores() {
 }
 
 #[tokio::test]
+async fn shows_that_a_restore_changes_links_and_when_backups_are_made() {
+    let world = World::furnished().await;
+    let admin = Reader::enter(&world, "admin").await;
+    let same = admin.look(&world, "/panel/backups/whole.zip/restore").await.body;
+    world.get("/api/v1/account/peer_2/otl").await.success();
+    admin.post(&world, "/panel/backup-settings", "passphrase=sesame").await;
+
+    let page = admin.look(&world, "/panel/backups/whole.zip/restore").await.body;
+
+    // the link of the first account was made after the backup
+    assert!(same.contains("(1)</dt><dd>peer_1</dd>") && !same.contains("kind-settings"), "{same}");
+    assert!(page.contains("<h2 id=\"kind-one_time_link\">One-time link</h2>"), "{page}");
+    assert!(page.contains("(2)</dt><dd>peer_1, peer_2</dd>"), "{page}");
+    assert!(page.contains("<h2 id=\"kind-settings\">Settings</h2>") && page.contains("<dd>Backups</dd>"), "{page}");
+    assert!(!page.contains("sesame"), "{page}");
+}
+
+#[tokio::test]
+async fn bounds_the_time_of_a_backup_by_the_clock() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+
+    let form = admin.look(&world, "/panel/backup-settings").await.body;
+    let late = admin.post(&world, "/panel/backup-settings", "every_day_hour=24").await;
+
+    for (field, last) in [("every_hour_minute", 59), ("every_day_hour", 23), ("every_day_minute", 59)] {
+        let bounds = format!("name=\"{field}\" type=\"number\" inputmode=\"numeric\" min=\"0\" max=\"{last}\"");
+        assert!(form.contains(&bounds), "{field}: {form}");
+    }
+    assert!(late.body.contains("role=\"alert\""), "{}", late.body);
+}
+
+#[tokio::test]
 async fn makes_and_deletes_backups() {
     let world = World::furnished().await;
     let writer = Reader::enter(&world, "operator").await;

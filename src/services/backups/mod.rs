@@ -249,7 +249,7 @@ impl Backups {
         let path = self.folder().join(name.as_str());
         let (file, _) = on_disk(move || open_file(&path)).await?.ok_or(Refusal::BackupNotFound)?;
         let archive = self.read(&name, file).await?;
-        Ok(compare::compare(&self.ground.store.holding(), &archive.holding()))
+        Ok(compare::compare(&self.ground.store.holding(), &archive.holding(), clock::timestamp()))
     }
 
     /// A backup's file, to be read from its beginning, and how long it is.
