@@ -99,6 +99,10 @@ pub const ACCESS_HASH_BYTES: usize = 40;
 pub const LABEL_LENGTH: usize = 128;
 /// How many backups are kept where nothing else is set.
 pub const BACKUPS_DEFAULT: u32 = 10;
+/// The last minute of an hour, and so of a schedule.
+pub const MINUTE_LAST: u8 = 59;
+/// The last hour of a day.
+pub const HOUR_LAST: u8 = 23;
 /// The port of FTP (RFC 959).
 pub const FTP_PORT: u16 = 21;
 /// The port of syslog over UDP (RFC 5426, section 3.3).

@@ -10,6 +10,7 @@ use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::domain::audit::Kind;
 use crate::domain::backup::{BackupSettingsDraft, with_statistics};
+use crate::domain::limits;
 use crate::http::api::backups::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
@@ -139,11 +140,11 @@ fn sheet<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>
         .again(refused)
         .part("backups.part.schedule")
         .flag("every_hour", present.every_hour)
-        .number("every_hour_minute", present.every_hour_minute, 0, 59)
+        .number("every_hour_minute", present.every_hour_minute, 0, limits::MINUTE_LAST.into())
         .flag("every_hour_statistics", present.every_hour_statistics)
         .flag("every_day", present.every_day)
-        .number("every_day_hour", present.every_day_hour, 0, 23)
-        .number("every_day_minute", present.every_day_minute, 0, 59)
+        .number("every_day_hour", present.every_day_hour, 0, limits::HOUR_LAST.into())
+        .number("every_day_minute", present.every_day_minute, 0, limits::MINUTE_LAST.into())
         .flag("every_day_statistics", present.every_day_statistics)
         .number("number_backups", present.number_backups, 1, u32::MAX.into())
         .part("backups.part.ftp")
