@@ -23,3 +23,27 @@ async fn changes_many_and_says_which_it_could_not() {
     assert!(left.iter().all(|account| account.name.as_str() != first));
     assert!(left.iter().any(|account| account.name.as_str() == second && !account.enabled));
 }
+
+#[tokio::test]
+async fn masks_a_password_in_the_form_and_keeps_it() {
+    let world = World::furnished().await;
+    let [writer, reader] = [Reader::enter(&world, "operator").await, Reader::enter(&world, "read_only").await];
+    let password = || {
+        let account = world.services.accounts.detail(&culvert::services::Caller::local(), "peer_1").unwrap();
+        account.password.reveal().to_owned()
+    };
+    let first = password();
+
+    let form = writer.look(&world, "/panel/accounts/peer_1/edit").await.body;
+    let hidden = reader.look(&world, "/panel/accounts/peer_1/edit").await.body;
+    let saved = writer.post(&world, "/panel/accounts/peer_1/edit", &format!("password={first}&b_upload=7")).await;
+
+    assert!(form.contains(&format!("type=\"password\" value=\"{first}\"")), "{form}");
+    assert_eq!(form.matches(first.as_str()).count(), 1, "{form}");
+    assert!(
+        form.contains("data-reveal=\"account-password\"") && form.contains("aria-pressed=\"false\" hidden>"),
+        "{form}"
+    );
+    assert!(!hidden.contains(&first), "{hidden}");
+    assert_eq!((saved.code, password()), (StatusCode::SEE_OTHER, first));
+}

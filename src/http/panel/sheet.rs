@@ -66,6 +66,8 @@ enum Kind {
     Choice { options: Vec<(String, String)> },
     /// Lines of text, which a script can read from a file where `is_file`.
     Long { is_file: bool },
+    /// What stands there and is shown only to who asks for it.
+    Masked,
     /// What nobody may read over a shoulder.
     Secret { complete: &'static str },
 }
@@ -134,6 +136,12 @@ impl<'a> Sheet<'a> {
     #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn pem(self, name: &'static str, value: impl ToString) -> Self {
         self.add(name, value.to_string(), Kind::Long { is_file: true })
+    }
+
+    /// A secret that stands in the field, as dots until it is asked for: only for who may see it.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
+    pub(super) fn masked(self, name: &'static str, value: impl ToString) -> Self {
+        self.add(name, value.to_string(), Kind::Masked)
     }
 
     /// A secret, which is never shown again; `complete` tells a password manager what it is (HTML, section 4.10.18.7).

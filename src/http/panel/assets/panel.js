@@ -47,6 +47,18 @@ each("[data-copy]", (button) => {
   });
 });
 
+// ---- a secret that is shown to who asks for it
+
+each("[data-reveal]", (button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.reveal);
+    const masked = field.type === "password";
+    field.type = masked ? "text" : "password";
+    button.setAttribute("aria-pressed", String(masked));
+  });
+});
+
 // ---- asking before what cannot be undone
 
 document.addEventListener("submit", (event) => {
