@@ -9,6 +9,14 @@ use super::rate::Mbps;
 
 /// The longest name of a server, an account or a user, in bytes.
 pub const NAME_LENGTH: usize = 64;
+/// Below so many percent, or so many bytes, of room the disk of the data folder is told of.
+pub const DISK_LOW: (u64, u64) = (10, 200 << 20);
+/// Below so much, as in [`DISK_LOW`], it is told of as something that cannot wait.
+pub const DISK_ACUTE: (u64, u64) = (3, 50 << 20);
+/// The year of this program: a clock that says an earlier one is wrong.
+pub const YEAR_OF_PROGRAM: i16 = 2026;
+/// By how many seconds a record may be later than now: who keeps a clock right may set it back a little.
+pub const CLOCK_STEP: i64 = 60;
 /// How many entries the audit log keeps; the oldest goes for the newest.
 pub const AUDIT_ENTRIES: u64 = 100_000;
 /// How many entries of the audit log an answer holds, and how many where nobody says so.
@@ -91,6 +99,10 @@ pub const ACCESS_HASH_BYTES: usize = 40;
 pub const LABEL_LENGTH: usize = 128;
 /// How many backups are kept where nothing else is set.
 pub const BACKUPS_DEFAULT: u32 = 10;
+/// The last minute of an hour, and so of a schedule.
+pub const MINUTE_LAST: u8 = 59;
+/// The last hour of a day.
+pub const HOUR_LAST: u8 = 23;
 /// The port of FTP (RFC 959).
 pub const FTP_PORT: u16 = 21;
 /// The port of syslog over UDP (RFC 5426, section 3.3).

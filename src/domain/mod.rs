@@ -14,6 +14,7 @@ pub mod figures;
 pub mod firewall;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod health;
 pub mod hex;
 pub mod host;
 pub mod ikev2;

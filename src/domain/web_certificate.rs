@@ -41,6 +41,8 @@ pub struct Authority {
     pub challenge: Challenge,
     /// The account there, with its key; empty before the first certificate.
     pub account: Password,
+    /// Whom to believe that it is the authority, beside those whom the host believes: for one of the house's own.
+    pub root: Vec<Certificate>,
 }
 
 /// How it is proven that a name leads here.
@@ -155,6 +157,8 @@ pub struct AuthorityDraft {
     pub directory: Option<String>,
     /// [`Challenge::word`].
     pub challenge: Option<String>,
+    /// See [`Authority`]; certificates in PEM, or nothing.
+    pub root: Option<String>,
 }
 
 impl AuthorityDraft {
@@ -187,9 +191,16 @@ impl AuthorityDraft {
             let known = Challenge::ALL.into_iter().find(|known| known.word() == challenge);
             known.ok_or_else(|| malformed("challenge", "http-01|tls-alpn-01"))?
         };
+        let root = match text(&self.root) {
+            empty if empty.is_empty() => Vec::new(),
+            pem => Certificate::read_chain(&pem)
+                .ok()
+                .filter(|root| root.len() <= limits::WEB_CHAIN)
+                .ok_or_else(|| malformed("root", "a certificate in PEM, or nothing"))?,
+        };
         let same = present.filter(|present| present.directory == directory && present.email == email);
         let account = same.map(|present| present.account.clone()).unwrap_or_default();
-        Ok(Authority { directory, name, email, challenge, account })
+        Ok(Authority { directory, name, email, challenge, account, root })
     }
 }
 
@@ -206,6 +217,7 @@ fn is_email(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ikev2::fixture;
 
     fn draft(name: &str) -> AuthorityDraft {
         AuthorityDraft { name: Some(name.into()), ..AuthorityDraft::default() }
@@ -224,16 +236,27 @@ mod tests {
         for name in ["", "localhost", "192.0.2.1", "a b.example", "*.example.com", &"a.".repeat(200)] {
             assert!(draft(name).settle(None).is_err(), "{name}");
         }
-        for (field, value) in [("email", "nobody"), ("directory", "http://a.example/d"), ("challenge", "dns-01")] {
+        for (field, value) in
+            [("email", "nobody"), ("directory", "http://a.example/d"), ("challenge", "dns-01"), ("root", "none")]
+        {
             let mut draft = draft("vpn.example.com");
             let place = match field {
                 "email" => &mut draft.email,
                 "directory" => &mut draft.directory,
+                "root" => &mut draft.root,
                 _ => &mut draft.challenge,
             };
             *place = Some(value.into());
             assert!(matches!(draft.settle(None), Err(Refusal::FieldMalformed { field: of, .. }) if of == field));
         }
+    }
+
+    #[test]
+    fn believes_a_root_that_is_named() {
+        let with = AuthorityDraft { root: Some(fixture::EC_CA.into()), ..draft("vpn.example.com") };
+
+        assert_eq!(with.settle(None).unwrap().root, [Certificate::read(fixture::EC_CA).unwrap()]);
+        assert_eq!(draft("vpn.example.com").settle(None).unwrap().root, []);
     }
 
     #[test]

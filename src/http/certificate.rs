@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::get;
+use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -19,18 +20,22 @@ use super::tls::{self, CertificateFiles, Shown};
 use crate::domain::ikev2::Certificate;
 use crate::domain::web_certificate::{Proof, WebCertificate};
 use crate::services::Services;
-use crate::services::web_certificate::Showing;
+use crate::services::web_certificate::Errand;
 
-/// Shows what is stored, and the listener's own where there is nothing, until `stop`.
+/// Shows what is stored, and the listener's own where there is nothing, until `stop`. Makes another one of its own, for
+/// `names`, whenever that is asked for.
 pub(super) async fn follow(
     services: &Services,
     shown: &Shown,
-    files: &CertificateFiles,
+    (files, names): (&CertificateFiles, &[String]),
     mut stop: watch::Receiver<bool>,
 ) {
     let mut stored = services.web_certificate.follow();
+    let mut wishes = services.web_certificate.follow_renewal();
     let is_configured = services.web_certificate.look().is_configured;
+    let mut wish: Option<Arc<Errand<Timestamp>>> = None;
     loop {
+        let made = wish.take().map(|wish| (files.make(names, wish.about), wish));
         if !is_configured {
             let wanted = stored.borrow_and_update().clone();
             match read(&wanted, files) {
@@ -39,9 +44,13 @@ pub(super) async fn follow(
             }
         }
         services.web_certificate.show(shown.leaf().map(Certificate::trusted));
+        if let Some((made, wish)) = made {
+            wish.tell(made.map_err(|error| error.to_string()));
+        }
         tokio::select! {
             () = stopped(&mut stop) => return,
             changed = stored.changed() => if changed.is_err() { return },
+            changed = wishes.changed() => if changed.is_err() { return } else { wish = wishes.borrow_and_update().clone() },
         }
     }
 }
@@ -77,8 +86,8 @@ pub(super) async fn prove(services: &Services, shown: &Shown, port: u16, stop: w
 }
 
 /// Shows a proof until `over`, and returns what that says.
-async fn show(showing: &Showing, shown: &Shown, port: u16, over: impl Future<Output = bool>) -> bool {
-    match &showing.proof {
+async fn show(showing: &Errand<Proof>, shown: &Shown, port: u16, over: impl Future<Output = bool>) -> bool {
+    match &showing.about {
         Proof::Certificate { name, digest } => {
             let made = tls::proof(name, digest).map(|proof| shown.prove(Some((name.clone(), proof))));
             showing.tell(made.map_err(|error| error.to_string()));

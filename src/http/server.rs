@@ -125,6 +125,7 @@ pub struct Server {
     tls: Arc<ServerConfig>,
     shown: Arc<Shown>,
     files: CertificateFiles,
+    names: Vec<String>,
     challenge_port: u16,
     local: LocalSocket,
     proxies: Vec<IpNet>,
@@ -146,13 +147,13 @@ impl Server {
         let shown = Shown::new(files.load()?);
         let tls = shown.config()?;
         let local = LocalSocket::bind(&settings.data)?;
-        let Settings { proxies, challenge_port, .. } = settings;
-        Ok(Self { claim, tls, shown, files, challenge_port, local, proxies })
+        let Settings { names, proxies, challenge_port, .. } = settings;
+        Ok(Self { claim, tls, shown, files, names, challenge_port, local, proxies })
     }
 
     /// Answers until `stop` is ready; open requests get [`limits::STOP_TIME`] from then on.
     pub async fn run(self, services: Services, stop: impl Future<Output = ()>) {
-        let Self { claim: Claim { listener, .. }, tls, shown, files, challenge_port, local, proxies } = self;
+        let Self { claim: Claim { listener, .. }, tls, shown, files, names, challenge_port, local, proxies } = self;
         let (end, stopping) = watch::channel(false);
         let world = Desk { router: router(services.clone(), proxies), stop: stopping.clone() };
         let firewall = services.firewall.clone();
@@ -165,7 +166,7 @@ impl Server {
             ended,
             serve_world(listener, tls, firewall, world),
             serve_operator(local, operator),
-            certificate::follow(&services, &shown, &files, stopping.clone()),
+            certificate::follow(&services, &shown, (&files, &names), stopping.clone()),
             certificate::prove(&services, &shown, challenge_port, stopping),
         );
     }

@@ -47,12 +47,28 @@ impl CertificateFiles {
     /// # Errors
     /// [`enum@Error`] where a file cannot be written; the next start then begins again.
     pub fn make_if_absent(&self, names: &[String], at: Timestamp) -> Result<(), Error> {
-        if self.certificate.exists() {
-            return Ok(());
-        }
+        if self.certificate.exists() { Ok(()) } else { self.make(names, at) }
+    }
+
+    /// [`Self::make_if_absent`], whatever is there. Where that ends in between, the next start makes both: an old
+    /// certificate goes before its key does.
+    ///
+    /// # Errors
+    /// As there; where there is no room for both, what was there stays.
+    pub(super) fn make(&self, names: &[String], at: Timestamp) -> Result<(), Error> {
         let (certificate, key) = make(names, at)?;
+        let unwritable = |path: &Path| {
+            let path = path.to_owned();
+            |cause| Error::Unwritable { path, cause }
+        };
         for (path, text) in [(&self.key, key), (&self.certificate, certificate)] {
-            write_whole(path, text.as_bytes()).map_err(|cause| Error::Unwritable { path: path.clone(), cause })?;
+            write_unfinished(path, text.as_bytes()).map_err(unwritable(path))?;
+        }
+        remove(&self.certificate)
+            .and_then(|()| sync_folder(&self.certificate))
+            .map_err(unwritable(&self.certificate))?;
+        for path in [&self.key, &self.certificate] {
+            finish(path).map_err(unwritable(path))?;
         }
         Ok(())
     }
@@ -218,17 +234,34 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     fs::read(path).map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })
 }
 
-/// Writes a file that only its owner may read, so that it is there whole or not at all, also after a power cut.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("new");
-    match fs::remove_file(&unfinished) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        Ok(()) | Err(_) => {}
-    }
+/// Where a file lies until it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
+/// Writes a file that only its owner may read, under another name.
+fn write_unfinished(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    remove(&unfinished)?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    file.sync_all()
+}
+
+/// Gives it its own name, so that it is there whole or not at all, also after a power cut.
+fn finish(path: &Path) -> io::Result<()> {
+    fs::rename(unfinished(path), path)?;
+    sync_folder(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
@@ -270,10 +303,22 @@ mod tests {
     }
 
     #[test]
+    fn makes_others_in_the_place_of_those_that_are_there() {
+        let (folder, files) = made();
+        let before = fs::read(&files.certificate).unwrap();
+
+        files.make(&["vpn.example".into()], at()).unwrap();
+
+        assert_ne!(fs::read(&files.certificate).unwrap(), before);
+        assert!(files.load().is_ok());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
     fn begins_again_where_it_was_cut_off() {
         let (_folder, files) = made();
         fs::remove_file(&files.certificate).unwrap();
-        fs::write(files.certificate.with_extension("new"), "half").unwrap();
+        fs::write(unfinished(&files.certificate), "half").unwrap();
 
         files.make_if_absent(&[], at()).unwrap();
 

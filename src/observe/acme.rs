@@ -13,6 +13,7 @@ use ureq::Agent;
 use ureq::http::{Request, Response};
 
 use super::trust;
+use crate::domain::ikev2::Certificate;
 use crate::domain::password::Password;
 use crate::domain::web_certificate::{Authority, Challenge, Proof};
 
@@ -81,7 +82,9 @@ where
 
 /// The account of before, or a new one.
 async fn account(authority: &Authority) -> Result<(Account, Password), String> {
-    let builder = Account::builder_with_http(Box::new(Client(trust::agent(PATIENCE[0], PATIENCE[1], PATIENCE[1]))));
+    let root: Vec<_> = authority.root.iter().map(Certificate::der).collect();
+    let agent = trust::agent_that_trusts(&root, PATIENCE[0], PATIENCE[1], PATIENCE[1]);
+    let builder = Account::builder_with_http(Box::new(Client(agent)));
     if !authority.account.is_empty() {
         let kept = serde_json::from_str::<AccountCredentials>(authority.account.reveal());
         let kept = kept.map_err(|error| format!("the account cannot be read: {error}"))?;

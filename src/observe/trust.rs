@@ -34,15 +34,19 @@ pub(super) fn tls() -> Result<Arc<ClientConfig>, String> {
     Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// A client of HTTP that waits so long for a connection, for the beginning of an answer once everything is sent, and for
-/// everything together; it follows no redirect. An answer that is no success is an answer.
+/// [`agent_that_trusts`] nobody else than the host does.
 pub(super) fn agent(connect: Duration, answer: Duration, overall: Duration) -> Agent {
+    agent_that_trusts(&[], connect, answer, overall)
+}
+
+/// A client of HTTP that believes these certificates in DER too, and waits so long for a connection, for the beginning of an answer once everything is sent, and for
+/// everything together; it follows no redirect. An answer that is no success is an answer.
+pub(super) fn agent_that_trusts(others: &[&[u8]], connect: Duration, answer: Duration, overall: Duration) -> Agent {
     let certificates = trusted();
-    let roots = if certificates.is_empty() {
-        RootCerts::WebPki
-    } else {
-        certificates.iter().map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect::<Vec<_>>().into()
-    };
+    let ders = certificates.iter().map(|der| &**der).chain(others.iter().copied());
+    let roots: Vec<_> = ders.map(|der| ureq::tls::Certificate::from_der(der).to_owned()).collect();
+    // a host without any believes whom browsers do, unless it is told whom to
+    let roots = if roots.is_empty() { RootCerts::WebPki } else { roots.into() };
     let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider()).build();
     let config = Agent::config_builder()
         .tls_config(tls)

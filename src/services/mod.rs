@@ -9,6 +9,7 @@ pub mod firewall;
 pub mod first_start;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod health;
 pub mod ikev2;
 pub mod links;
 #[cfg(test)]
@@ -52,6 +53,7 @@ pub use self::backups::Backups;
 pub use self::dns::Dns;
 pub use self::firewall::Firewall;
 pub use self::first_start::FirstStart;
+pub use self::health::Health;
 pub use self::ikev2::Ikev2;
 pub use self::links::Links;
 pub use self::metrics::Metrics;
@@ -159,6 +161,8 @@ pub struct Services {
     pub users: Users,
     /// The appliance and its host.
     pub system: System,
+    /// Whether the host serves.
+    pub health: Health,
     /// Who changed what.
     pub audit: Audit,
     /// Figures for those who watch.
@@ -192,6 +196,7 @@ impl Services {
             access: Access::new(ground.clone()),
             users: Users::new(ground.clone()),
             system: System::new(ground.clone()),
+            health: Health::new(ground.clone()),
             audit: Audit::new(ground.clone()),
             metrics: Metrics::new(ground.clone()),
             traffic: Traffic::new(ground.clone()),

@@ -20,8 +20,8 @@ use crate::observe::fields;
 use crate::runtime::os::clock;
 use crate::store::Change;
 
-/// How long the listener may take to show what an authority looks for.
-const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the listener may take over an errand.
+const DONE_WITHIN: Duration = Duration::from_secs(5);
 /// How long a whole order may take.
 const ORDER_WITHIN: Duration = Duration::from_secs(150);
 /// How long nobody is asked again after the first order in a row that failed, in seconds; doubled by each further one.
@@ -41,7 +41,9 @@ struct Shared {
     /// What the listener shows, as it said.
     shown: Mutex<Option<Certificate>>,
     /// What an authority looks for at the moment.
-    proof: watch::Sender<Option<Arc<Showing>>>,
+    proof: watch::Sender<Option<Arc<Errand<Proof>>>>,
+    /// When another certificate of the listener's own was last asked for.
+    renewal: watch::Sender<Option<Arc<Errand<Timestamp>>>>,
     tries: Mutex<Tries>,
     /// One order at a time.
     turn: tokio::sync::Mutex<()>,
@@ -55,18 +57,34 @@ struct Tries {
     why: Option<String>,
 }
 
-/// What is to be shown to an authority, and whether it is.
+/// What the listener is to do, and what came of it.
 #[derive(Debug)]
-pub struct Showing {
-    /// What it looks for.
-    pub proof: Proof,
-    is_shown: watch::Sender<Option<Result<(), String>>>,
+pub struct Errand<T> {
+    /// What it is about.
+    pub about: T,
+    outcome: watch::Sender<Option<Result<(), String>>>,
 }
 
-impl Showing {
-    /// The listener's word: it is there to be looked at, or why it cannot be.
+impl<T> Errand<T> {
+    /// The listener's word: it is done, or why it cannot be.
     pub fn tell(&self, outcome: Result<(), String>) {
-        self.is_shown.send_replace(Some(outcome));
+        self.outcome.send_replace(Some(outcome));
+    }
+}
+
+/// Hands an errand to the listener, and waits for its word.
+async fn send<T>(to: &watch::Sender<Option<Arc<Errand<T>>>>, about: T) -> Result<(), String> {
+    const NOBODY: &str = "nothing listens here that could do it";
+    if to.receiver_count() == 0 {
+        return Err(NOBODY.to_owned());
+    }
+    let outcome = watch::Sender::new(None);
+    let mut told = outcome.subscribe();
+    to.send_replace(Some(Arc::new(Errand { about, outcome })));
+    let told = tokio::time::timeout(DONE_WITHIN, told.wait_for(Option::is_some)).await;
+    match told {
+        Ok(Ok(outcome)) => outcome.clone().unwrap_or(Ok(())),
+        Ok(Err(_)) | Err(_) => Err(NOBODY.to_owned()),
     }
 }
 
@@ -90,6 +108,7 @@ impl WebCertificates {
         let shared = Shared {
             shown: Mutex::default(),
             proof: watch::Sender::new(None),
+            renewal: watch::Sender::new(None),
             tries: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         };
@@ -114,8 +133,13 @@ impl WebCertificates {
     }
 
     /// What an authority looks for, now and after each change: the listener's business.
-    pub fn follow_proof(&self) -> watch::Receiver<Option<Arc<Showing>>> {
+    pub fn follow_proof(&self) -> watch::Receiver<Option<Arc<Errand<Proof>>>> {
         self.shared.proof.subscribe()
+    }
+
+    /// When another certificate of its own is asked for, now and after each wish: the listener's business.
+    pub fn follow_renewal(&self) -> watch::Receiver<Option<Arc<Errand<Timestamp>>>> {
+        self.shared.renewal.subscribe()
     }
 
     /// The listener's word: this is what it shows from now on.
@@ -156,6 +180,29 @@ impl WebCertificates {
         Ok(())
     }
 
+    /// Has the listener sign another certificate with another key, and shows that one. Whoever trusted the last one has to
+    /// trust anew.
+    ///
+    /// # Errors
+    /// `CertificateConfigured`; `CertificateNotIssued` where it cannot be made.
+    pub async fn make(&self, by: &Caller) -> Result<(), Error> {
+        const TEXT: &str = "Made another certificate of the panel's own";
+        self.may_be_changed(by)?;
+        let _turn = self.shared.turn.lock().await;
+        send(&self.shared.renewal, clock::timestamp()).await.map_err(Refusal::CertificateNotIssued)?;
+        if *self.follow().borrow().as_ref() == WebCertificate::default() {
+            self.ground.note(by, Deed::of(Kind::System, TEXT)).await;
+            return Ok(());
+        }
+        let rule = |change: &mut Change| {
+            put(change, WebCertificate::default());
+            Ok(((), Deed::of(Kind::System, TEXT)))
+        };
+        self.ground.write(by, rule).await?;
+        self.forget_tries();
+        Ok(())
+    }
+
     /// Asks an authority for a certificate, now, and has it renewed from then on. Nothing changes if it gives none.
     ///
     /// # Errors
@@ -189,7 +236,7 @@ impl WebCertificates {
 
     async fn order(&self, by: &Caller, authority: Authority) -> Result<(), Error> {
         let _turn = self.shared.turn.lock().await;
-        let order = acme::order(&authority, |proof| self.put_up(proof));
+        let order = acme::order(&authority, |proof| send(&self.shared.proof, proof));
         let issued = tokio::time::timeout(ORDER_WITHIN, order).await.unwrap_or_else(|_| Err("it took too long".into()));
         self.shared.proof.send_replace(None);
         let at = clock::timestamp();
@@ -215,18 +262,6 @@ impl WebCertificates {
         self.forget_tries();
         info!("Got a certificate");
         Ok(())
-    }
-
-    /// Has the listener show what the authority looks for.
-    async fn put_up(&self, proof: Proof) -> Result<(), String> {
-        let is_shown = watch::Sender::new(None);
-        let mut told = is_shown.subscribe();
-        self.shared.proof.send_replace(Some(Arc::new(Showing { proof, is_shown })));
-        let told = tokio::time::timeout(SHOWN_WITHIN, told.wait_for(Option::is_some)).await;
-        match told {
-            Ok(Ok(outcome)) => outcome.clone().unwrap_or(Ok(())),
-            Ok(Err(_)) | Err(_) => Err("nothing listens here that could show the proof".into()),
-        }
     }
 
     fn tries(&self) -> Tries {

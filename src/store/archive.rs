@@ -17,6 +17,7 @@ use super::carried;
 use super::state::{State, WebhookBook};
 use super::tables::{self, FORMAT, Rows, Unreadable};
 use crate::domain::access::AccessBook;
+use crate::domain::backup::BackupSettings;
 use crate::domain::hex::hex;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
@@ -147,6 +148,8 @@ pub struct Holding {
     pub links: Arc<LinkBook>,
     /// The webhooks.
     pub webhooks: Arc<WebhookBook>,
+    /// When and where backups are made.
+    pub backups: Arc<BackupSettings>,
 }
 
 impl Archive {
@@ -195,8 +198,8 @@ impl Archive {
 
     /// What it holds.
     pub fn holding(&self) -> Holding {
-        let State { intended, access, links, webhooks, .. } = self.state.clone();
-        Holding { intended: intended.into(), access: access.into(), links: links.into(), webhooks }
+        let State { intended, access, links, webhooks, backups, .. } = self.state.clone();
+        Holding { intended: intended.into(), access: access.into(), links: links.into(), webhooks, backups }
     }
 }
 

@@ -13,7 +13,7 @@ use super::state::State;
 use super::tables::{self, FORMAT, Unreadable};
 
 /// The file's name in the data folder.
-const NAME: &str = "culvert.redb";
+pub(super) const NAME: &str = "culvert.redb";
 /// Its name until its first commit is on disk, so that a crash leaves a whole file or none.
 const NAME_UNFINISHED: &str = "culvert.redb.new";
 /// Bytes of pages that the database keeps: everything that is read often is in memory as values already.

@@ -23,7 +23,7 @@ use crate::domain::account::AccountId;
 use crate::domain::traffic::{Bytes, DayTraffic, Hour, Portions};
 
 /// The file's name in the data folder.
-const NAME: &str = "traffic.redb";
+pub(super) const NAME: &str = "traffic.redb";
 /// What its name ends with when it is put aside, for it cannot be read.
 const DAMAGED: &str = "redb.damaged";
 

@@ -136,6 +136,12 @@ impl Store {
         file::is_in(dir)
     }
 
+    /// The size of the files in `dir` that lie there for good: the store and the traffic figures, in bytes.
+    pub fn size(dir: &Path) -> u64 {
+        let sizes = [file::NAME, ledger::NAME].map(|name| dir.join(name).metadata().map_or(0, |file| file.len()));
+        sizes.into_iter().sum()
+    }
+
     /// [`Self::open_at`], for an API at its usual port.
     ///
     /// # Errors
@@ -223,6 +229,7 @@ impl Store {
             access: self.access(),
             links: self.links(),
             webhooks: self.shared.webhooks.borrow().clone(),
+            backups: self.shared.backups.borrow().clone(),
         }
     }
 

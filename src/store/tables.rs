@@ -17,7 +17,7 @@ use super::record::{self, Record, Undecodable};
 use super::records::{AccountV3, FilterRuleV1, FirewallV1, PortForwardV1, ServerV2, SystemV1};
 use super::state::{Beside, State, Step};
 use super::traffic_log_record::TrafficLogV1;
-use super::web_certificate_record::WebCertificateV1;
+use super::web_certificate_record::WebCertificateV2;
 use super::webhook_record::WebhookV1;
 use crate::domain::access::{AccessEntry, PanelUser, SessionEntry};
 use crate::domain::account::Account;
@@ -256,7 +256,7 @@ fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box
         Beside::NoSession(digest) => take(transaction, SESSIONS, &digest.to_hex()),
         Beside::Backups(settings) => put(transaction, BACKUPS, SETTINGS_KEY, &BackupsV1::from(settings.as_ref())),
         Beside::WebCertificate(certificate) => {
-            put(transaction, WEB_CERTIFICATE, SETTINGS_KEY, &WebCertificateV1::from(certificate.as_ref()))
+            put(transaction, WEB_CERTIFICATE, SETTINGS_KEY, &WebCertificateV2::from(certificate.as_ref()))
         }
         Beside::Host(settings) => put(transaction, HOST, SETTINGS_KEY, &HostV1::from(settings.as_ref())),
         Beside::Link(link) => {
@@ -333,7 +333,7 @@ pub(super) fn load(database: &Database) -> Result<State, Unreadable> {
         state.backups = Arc::new(BackupSettings::from(record));
         Ok(())
     })?;
-    each(&transaction, WEB_CERTIFICATE, |record: WebCertificateV1| {
+    each(&transaction, WEB_CERTIFICATE, |record: WebCertificateV2| {
         state.web_certificate = Arc::new(WebCertificate::from(record));
         Ok(())
     })?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,14 +19,16 @@ use culvert::services::Caller;
 use http_body_util::BodyExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertificateSigningRequestParams, IsCa, Issuer, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::reader::Reader;
 use crate::support::World;
 
 const NAME: &str = "vpn.example.com";
@@ -36,12 +38,16 @@ struct Running {
     world: World,
     address: SocketAddr,
     challenge_port: u16,
-    _stop: oneshot::Sender<()>,
-    _ended: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
 }
 
 async fn running() -> Running {
-    let world = World::new().await;
+    over(World::new().await).await
+}
+
+/// The listener of this world.
+async fn over(world: World) -> Running {
     let claim = Claim::take(Some("127.0.0.1:0".parse().unwrap())).unwrap();
     let address = claim.address();
     let challenge_port = TcpListener::bind("[::]:0").await.unwrap().local_addr().unwrap().port();
@@ -57,13 +63,25 @@ async fn running() -> Running {
     let serving = server.run(world.services.clone(), async {
         let _ = stopped.await;
     });
-    Running { world, address, challenge_port, _stop: stop, _ended: tokio::spawn(serving) }
+    Running { world, address, challenge_port, stop, ended: tokio::spawn(serving) }
 }
 
 impl Running {
     /// The names in the certificate that somebody is shown who comes now.
     async fn shown(&self) -> Vec<String> {
         Certificate::trusted(leaf(self.address, "any.example", b"http/1.1").await.unwrap()).names()
+    }
+
+    /// The fingerprint of the certificate that somebody is shown who comes now.
+    async fn fingerprint(&self) -> String {
+        Certificate::trusted(leaf(self.address, "any.example", b"http/1.1").await.unwrap()).fingerprint()
+    }
+
+    /// The same appliance after an end and a new start.
+    async fn started_again(self) -> Self {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap();
+        over(self.world.reopened().await).await
     }
 
     /// Waits until a certificate with this name is shown.
@@ -129,6 +147,8 @@ impl ServerCertVerifier for Anybody {
 #[derive(Clone)]
 struct Authority {
     url: String,
+    /// Whose signature it shows; nobody else knows it.
+    root: String,
     files: u16,
     tls: SocketAddr,
     seen: Arc<Mutex<Seen>>,
@@ -147,11 +167,12 @@ const TOKEN: &str = "tokenOfTheTest";
 impl Authority {
     async fn start(running: &Running) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let (root, tls) = house();
         let authority =
-            Self { url, files: running.challenge_port, tls: running.address, seen: Arc::new(Mutex::default()) };
+            Self { url, root, files: running.challenge_port, tls: running.address, seen: Arc::new(Mutex::default()) };
         let router = Router::new().fallback(answer).with_state(authority.clone());
-        tokio::spawn(async { axum::serve(listener, router).await });
+        tokio::spawn(async { axum::serve(Secured { listener, tls }, router).await });
         authority
     }
 
@@ -161,6 +182,7 @@ impl Authority {
             directory: Some(format!("{}/directory", self.url)),
             challenge: Some(challenge.into()),
             email: None,
+            root: Some(self.root.clone()),
         }
     }
 
@@ -212,6 +234,45 @@ impl Authority {
         let identifier = [0x2b, 6, 1, 5, 5, 7, 1, 31, 1, 1, 0xff, 4, 34, 4, 32];
         shown.is_ok_and(|der| der.windows(identifier.len()).any(|window| window == identifier))
             && leaf(self.tls, "other.example.com", b"acme-tls/1").await.is_err()
+    }
+}
+
+/// A root of the house's own in PEM, and a door that shows a certificate of it for this machine.
+fn house() -> (String, TlsAcceptor) {
+    let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = params.self_signed(&root_key).unwrap();
+    let issuer = Issuer::new(params, root_key);
+    let leaf = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
+    (root.pem(), TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A listener behind TLS. Who does not like its certificate is not served.
+struct Secured {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for Secured {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, from) = self.listener.accept().await.unwrap();
+            if let Ok(stream) = self.tls.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }
 
@@ -307,6 +368,37 @@ async fn shows_a_certificate_that_is_brought_at_once_and_its_own_when_that_is_wi
 }
 
 #[tokio::test]
+async fn makes_another_certificate_of_its_own_which_stays() {
+    let running = running().await;
+    running.shows("own.example").await;
+    let first = running.fingerprint().await;
+    let admin = Reader::enter(&running.world, "admin").await;
+
+    let made = admin.post(&running.world, "/panel/certificate/make", "").await;
+    let second = running.fingerprint().await;
+    let page = admin.look(&running.world, "/panel/certificate").await.body;
+    let audit = running.world.get("/api/v1/audit?limit=1").await.body;
+    let running = running.started_again().await;
+
+    assert_eq!(made.code, StatusCode::SEE_OTHER, "{made:?}");
+    assert_ne!(second, first);
+    assert!(page.contains(&second) && page.contains("own.example"), "{page}");
+    assert!(audit.contains("Made another certificate"), "{audit}");
+    assert_eq!(running.fingerprint().await, second);
+    running.shows("own.example").await;
+}
+
+#[tokio::test]
+async fn says_that_nothing_listens_for_which_a_certificate_could_be_made() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+
+    let made = admin.post(&world, "/panel/certificate/make", "").await;
+
+    assert!(made.body.contains("role=\"alert\""), "{made:?}");
+}
+
+#[tokio::test]
 async fn gets_a_certificate_of_an_authority_by_either_proof_and_keeps_its_account() {
     let running = running().await;
     let authority = Authority::start(&running).await;
@@ -320,6 +412,29 @@ async fn gets_a_certificate_of_an_authority_by_either_proof_and_keeps_its_accoun
     assert_eq!(authority.seen.lock().unwrap().accounts, 1);
     assert!(TcpStream::connect(("127.0.0.1", running.challenge_port)).await.is_err(), "the port is closed again");
     assert!(leaf(running.address, NAME, b"acme-tls/1").await.is_err(), "the proof is gone");
+}
+
+#[tokio::test]
+async fn believes_an_authority_of_the_house_by_its_root_alone() {
+    let running = running().await;
+    let authority = Authority::start(&running).await;
+    let service = &running.world.services.web_certificate;
+
+    let strange = AuthorityDraft { root: None, ..authority.draft("http-01") };
+    let strange = service.ask(&Caller::local(), strange).await.unwrap_err();
+    let other = AuthorityDraft { root: Some(house().0), ..authority.draft("http-01") };
+    let other = service.ask(&Caller::local(), other).await.unwrap_err();
+    let known = service.ask(&Caller::local(), authority.draft("http-01")).await;
+    let admin = Reader::enter(&running.world, "admin").await;
+    let page = admin.look(&running.world, "/panel/certificate").await.body;
+
+    for refused in [strange, other] {
+        assert!(refused.to_string().starts_with("Certificate error: "), "{refused}");
+    }
+    assert!(known.is_ok(), "{known:?}");
+    let first_line = authority.root.lines().nth(1).unwrap();
+    assert!(page.contains(first_line.trim_end_matches('=')), "it is kept for the next time: {page}");
+    assert_eq!(authority.seen.lock().unwrap().accounts, 1);
 }
 
 #[tokio::test]

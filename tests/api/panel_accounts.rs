@@ -42,3 +42,27 @@ async fn changes_all_that_were_found_on_every_page() {
         assert_eq!(account.enabled, account.name.as_str() != "peer_1", "{}", account.name);
     }
 }
+
+#[tokio::test]
+async fn masks_a_password_in_the_form_and_keeps_it() {
+    let world = World::furnished().await;
+    let [writer, reader] = [Reader::enter(&world, "operator").await, Reader::enter(&world, "read_only").await];
+    let password = || {
+        let account = world.services.accounts.detail(&culvert::services::Caller::local(), "peer_1").unwrap();
+        account.password.reveal().to_owned()
+    };
+    let first = password();
+
+    let form = writer.look(&world, "/panel/accounts/peer_1/edit").await.body;
+    let hidden = reader.look(&world, "/panel/accounts/peer_1/edit").await.body;
+    let saved = writer.post(&world, "/panel/accounts/peer_1/edit", &format!("password={first}&b_upload=7")).await;
+
+    assert!(form.contains(&format!("type=\"password\" value=\"{first}\"")), "{form}");
+    assert_eq!(form.matches(first.as_str()).count(), 1, "{form}");
+    assert!(
+        form.contains("data-reveal=\"account-password\"") && form.contains("aria-pressed=\"false\" hidden>"),
+        "{form}"
+    );
+    assert!(!hidden.contains(&first), "{hidden}");
+    assert_eq!((saved.code, password()), (StatusCode::SEE_OTHER, first));
+}

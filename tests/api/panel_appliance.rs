@@ -1,8 +1,11 @@
 //! The panel's pages of the appliance itself: settings, certificate, webhooks.
 
 use axum::http::StatusCode;
+use culvert::domain::access::Author;
+use culvert::domain::audit::{Deed, Kind};
 use culvert::domain::host::HostSettings;
 use culvert::services::Settings;
+use culvert::store::Change;
 
 use crate::reader::Reader;
 use crate::support::World;
@@ -88,12 +91,35 @@ async fn takes_a_certificate_and_never_shows_its_key() {
     let form = |key: &str| serde_urlencoded::to_string([("certificate", made.pem().as_str()), ("key", key)]).unwrap();
 
     let refused = reader.post(&world, "/panel/certificate/own", &form("nothing")).await;
+    let rootless = reader
+        .post(&world, "/panel/certificate/ask", "name=vpn.example.com&directory=https://127.0.0.1:1/d&root=none")
+        .await;
     let taken = reader.post(&world, "/panel/certificate/own", &form(&key.serialize_pem())).await;
     let shown = reader.look(&world, "/panel/certificate").await;
 
     assert!(refused.body.contains("aria-invalid=\"true\""), "{}", refused.body);
+    assert!(rootless.body.contains("id=\"acme-root-wrong\""), "{}", rootless.body);
+    assert!(shown.body.contains("<input type=\"file\" data-into=\"own-key\""), "{}", shown.body);
     assert_eq!(taken.code, StatusCode::SEE_OTHER);
     assert!(world.services.web_certificate.look().is_brought && !shown.body.contains("PRIVATE KEY"));
+}
+
+#[tokio::test]
+async fn says_that_the_clock_is_behind_what_is_recorded() {
+    const WRONG: &str = "clock is wrong";
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "read_only").await;
+    let before = reader.look(&world, "/panel").await.body;
+    let later = |change: &mut Change| {
+        let by = Author { label: "later".into(), address: None };
+        change.note("2099-01-01T00:00:00Z".parse().unwrap(), by, Deed::of(Kind::System, "later"));
+        Ok(())
+    };
+
+    world.store.write(later).await.unwrap();
+    let after = reader.look(&world, "/panel").await.body;
+
+    assert!(!before.contains(WRONG) && after.contains(WRONG), "{after}");
 }
 
 #[tokio::test]
@@ -101,7 +127,7 @@ async fn leaves_the_appliance_to_administrators() {
     let world = World::new().await;
     let reader = Reader::enter(&world, "operator").await;
 
-    for path in ["/panel/settings", "/panel/settings/reset", "/panel/certificate/withdraw", "/panel/webhooks"] {
+    for path in ["/panel/settings", "/panel/settings/reset", "/panel/certificate/make", "/panel/webhooks"] {
         let reply = reader.post(&world, path, "wireguard_handshake_uptime=99").await;
         assert_eq!(reply.code, StatusCode::FORBIDDEN, "{path}");
     }

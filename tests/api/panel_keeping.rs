@@ -79,8 +79,42 @@ async fn shows_what_a_restore_changes_and_restores() {
     let restored = admin.post(&world, "/panel/backups/whole.zip/restore", "").await;
 
     assert!(page.body.contains("<dd>peer_2</dd>") && page.body.contains("<dd>late</dd>"), "{}", page.body);
+    assert!(page.body.contains("<h2 id=\"kind-account\">Account</h2>"), "{}", page.body);
     assert!(matches!(restored.code, StatusCode::SEE_OTHER), "{restored:?}");
     assert!(world.services.accounts.config_text(&Caller::local(), "peer_2").is_ok());
+}
+
+#[tokio::test]
+async fn shows_that_a_restore_changes_links_and_when_backups_are_made() {
+    let world = World::furnished().await;
+    let admin = Reader::enter(&world, "admin").await;
+    let same = admin.look(&world, "/panel/backups/whole.zip/restore").await.body;
+    world.get("/api/v1/account/peer_2/otl").await.success();
+    admin.post(&world, "/panel/backup-settings", "passphrase=sesame").await;
+
+    let page = admin.look(&world, "/panel/backups/whole.zip/restore").await.body;
+
+    // the link of the first account was made after the backup
+    assert!(same.contains("(1)</dt><dd>peer_1</dd>") && !same.contains("kind-settings"), "{same}");
+    assert!(page.contains("<h2 id=\"kind-one_time_link\">One-time link</h2>"), "{page}");
+    assert!(page.contains("(2)</dt><dd>peer_1, peer_2</dd>"), "{page}");
+    assert!(page.contains("<h2 id=\"kind-settings\">Settings</h2>") && page.contains("<dd>Backups</dd>"), "{page}");
+    assert!(!page.contains("sesame"), "{page}");
+}
+
+#[tokio::test]
+async fn bounds_the_time_of_a_backup_by_the_clock() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+
+    let form = admin.look(&world, "/panel/backup-settings").await.body;
+    let late = admin.post(&world, "/panel/backup-settings", "every_day_hour=24").await;
+
+    for (field, last) in [("every_hour_minute", 59), ("every_day_hour", 23), ("every_day_minute", 59)] {
+        let bounds = format!("name=\"{field}\" type=\"number\" inputmode=\"numeric\" min=\"0\" max=\"{last}\"");
+        assert!(form.contains(&bounds), "{field}: {form}");
+    }
+    assert!(late.body.contains("role=\"alert\""), "{}", late.body);
 }
 
 #[tokio::test]
@@ -114,6 +148,33 @@ async fn keeps_secrets_that_are_left_blank_and_shows_none() {
 }
 
 #[tokio::test]
+async fn says_when_something_was_done_to_the_second() {
+    let world = World::furnished().await;
+    let reader = Reader::enter(&world, "read_only").await;
+
+    let page = reader.look(&world, "/panel/audit").await.body;
+
+    let (at, rest) = page.split_once("<time datetime=\"").unwrap().1.split_once("\">").unwrap();
+    let shown = rest.split_once("</time>").unwrap().0;
+    let [at, shown]: [jiff::Timestamp; 2] = [at, shown].map(|time| time.parse().unwrap());
+    assert_eq!(at.as_second(), shown.as_second());
+    assert!(!page.contains("data-ago"), "{page}");
+}
+
+#[tokio::test]
+async fn says_for_how_long_it_has_run_but_not_to_a_reseller() {
+    let world = World::new().await;
+    let [reader, reseller] = [Reader::enter(&world, "read_only").await, Reader::enter(&world, "reseller").await];
+
+    let (all, little) = (reader.look(&world, "/panel/about").await, reseller.look(&world, "/panel/about").await);
+
+    for told in ["0.0.0", "Running for", "Host running for", "Size of the store"] {
+        assert!(all.body.contains(told), "{told}: {}", all.body);
+    }
+    assert!(little.body.contains("0.0.0") && !little.body.contains("Running for"), "{}", little.body);
+}
+
+#[tokio::test]
 async fn narrows_the_audit_log() {
     let world = World::furnished().await;
     let reader = Reader::enter(&world, "read_only").await;
@@ -123,5 +184,8 @@ async fn narrows_the_audit_log() {
     let wrong = reader.look(&world, "/panel/audit?since=yesterday").await.body;
 
     assert!(all.contains("peer_1") && servers.contains("spare") && !servers.contains("peer_1"), "{servers}");
+    assert!(all.contains("<option value=\"firewall_rule\">Firewall rule</option>"), "{all}");
+    assert!(all.contains(">Firewall rule</td>") && !all.contains(">firewall_rule<"), "{all}");
+    assert!(servers.contains("<option value=\"server\" selected>"), "{servers}");
     assert!(wrong.contains("role=\"alert\"") && wrong.contains("value=\"yesterday\""), "{wrong}");
 }

@@ -2,6 +2,7 @@
 
 use super::BackupSettings;
 use crate::domain::field::{self, amend_flag, amend_line, amend_secret, given};
+use crate::domain::limits;
 use crate::domain::refusal::Refusal;
 
 /// What somebody asks of the backups' settings: the form as it came. What is absent stays; a text that is there and empty
@@ -84,13 +85,13 @@ impl BackupSettingsDraft {
         amend_flag("every_day", self.every_day.as_ref(), &mut settings.every_day)?;
         amend_flag("every_day_statistics", self.every_day_statistics.as_ref(), &mut settings.every_day_statistics)?;
         for (text, last, settled, refusal) in [
-            (&self.every_hour_minute, 59, &mut settings.every_hour_minute, Refusal::HourlyMinute),
-            (&self.every_day_hour, 23, &mut settings.every_day_hour, Refusal::DailyHour),
-            (&self.every_day_minute, 59, &mut settings.every_day_minute, Refusal::DailyMinute),
+            (&self.every_hour_minute, limits::MINUTE_LAST, &mut settings.every_hour_minute, Refusal::HourlyMinute),
+            (&self.every_day_hour, limits::HOUR_LAST, &mut settings.every_day_hour, Refusal::DailyHour),
+            (&self.every_day_minute, limits::MINUTE_LAST, &mut settings.every_day_minute, Refusal::DailyMinute),
         ] {
             if let Some(text) = given(text.as_ref()) {
-                let number = field::number(text).filter(|number| *number <= last);
-                *settled = number.and_then(|number| u8::try_from(number).ok()).ok_or(refusal)?;
+                let number = field::number(text).and_then(|number| u8::try_from(number).ok());
+                *settled = number.filter(|number| *number <= last).ok_or(refusal)?;
             }
         }
         if let Some(text) = given(self.number_backups.as_ref()) {

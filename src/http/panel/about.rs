@@ -7,6 +7,7 @@ use super::page::{self, Answer};
 use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::services::Services;
+use crate::services::health::Vitals;
 use crate::services::system::{License, SystemStatus};
 
 /// The libraries that carry most of the weight, with their licences (SPDX).
@@ -26,17 +27,19 @@ const LIBRARIES: [(&str, &str); 8] = [
 struct Page<'a> {
     visit: &'a Visit,
     version: String,
-    whole: Option<(SystemStatus, License)>,
+    whole: Option<(SystemStatus, License, Vitals)>,
+    time: String,
     libraries: [(&'static str, &'static str); LIBRARIES.len()],
 }
 
 /// Shows it; to a reseller nothing of how many accounts others have.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    let status = services.system.status();
+    let (status, vitals) = (services.system.status(), services.health.look().await);
     page::page(&Page {
         visit: &visit,
         version: status.version.clone(),
-        whole: visit.has(Right::See).then(|| (status, services.system.license())),
+        time: services.system.local_time(vitals.now),
+        whole: visit.has(Right::See).then(|| (status, services.system.license(), vitals)),
         libraries: LIBRARIES,
     })
 }

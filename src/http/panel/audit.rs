@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
+use jiff::Timestamp;
 
 use super::page::{self, Answer};
 use super::visit::Visit;
@@ -16,7 +17,8 @@ use crate::services::Services;
 struct Page<'a> {
     visit: &'a Visit,
     asked: Asked,
-    kinds: [&'static str; Kind::ALL.len()],
+    /// Words, and the keys of their names.
+    kinds: [(&'static str, &'static str); Kind::ALL.len()],
     rows: Vec<Row>,
     older: Option<String>,
     wrong: Option<String>,
@@ -33,6 +35,7 @@ struct Asked {
 
 /// An entry.
 struct Row {
+    at: Timestamp,
     time: String,
     caller: String,
     address: String,
@@ -80,15 +83,43 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>, fields:
     let is_full = entries.len() >= usize::from(limits::AUDIT_PAGE_DEFAULT);
     let older = entries.last().filter(|_| is_full).map(|last| asked.before(last.number));
     let rows = entries.into_iter().map(|entry| Row {
+        at: entry.at,
         time: services.system.local_time(entry.at),
         caller: entry.by.label,
         address: entry.by.address.map(|address| address.to_string()).unwrap_or_default(),
-        about: entry.deed.kind.word(),
+        about: key(entry.deed.kind),
         name: entry.deed.name,
         text: entry.deed.text,
     });
     let rows = rows.collect();
-    page::page(&Page { visit: &visit, asked, kinds: Kind::ALL.map(Kind::word), rows, older, wrong })
+    page::page(&Page {
+        visit: &visit,
+        asked,
+        kinds: Kind::ALL.map(|kind| (kind.word(), key(kind))),
+        rows,
+        older,
+        wrong,
+    })
+}
+
+/// The key of a kind's name.
+pub(super) const fn key(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Server => "kind.server",
+        Kind::Account => "kind.account",
+        Kind::Forward => "kind.port_forward",
+        Kind::Rule => "kind.firewall_rule",
+        Kind::Firewall => "kind.firewall",
+        Kind::Dns => "kind.dns",
+        Kind::Ikev2 => "kind.ikev2",
+        Kind::TrafficLog => "kind.traffic_log",
+        Kind::Backup => "kind.backup",
+        Kind::Link => "kind.one_time_link",
+        Kind::Webhook => "kind.webhook",
+        Kind::Access => "kind.access",
+        Kind::User => "kind.user",
+        Kind::System => "kind.system",
+    }
 }
 
 #[cfg(test)]

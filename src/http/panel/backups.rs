@@ -3,17 +3,20 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
+use super::audit::key;
 use super::guest;
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
 use super::work;
 use crate::domain::access::Right;
+use crate::domain::audit::Kind;
 use crate::domain::backup::{BackupSettingsDraft, with_statistics};
+use crate::domain::limits;
 use crate::http::api::backups::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
-use crate::services::backups::{Backup, Differing};
+use crate::services::backups::{Backup, Differing, SETTINGS as SETTINGS_DIFFER};
 use crate::services::works::{Outcome, Task};
 
 /// Where the page is.
@@ -38,7 +41,36 @@ struct List<'a> {
 struct Restore<'a> {
     visit: &'a Visit,
     name: String,
-    differing: Vec<Differing>,
+    differing: Vec<Part>,
+}
+
+/// What a restore would change of one kind of thing, as people read it.
+struct Part {
+    /// A word that no other has.
+    word: &'static str,
+    title: String,
+    /// How each group is called, and who is in it.
+    groups: Vec<(String, Vec<String>)>,
+}
+
+impl Part {
+    fn of(visit: &Visit, differing: Differing) -> Self {
+        let Differing { kind, added, removed, changed } = differing;
+        let is_settings = kind == SETTINGS_DIFFER;
+        let named =
+            |word: &str| Kind::parse(word).map_or_else(|| word.to_owned(), |kind| visit.say(key(kind)).to_owned());
+        // what is set has no name of its own, but that of what it is set of
+        let shown = |name: String| if is_settings { named(&name) } else { name };
+        let groups = [("backups.added", added), ("backups.removed", removed), ("backups.changed", changed)];
+        let groups = groups.into_iter().filter(|(_, names)| !names.is_empty());
+        Self {
+            word: kind,
+            title: if is_settings { visit.say("kind.settings").to_owned() } else { named(kind) },
+            groups: groups
+                .map(|(group, names)| (visit.say(group).to_owned(), names.into_iter().map(shown).collect()))
+                .collect(),
+        }
+    }
 }
 
 #[derive(Template)]
@@ -90,6 +122,7 @@ pub(super) async fn delete(visit: Visit, State(services): State<Services>, Path(
 /// Shows what a restore would change.
 pub(super) async fn ask_restore(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
     let differing = services.backups.compare(visit.caller(), &name).await?;
+    let differing = differing.into_iter().map(|one| Part::of(&visit, one)).collect();
     page::page(&Restore { visit: &visit, name, differing })
 }
 
@@ -123,11 +156,11 @@ fn sheet<'a>(visit: &'a Visit, services: &Services, refused: Option<&'a Refused>
         .again(refused)
         .part("backups.part.schedule")
         .flag("every_hour", present.every_hour)
-        .number("every_hour_minute", present.every_hour_minute, 0, 59)
+        .number("every_hour_minute", present.every_hour_minute, 0, limits::MINUTE_LAST.into())
         .flag("every_hour_statistics", present.every_hour_statistics)
         .flag("every_day", present.every_day)
-        .number("every_day_hour", present.every_day_hour, 0, 23)
-        .number("every_day_minute", present.every_day_minute, 0, 59)
+        .number("every_day_hour", present.every_day_hour, 0, limits::HOUR_LAST.into())
+        .number("every_day_minute", present.every_day_minute, 0, limits::MINUTE_LAST.into())
         .flag("every_day_statistics", present.every_day_statistics)
         .number("number_backups", present.number_backups, 1, u32::MAX.into())
         .part("backups.part.ftp")

@@ -3,12 +3,13 @@
 
 use askama::Template;
 use axum::extract::State;
+use jiff::Timestamp;
 
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
 use crate::domain::access::Right;
-use crate::domain::ikev2::Certificate;
+use crate::domain::ikev2::{Certificate, Subject};
 use crate::domain::limits;
 use crate::domain::password::Password;
 use crate::domain::web_certificate::{AuthorityDraft, Challenge, OwnCertificateDraft};
@@ -28,28 +29,39 @@ struct Page<'a> {
     ask: Option<Sheet<'a>>,
     bring: Option<Sheet<'a>>,
     may_withdraw: bool,
+    may_make: bool,
+    against: Option<String>,
 }
 
 /// The certificate that is shown, for people.
 struct Shown {
     names: String,
+    subject: String,
     issuer: String,
-    begins: String,
-    ends: String,
+    begins: Option<Moment>,
+    ends: Option<Moment>,
     fingerprint: String,
+}
+
+/// A time, as it is and as people of the appliance's zone read it.
+struct Moment {
+    at: Timestamp,
+    text: String,
 }
 
 impl Shown {
     fn of(certificate: &Certificate, services: &Services) -> Self {
-        let issuer = certificate.issuer();
-        let by = [issuer.organization, issuer.common_name].into_iter().filter(|text| !text.is_empty());
-        let time =
-            |time: Option<jiff::Timestamp>| time.map(|time| services.system.local_time(time)).unwrap_or_default();
+        let named = |of: Subject| {
+            let parts = [of.organization, of.common_name].into_iter().filter(|text| !text.is_empty());
+            parts.collect::<Vec<_>>().join(", ")
+        };
+        let moment = |at: Timestamp| Moment { at, text: services.system.local_time(at) };
         Self {
             names: certificate.names().join(", "),
-            issuer: by.collect::<Vec<_>>().join(", "),
-            begins: time(certificate.begins()),
-            ends: time(certificate.expires()),
+            subject: named(certificate.subject()),
+            issuer: named(certificate.issuer()),
+            begins: certificate.begins().map(moment),
+            ends: certificate.expires().map(moment),
             fingerprint: certificate.fingerprint(),
         }
     }
@@ -64,13 +76,14 @@ enum Form {
 
 /// Shows it.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    shown(&visit, &services, None)
+    shown(&visit, &services, None, None)
 }
 
-fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) -> Answer {
+fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>, against: Option<String>) -> Answer {
     let of = |form| refused.filter(|(refused, _)| *refused == form).map(|(_, refused)| refused);
     let look = services.web_certificate.look();
     let may_write = visit.has(Right::Administer) && !look.is_configured;
+    let is_other = look.is_brought || look.authority.is_some();
     let authority = look.authority.as_ref();
     let challenges = Challenge::ALL.map(|way| {
         let name = match way {
@@ -84,11 +97,12 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) 
         .hinted("name", authority.map(|of| of.name.clone()).unwrap_or_default(), "vpn.example.com")
         .hinted("email", authority.map(|of| of.email.clone()).unwrap_or_default(), "admin@example.com")
         .choice("challenge", authority.map(|of| of.challenge).unwrap_or_default().word(), challenges.into())
-        .hinted("directory", authority.map(|of| of.directory.clone()).unwrap_or_default(), limits::ACME_DIRECTORY);
+        .hinted("directory", authority.map(|of| of.directory.clone()).unwrap_or_default(), limits::ACME_DIRECTORY)
+        .pem("root", authority.map(|of| pem(&of.root)).unwrap_or_default());
     let bring = Sheet::new(visit, "own", "/panel/certificate/own", "certificate.bring")
         .again(of(Form::Bring))
-        .long("certificate", "")
-        .long("key", "");
+        .pem("certificate", "")
+        .pem("key", "");
     page::page(&Page {
         visit,
         shown: look.shown.as_ref().map(|certificate| Shown::of(certificate, services)),
@@ -101,8 +115,14 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) 
         fault: look.fault,
         ask: may_write.then_some(ask),
         bring: may_write.then_some(bring),
-        may_withdraw: may_write && (look.is_brought || look.authority.is_some()),
+        may_withdraw: may_write && is_other,
+        may_make: may_write && !is_other,
+        against,
     })
+}
+
+fn pem(certificates: &[Certificate]) -> String {
+    certificates.iter().map(Certificate::to_pem).collect()
 }
 
 /// Asks an authority, and waits for what it says.
@@ -112,10 +132,11 @@ pub(super) async fn ask(visit: Visit, State(services): State<Services>, fields: 
         email: fields.text("email"),
         directory: fields.text("directory"),
         challenge: fields.text("challenge"),
+        root: fields.pem("root"),
     };
     match page::refused(services.web_certificate.ask(visit.caller(), draft).await, fields)? {
         Ok(()) => Ok(page::done(HOME, "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Ask, &refused))),
+        Err(refused) => shown(&visit, &services, Some((Form::Ask, &refused)), None),
     }
 }
 
@@ -126,7 +147,7 @@ pub(super) async fn bring(visit: Visit, State(services): State<Services>, fields
     // what was typed is not shown again: a private key is among it
     match page::refused(services.web_certificate.bring(visit.caller(), draft).await, Fields::default())? {
         Ok(()) => Ok(page::done(HOME, "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Bring, &refused))),
+        Err(refused) => shown(&visit, &services, Some((Form::Bring, &refused)), None),
     }
 }
 
@@ -134,4 +155,12 @@ pub(super) async fn bring(visit: Visit, State(services): State<Services>, fields
 pub(super) async fn withdraw(visit: Visit, State(services): State<Services>) -> Answer {
     services.web_certificate.withdraw(visit.caller()).await?;
     Ok(page::done(HOME, "said.deleted"))
+}
+
+/// Makes another certificate that the appliance signs itself, and shows it.
+pub(super) async fn make(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    match page::refused(services.web_certificate.make(visit.caller()).await, fields)? {
+        Ok(()) => Ok(page::done(HOME, "said.done")),
+        Err(refused) => shown(&visit, &services, None, Some(page::told(&visit, &refused.refusal))),
+    }
 }

@@ -9,15 +9,20 @@ use axum::extract::State;
 use super::live::{Badge, Flow, Told};
 use super::page::{self, Answer};
 use super::visit::Visit;
+use super::words::Language;
 use crate::domain::access::Right;
+use crate::domain::health::{ClockFault, Shortage};
 use crate::domain::name::ServerName;
 use crate::domain::server::Server;
 use crate::services::Services;
+use crate::services::health::Vitals;
 use crate::services::metrics::Snapshot;
 use crate::services::system::{Condition, SystemInfo, SystemStatus};
 
 /// A certificate that ends within so many days is told of.
 const EXPIRES_SOON: i64 = 30;
+/// By these words, where it is one of IKEv2.
+const IKEV2_ENDS: &str = "dashboard.certificate_ends";
 
 #[derive(Template)]
 #[template(path = "dashboard.html", config = "src/http/panel/askama.toml")]
@@ -50,6 +55,7 @@ struct Row {
 }
 
 /// What somebody ought to look at, and where.
+#[derive(Debug, PartialEq, Eq)]
 struct Alert {
     mood: &'static str,
     text: String,
@@ -123,22 +129,25 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
     if let Some(fault) = services.backups.fault() {
         tell("bad", visit.fill("dashboard.backup_fault", &[("why", &fault)]), "/panel/backups");
     }
+    let vitals = services.health.look().await;
+    alerts.extend(of_host(visit.language, &vitals, &services.system.local_time(vitals.now)));
+    let mut tell = |mood, text, to| alerts.push(Alert { mood, text, to });
     let ikev2 = services.ikev2.config().ikev2;
     let web = services.web_certificate.look();
     // what renews itself is nobody's business until it fails to
     let is_minded = web.authority.is_some() && web.fault.is_none();
     let web = web.shown.filter(|_| !is_minded).and_then(|certificate| certificate.expires());
     let ends = [
-        (ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()), "/panel/ikev2"),
-        (ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()), "/panel/ikev2"),
-        (web, "/panel/certificate"),
+        (ikev2.authority.as_ref().and_then(|authority| authority.certificate.expires()), IKEV2_ENDS, "/panel/ikev2"),
+        (ikev2.server.as_ref().and_then(|server| server.credential.certificate.expires()), IKEV2_ENDS, "/panel/ikev2"),
+        (web, "dashboard.web_certificate_ends", "/panel/certificate"),
     ];
     let now = services.backups.now().timestamp();
-    for (end, to) in ends.into_iter().filter_map(|(end, to)| Some((end?, to))) {
+    for (end, key, to) in ends.into_iter().filter_map(|(end, key, to)| Some((end?, key, to))) {
         let days = (end.as_second() - now.as_second()) / 86_400;
         if days < EXPIRES_SOON {
             let days = days.max(0).to_string();
-            tell("warn", visit.fill("dashboard.certificate_ends", &[("days", &days)]), to);
+            tell("warn", visit.fill(key, &[("days", &days)]), to);
         }
     }
     let standings = services.traffic.standings().await;
@@ -149,6 +158,27 @@ async fn alerts(visit: &Visit, services: &Services, condition: &Condition) -> Ve
         tell("warn", visit.fill("dashboard.held", &[("count", &held)]), "/panel/accounts?state=held");
     }
     alerts
+}
+
+/// What is wrong with the host; `time` is what its clock says.
+fn of_host(language: Language, vitals: &Vitals, time: &str) -> Vec<Alert> {
+    let room = vitals.room.and_then(|room| Some((room, room.shortage()?))).map(|(room, shortage)| {
+        let [free, total] = [room.free, room.total].map(|bytes| language.bytes(bytes));
+        let mood = match shortage {
+            Shortage::Near => "warn",
+            Shortage::Acute => "bad",
+        };
+        let text = language.fill("dashboard.disk", &[("free", &free), ("total", &total)]);
+        Alert { mood, text, to: "/panel/backups" }
+    });
+    let clock = vitals.clock.map(|fault| {
+        let (mood, text) = match fault {
+            ClockFault::Behind => ("bad", language.fill("dashboard.clock_behind", &[("time", time)])),
+            ClockFault::Unkept => ("warn", language.say("dashboard.clock_unkept").to_owned()),
+        };
+        Alert { mood, text, to: "/panel/about" }
+    });
+    room.into_iter().chain(clock).collect()
 }
 
 /// What moves on it.
@@ -181,8 +211,36 @@ pub(super) async fn tell(visit: &Visit, services: &Services, flow: &mut Flow) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::domain::figures::ServerFigures;
+    use crate::domain::health::Room;
+
+    #[test]
+    fn tells_what_is_wrong_with_the_host_and_nothing_else() {
+        let well = Vitals {
+            now: jiff::Timestamp::UNIX_EPOCH,
+            clock: None,
+            room: Some(Room { free: 50_000_000_000, total: 100_000_000_000 }),
+            uptime: Duration::ZERO,
+            host_uptime: None,
+            stored: 0,
+        };
+        let told = |vitals: &Vitals| {
+            let alerts = of_host(Language::En, vitals, "2000-01-01T00:00:00+00:00");
+            alerts.into_iter().map(|alert| (alert.mood, alert.text)).collect::<Vec<_>>()
+        };
+        let full = Room { free: 1_000_000, total: 100_000_000_000 };
+        let low = Room { free: 9_000_000_000, total: 100_000_000_000 };
+
+        assert_eq!(told(&well), []);
+        let ill = told(&Vitals { room: Some(full), clock: Some(ClockFault::Behind), ..well.clone() });
+        assert!(ill.iter().all(|(mood, _)| *mood == "bad"), "{ill:?}");
+        assert!(ill[0].1.contains("1.0 MB") && ill[1].1.contains("2000-01-01"), "{ill:?}");
+        let weak = told(&Vitals { room: Some(low), clock: Some(ClockFault::Unkept), ..well });
+        assert!(weak.iter().all(|(mood, _)| *mood == "warn") && weak[1].1.contains("time service"), "{weak:?}");
+    }
 
     #[test]
     fn tells_the_most_frequent_reason_first() {

@@ -106,8 +106,8 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) 
     let ipv6 = server.and_then(|server| server.ipv6).map(|address| address.to_string()).unwrap_or_default();
     let import = Sheet::new(visit, "import", "/panel/ikev2/ca/import", "ikev2.import")
         .again(of(Form::Import))
-        .long("ca_cert", "")
-        .long("ca_key", "");
+        .pem("ca_cert", "")
+        .pem("ca_key", "");
     page::page(&Page {
         visit,
         enabled: ikev2.enabled,

@@ -145,6 +145,7 @@ fn appliance() -> Vec<Route> {
         get("panel_certificate", Page(See), "/panel/certificate", certificate::show),
         post("panel_certificate_ask", Page(Administer), "/panel/certificate/ask", certificate::ask),
         post("panel_certificate_bring", Page(Administer), "/panel/certificate/own", certificate::bring),
+        post("panel_certificate_make", Page(Administer), "/panel/certificate/make", certificate::make),
         post("panel_certificate_withdraw", Page(Administer), "/panel/certificate/withdraw", certificate::withdraw),
         get("panel_users", Page(Administer), "/panel/users", users::list),
         post("panel_user_add", Page(Administer), "/panel/users", users::add),

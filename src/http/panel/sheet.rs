@@ -64,8 +64,10 @@ enum Kind {
     Flag { on: bool },
     /// One of a few: values and their names.
     Choice { options: Vec<(String, String)> },
-    /// Lines of text.
-    Long,
+    /// Lines of text, which a script can read from a file where `is_file`.
+    Long { is_file: bool },
+    /// What stands there and is shown only to who asks for it.
+    Masked,
     /// What nobody may read over a shoulder.
     Secret { complete: &'static str },
 }
@@ -127,7 +129,19 @@ impl<'a> Sheet<'a> {
     /// Lines of text.
     #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
     pub(super) fn long(self, name: &'static str, value: impl ToString) -> Self {
-        self.add(name, value.to_string(), Kind::Long)
+        self.add(name, value.to_string(), Kind::Long { is_file: false })
+    }
+
+    /// Lines of text as files of certificates and keys hold them (RFC 7468).
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
+    pub(super) fn pem(self, name: &'static str, value: impl ToString) -> Self {
+        self.add(name, value.to_string(), Kind::Long { is_file: true })
+    }
+
+    /// A secret that stands in the field, as dots until it is asked for: only for who may see it.
+    #[expect(clippy::needless_pass_by_value, reason = "a value is named where it is made")]
+    pub(super) fn masked(self, name: &'static str, value: impl ToString) -> Self {
+        self.add(name, value.to_string(), Kind::Masked)
     }
 
     /// A secret, which is never shown again; `complete` tells a password manager what it is (HTML, section 4.10.18.7).
@@ -183,7 +197,7 @@ impl Control {
     }
 
     fn is_broad(&self) -> bool {
-        matches!(self.kind, Kind::Long)
+        matches!(self.kind, Kind::Long { .. })
     }
 
     fn is_flag(&self) -> bool {

@@ -1,6 +1,12 @@
 //! What the host is: processor, memory, load, name and system, as the kernel and os-release tell it.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::statvfs::statvfs;
+
+use crate::domain::health::Room;
 
 /// What the host is; text as it was found, memory in KiB. What is not told is empty or 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +45,23 @@ pub fn look() -> Host {
         os_architecture: architecture(std::env::consts::ARCH).into(),
         timezone: iana_time_zone::get_timezone().unwrap_or_else(|_| "Etc/UTC".into()),
     }
+}
+
+/// How much room there is in the file system of `folder`; absent where the system does not tell.
+pub fn room(folder: &Path) -> Option<Room> {
+    let told = statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(told.fragment_size());
+    Some(Room { free: bytes(told.blocks_available()), total: bytes(told.blocks()) })
+}
+
+/// For how long the host has run; absent where the system does not tell.
+pub fn uptime() -> Option<Duration> {
+    seconds(&read("/proc/uptime")).map(Duration::from_secs)
+}
+
+/// The whole seconds before the first point.
+fn seconds(uptime: &str) -> Option<u64> {
+    uptime.split('.').next()?.trim().parse().ok()
 }
 
 fn read(path: &str) -> String {
@@ -91,6 +114,7 @@ mod tests {
         assert_eq!(load("0.69 0.28 0.20 1/123 4567\n"), ["0.69", "0.28", "0.20"]);
         assert_eq!(kibibytes("MemTotal:        8147456 kB\nMemFree: 1 kB\n", "MemTotal:"), 8_147_456);
         assert_eq!(kibibytes("", "MemTotal:"), 0);
+        assert_eq!((seconds("350735.47 234388.90\n"), seconds("")), (Some(350_735), None));
     }
 
     #[test]
@@ -108,5 +132,13 @@ mod tests {
         let host = look();
         assert!(!host.cpu_model.is_empty() && !host.hostname.is_empty() && host.cpu_threads > 0);
         assert!(host.memory_available > 0 && host.memory_available <= host.memory_total);
+    }
+
+    #[test]
+    fn finds_room_where_there_is_a_folder() {
+        let room = room(&std::env::temp_dir()).unwrap();
+        assert!(room.free <= room.total && room.total > 0, "{room:?}");
+        assert_eq!(super::room(Path::new("/nonexistent/folder")), None);
+        assert!(uptime().is_some());
     }
 }

@@ -1,13 +1,23 @@
 //! What a backup has otherwise than the appliance: what a restore would bring, take away and change.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use crate::domain::audit::Kind;
+use crate::domain::name::AccountName;
+use crate::domain::one_time_link::{LinkDigest, OneTimeLink};
 use crate::store::Holding;
+
+/// The kind of what is set, whatever it is set of.
+pub const SETTINGS: &str = "settings";
 
 /// What of one kind of thing differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
-    /// The kind, by a word of its own.
+    /// The kind: the word of an [`audit::Kind`](crate::domain::audit::Kind), or [`SETTINGS`], where the names are such words.
     pub kind: &'static str,
     /// Names of what a restore brings.
     pub added: Vec<String>,
@@ -17,21 +27,20 @@ pub struct Differing {
     pub changed: Vec<String>,
 }
 
-/// From what is to what is carried; kinds of which nothing differs are left out.
-pub(super) fn compare(present: &Holding, carried: &Holding) -> Vec<Differing> {
+/// The name of an open link: its account's. Two of one account are two all the same.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct LinkName(AccountName, LinkDigest);
+
+impl fmt::Display for LinkName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// From what is to what is carried; kinds of which nothing differs are left out, and so are links that have ended by `now`.
+pub(super) fn compare(present: &Holding, carried: &Holding, now: Timestamp) -> Vec<Differing> {
+    let (present_links, carried_links) = (links(present, now), links(carried, now));
     let (now, then) = (&present.intended, &carried.intended);
-    let settings = |holding: &Holding| {
-        let intended = &holding.intended;
-        let all = [
-            ("dns", format!("{:?}", intended.dns)),
-            ("firewall", format!("{:?}", intended.firewall.settings)),
-            ("ikev2", format!("{:?}", intended.ikev2)),
-            ("one_time_link", format!("{:?}", holding.links.settings)),
-            ("system", format!("{:?}", intended.system)),
-            ("traffic_log", format!("{:?}", intended.traffic_log)),
-        ];
-        all.into_iter().collect::<BTreeMap<_, _>>()
-    };
     let servers = |holding: &Holding| {
         let all = holding.intended.servers.values();
         all.map(|server| (server.server.name.to_string(), (server.server.clone(), server.forwards.clone()))).collect()
@@ -59,9 +68,33 @@ pub(super) fn compare(present: &Holding, carried: &Holding) -> Vec<Differing> {
         differing("user", &users(present), &users(carried)),
         differing("access", &hashes(present), &hashes(carried)),
         differing("webhook", &hooks(present), &hooks(carried)),
-        differing("settings", &settings(present), &settings(carried)),
+        differing(Kind::Link.word(), &present_links, &carried_links),
+        settings(present, carried),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// What is set of what, by the words of their kinds. Secrets count too, though nobody is told of them.
+fn settings(present: &Holding, carried: &Holding) -> Option<Differing> {
+    let (now, then) = (&present.intended, &carried.intended);
+    let same = [
+        (Kind::Backup, present.backups == carried.backups),
+        (Kind::Dns, now.dns == then.dns),
+        (Kind::Firewall, now.firewall.settings == then.firewall.settings),
+        (Kind::Ikev2, now.ikev2 == then.ikev2),
+        (Kind::Link, present.links.settings == carried.links.settings),
+        (Kind::System, now.system == then.system),
+        (Kind::TrafficLog, now.traffic_log == then.traffic_log),
+    ];
+    let changed = same.into_iter().filter(|(_, is_same)| !is_same).map(|(kind, _)| kind.word().to_owned());
+    let changed: Vec<_> = changed.collect();
+    let is_same = changed.is_empty();
+    (!is_same).then_some(Differing { kind: SETTINGS, added: Vec::new(), removed: Vec::new(), changed })
+}
+
+fn links(holding: &Holding, now: Timestamp) -> BTreeMap<LinkName, Arc<OneTimeLink>> {
+    let open = holding.links.links.iter().filter(|(_, link)| link.expires > now);
+    open.map(|(digest, link)| (LinkName(link.account.clone(), *digest), link.clone())).collect()
 }
 
 fn differing<K: Ord + ToString, V: PartialEq>(
@@ -85,6 +118,10 @@ fn differing<K: Ord + ToString, V: PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::backup::BackupSettings;
+    use crate::domain::limits;
+    use crate::domain::one_time_link::{LinkBook, LinkKey};
+    use crate::domain::password::Password;
 
     fn map(pairs: &[(&str, u8)]) -> BTreeMap<String, u8> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect()
@@ -101,6 +138,41 @@ mod tests {
     #[test]
     fn leaves_out_a_kind_of_which_nothing_differs() {
         assert_eq!(differing("server", &map(&[("a", 1)]), &map(&[("a", 1)])), None);
-        assert!(compare(&Holding::default(), &Holding::default()).is_empty());
+        assert!(compare(&Holding::default(), &Holding::default(), Timestamp::UNIX_EPOCH).is_empty());
+    }
+
+    #[test]
+    fn tells_of_a_secret_that_is_another() {
+        let with = |password: &str| Holding {
+            backups: BackupSettings { passphrase: Password::new(password.into()), ..BackupSettings::default() }.into(),
+            ..Holding::default()
+        };
+
+        let told = compare(&with("one"), &with("other"), Timestamp::UNIX_EPOCH);
+
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].kind, &told[0].changed), (SETTINGS, &vec!["backup".to_owned()]));
+    }
+
+    #[test]
+    fn tells_of_links_that_are_open() {
+        let account = AccountName::parse("peer_1").unwrap();
+        let (made, end): (Timestamp, _) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(60).unwrap());
+        let link = |byte: u8| {
+            let key = LinkKey::from_entropy([byte; limits::LINK_KEY_BYTES]);
+            let link = OneTimeLink { key, account: account.clone(), created: made, expires: end };
+            (LinkDigest([byte; 32]), Arc::new(link))
+        };
+        let links = LinkBook { links: Arc::new([link(1), link(2)].into()), ..LinkBook::default() };
+        let carried = Holding { links: links.into(), ..Holding::default() };
+
+        let told = compare(&Holding::default(), &carried, made);
+
+        assert_eq!(told.len(), 1);
+        assert_eq!(
+            (told[0].kind, told[0].added.as_slice()),
+            ("one_time_link", &["peer_1".into(), "peer_1".into()][..])
+        );
+        assert!(compare(&Holding::default(), &carried, end).is_empty());
     }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Mutex, watch};
 use tracing::warn;
 
-pub use self::compare::Differing;
+pub use self::compare::{Differing, SETTINGS};
 use super::progress::{Progress, Stage};
 use super::{Caller, Error, Ground};
 use crate::domain::access::Right;
@@ -254,7 +254,7 @@ impl Backups {
         let path = self.folder().join(name.as_str());
         let (file, _) = on_disk(move || open_file(&path)).await?.ok_or(Refusal::BackupNotFound)?;
         let archive = self.read(&name, file).await?;
-        Ok(compare::compare(&self.ground.store.holding(), &archive.holding()))
+        Ok(compare::compare(&self.ground.store.holding(), &archive.holding(), clock::timestamp()))
     }
 
     /// A backup's file, to be read from its beginning, and how long it is.

@@ -40,7 +40,7 @@ fn filled<'a>(visit: &'a Visit, services: &Services, account: &Account, refused:
         ],
     );
     if visit.may_see_secrets() {
-        sheet = sheet.text("password", account.password.reveal());
+        sheet = sheet.masked("password", account.password.reveal());
     }
     let sheet = sheet.part("account.part.where").text("allowed_IPs", account.address);
     let sheet =

@@ -47,6 +47,18 @@ each("[data-copy]", (button) => {
   });
 });
 
+// ---- a secret that is shown to who asks for it
+
+each("[data-reveal]", (button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const field = document.getElementById(button.dataset.reveal);
+    const masked = field.type === "password";
+    field.type = masked ? "text" : "password";
+    button.setAttribute("aria-pressed", String(masked));
+  });
+});
+
 // ---- asking before what cannot be undone
 
 document.addEventListener("submit", (event) => {
@@ -95,6 +107,13 @@ each("input[type=file][data-names]", (file) => file.addEventListener("change", (
   const named = document.getElementById(file.dataset.names);
   if (named && file.files[0] && !named.value) named.value = file.files[0].name;
 }));
+each("input[type=file][data-into]", (file) => {
+  file.hidden = false;
+  file.addEventListener("change", async () => {
+    const area = document.getElementById(file.dataset.into);
+    if (file.files[0]) area.value = await file.files[0].text();
+  });
+});
 document.addEventListener("keydown", (event) => {
   const search = document.querySelector("input[type=search]");
   if (event.key !== "/" || !search || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
