@@ -133,3 +133,26 @@ async fn leaves_the_appliance_to_administrators() {
     }
     assert_ne!(world.services.system.config().wireguard_handshake_uptime, 99);
 }
+
+#[tokio::test]
+async fn changes_where_a_webhook_goes_and_keeps_its_secret() {
+    let world = World::new().await;
+    let reader = Reader::enter(&world, "admin").await;
+    world
+        .post("/api/v1/webhooks", "name=hook&url=https://old.example/&secret=whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+        .await
+        .success();
+    let hook = || world.services.webhooks.list()[0].0.clone();
+    let secret = hook().secret.clone();
+
+    let form = "url=https://new.example/&events=account.expired&enabled=0";
+    let saved = reader.post(&world, "/panel/webhooks/hook", form).await;
+    let refused = reader.post(&world, "/panel/webhooks/hook", "url=ftp://new.example/&events=all&enabled=1").await;
+    let unknown = reader.look(&world, "/panel/webhooks/nobody").await;
+
+    assert_eq!(saved.headers["location"], "/panel/webhooks/hook?said=saved");
+    assert_eq!((hook().url.as_str(), hook().enabled, hook().events.len()), ("https://new.example/", false, 1));
+    assert_eq!(hook().secret, secret);
+    assert!(refused.body.contains("aria-invalid=\"true\"") && refused.body.contains("ftp://new.example/"));
+    assert_eq!(unknown.code, StatusCode::NOT_FOUND);
+}

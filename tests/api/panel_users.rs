@@ -1,6 +1,8 @@
 //! The panel's pages of users and access hashes: what is secret is shown once, and only administrators come here.
 
 use axum::http::StatusCode;
+use culvert::domain::password::Password;
+use culvert::services::users::LoginDraft;
 
 use crate::reader::Reader;
 use crate::support::World;
@@ -69,4 +71,55 @@ async fn lets_nobody_but_administrators_in() {
         reader.post(&world, "/panel/users", "name=mine&role=admin&password=").await;
     }
     assert!(world.services.users.detail(&culvert::services::Caller::local(), "mine").is_err());
+}
+
+#[tokio::test]
+async fn ends_one_session_of_another() {
+    let world = World::new().await;
+    let [admin, other] = [Reader::enter(&world, "admin").await, Reader::enter(&world, "operator").await];
+    let sessions = world.services.users.sessions(&culvert::services::Caller::local(), "operator").unwrap();
+
+    let page = admin.look(&world, "/panel/users/operator").await.body;
+    let path = format!("/panel/users/operator/sessions/{}/end", sessions[0].id);
+    let by_himself = other.post(&world, &path, "").await;
+    let ended = admin.post(&world, &path, "").await;
+
+    assert!(page.contains(&path), "{page}");
+    assert_eq!(by_himself.code, StatusCode::FORBIDDEN, "the page is not his");
+    assert_eq!(ended.headers["location"], "/panel/users/operator?said=ended");
+    assert!(
+        world.services.users.session(&other.token).is_none() && world.services.users.session(&admin.token).is_some()
+    );
+}
+
+#[tokio::test]
+async fn takes_a_password_that_is_typed_and_shows_it_nowhere() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+    admin.post(&world, "/panel/users", "name=shop&role=operator&password=").await;
+
+    let short = admin.post(&world, "/panel/users/shop/password", "password=abc").await;
+    let typed = admin.post(&world, "/panel/users/shop/password", "password=correct+horse+battery").await;
+    let page = admin.look(&world, "/panel/users/shop").await.body;
+
+    assert!(short.body.contains("aria-invalid=\"true\"") && !short.body.contains("abc\""), "{}", short.body);
+    assert_eq!(typed.headers["location"], "/panel/users/shop?said=saved");
+    assert!(!page.contains("correct horse"));
+    let draft = LoginDraft { name: "shop".into(), password: Password::new("correct horse battery".into()), code: None };
+    assert!(world.services.users.log_in(draft, crate::support::HOME, "test").await.is_ok());
+}
+
+#[tokio::test]
+async fn offers_the_resellers_for_an_access_hash() {
+    let world = World::new().await;
+    let admin = Reader::enter(&world, "admin").await;
+    admin.post(&world, "/panel/users", "name=shop&role=reseller&accounts=5&password=").await;
+    admin.post(&world, "/panel/users", "name=clerk&role=operator&password=").await;
+
+    let page = admin.look(&world, "/panel/access").await.body;
+    let made = admin.post(&world, "/panel/access", "label=billing&ip=127.0.0.1&role=reseller&reseller=shop").await;
+
+    assert!(page.contains("<option value=\"shop\"") && !page.contains("<option value=\"clerk\""), "{page}");
+    let caller = world.services.access.check(shown_once(&made.body).unwrap(), crate::support::HOME).unwrap();
+    assert_eq!(caller.authority.reseller().map(|name| name.as_str()), Some("shop"));
 }

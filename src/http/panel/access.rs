@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
+use super::show::Moment;
 use super::visit::Visit;
 use crate::domain::access::Role;
 use crate::http::api::access::draft;
@@ -29,8 +30,8 @@ struct Row {
     label: String,
     from: String,
     role: String,
-    expires: Option<String>,
-    last_login: Option<String>,
+    expires: Option<Moment>,
+    last_login: Option<Moment>,
 }
 
 /// The roles, with their names in the reader's language.
@@ -54,17 +55,21 @@ fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>, made: Op
         Row {
             from: entry.from_where(),
             role: entry.scope.reseller().map_or_else(|| role.clone(), |reseller| format!("{role}: {reseller}")),
-            expires: entry.expires.map(|time| services.system.local_time(time)),
-            last_login: entry.last_login.map(|time| services.system.local_time(time)),
+            expires: entry.expires.map(|time| Moment::of(time, services)),
+            last_login: entry.last_login.map(|time| Moment::of(time, services)),
             label: entry.label,
         }
     });
+    let users = services.users.list(visit.caller())?.into_iter().filter(|user| user.role == Role::Reseller);
+    let nobody = (String::new(), "–".to_owned());
+    let resellers = users.map(|user| (user.name.to_string(), user.name.to_string()));
+    let resellers = std::iter::once(nobody).chain(resellers).collect();
     let add = Sheet::new(visit, "access", HOME, "access.add")
         .again(refused)
         .text("label", "")
         .hinted("ip", "", "192.0.2.7, 10.0.0.0/24")
         .choice("role", Role::ReadOnly.word(), roles(visit))
-        .text("reseller", "")
+        .choice("reseller", "", resellers)
         .hinted("expires", "", "2027-01-31");
     page::page(&Page { visit, rows: rows.collect(), add, made })
 }

@@ -3,10 +3,10 @@
 
 use askama::Template;
 use axum::extract::State;
-use jiff::Timestamp;
 
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
+use super::show::Moment;
 use super::visit::Visit;
 use crate::domain::access::Right;
 use crate::domain::ikev2::{Certificate, Subject};
@@ -43,19 +43,13 @@ struct Shown {
     fingerprint: String,
 }
 
-/// A time, as it is and as people of the appliance's zone read it.
-struct Moment {
-    at: Timestamp,
-    text: String,
-}
-
 impl Shown {
     fn of(certificate: &Certificate, services: &Services) -> Self {
         let named = |of: Subject| {
             let parts = [of.organization, of.common_name].into_iter().filter(|text| !text.is_empty());
             parts.collect::<Vec<_>>().join(", ")
         };
-        let moment = |at: Timestamp| Moment { at, text: services.system.local_time(at) };
+        let moment = |at| Moment::of(at, services);
         Self {
             names: certificate.names().join(", "),
             subject: named(certificate.subject()),

@@ -1,7 +1,26 @@
 //! Figures as people read them, in their language.
 
+use askama::Template;
+use jiff::Timestamp;
+
 use super::words::Language;
 use crate::domain::rate::Mbps;
+use crate::services::Services;
+
+/// A time: how long ago it was, or how soon it will be, and to a pointer or without scripts when exactly.
+#[derive(Template)]
+#[template(source = "<time datetime=\"{{ at }}\" data-ago>{{ text }}</time>", ext = "html")]
+pub(super) struct Moment {
+    at: Timestamp,
+    text: String,
+}
+
+impl Moment {
+    /// This time, as people of the appliance's zone read it.
+    pub(super) fn of(at: Timestamp, services: &Services) -> Self {
+        Self { at, text: services.system.local_time(at) }
+    }
+}
 
 /// Something that is counted.
 pub(super) trait Amount {

@@ -6,9 +6,11 @@ use axum::extract::{Path, State};
 use super::access::{role_name, roles};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
+use super::show::Moment;
 use super::visit::Visit;
 use crate::domain::access::{Caps, Role, UserDraft};
 use crate::domain::limits;
+use crate::domain::password::Password;
 use crate::http::api::users::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
@@ -32,7 +34,16 @@ struct Detail<'a> {
     visit: &'a Visit,
     row: Row,
     edit: Sheet<'a>,
+    password: Sheet<'a>,
+    sessions: Vec<Open>,
     made: Option<Made>,
+}
+
+/// Which of a user's forms was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Reach,
+    Password,
 }
 
 /// A password that was just chosen, shown this once.
@@ -45,16 +56,27 @@ struct Made {
 struct Row {
     user: UserRow,
     role: String,
-    last_seen: Option<String>,
-    created: String,
+    last_seen: Option<Moment>,
+    created: Moment,
+}
+
+/// An open session, for people.
+struct Open {
+    id: String,
+    address: String,
+    agent: String,
+    created: Moment,
+    last_seen: Moment,
+    /// Whether it is the reader's own, this one.
+    is_this: bool,
 }
 
 impl Row {
     fn of(visit: &Visit, services: &Services, user: UserRow) -> Self {
         Self {
             role: role_name(visit, user.role),
-            last_seen: user.last_seen.map(|time| services.system.local_time(time)),
-            created: services.system.local_time(user.created),
+            last_seen: user.last_seen.map(|time| Moment::of(time, services)),
+            created: Moment::of(user.created, services),
             user,
         }
     }
@@ -107,11 +129,30 @@ pub(super) async fn show(visit: Visit, State(services): State<Services>, Path(na
     shown(&visit, &services, &name, None, None)
 }
 
-fn shown(visit: &Visit, services: &Services, name: &str, refused: Option<&Refused>, made: Option<Made>) -> Answer {
+fn shown(
+    visit: &Visit,
+    services: &Services,
+    name: &str,
+    refused: Option<(Form, &Refused)>,
+    made: Option<Made>,
+) -> Answer {
+    let of = |form| refused.filter(|(refused, _)| *refused == form).map(|(_, refused)| refused);
     let user = services.users.detail(visit.caller(), name)?;
-    let edit = Sheet::new(visit, "user", place(name), "servers.save").again(refused);
+    let edit = Sheet::new(visit, "user", place(name), "servers.save").again(of(Form::Reach));
     let edit = reach(edit, visit, user.role, user.caps);
-    page::page(&Detail { visit, row: Row::of(visit, services, user), edit, made })
+    let password = Sheet::new(visit, "another", format!("{}/password", place(name)), "users.password")
+        .again(of(Form::Password))
+        .secret("password", "new-password");
+    let sessions = services.users.sessions(visit.caller(), name)?.into_iter().map(|session| Open {
+        is_this: session.id == visit.session.id,
+        address: session.address.to_string(),
+        created: Moment::of(session.created, services),
+        last_seen: Moment::of(session.last_seen, services),
+        id: session.id,
+        agent: session.agent,
+    });
+    let sessions = sessions.collect();
+    page::page(&Detail { visit, row: Row::of(visit, services, user), edit, password, sessions, made })
 }
 
 fn place(name: &str) -> String {
@@ -128,19 +169,43 @@ pub(super) async fn edit(
     let draft = UserDraft { name: None, password: None, ..draft(&fields) };
     match page::refused(services.users.edit(visit.caller(), &name, draft).await, fields)? {
         Ok(_) => Ok(page::done(&place(&name), "said.saved")),
-        Err(refused) => shown(&visit, &services, &name, Some(&refused), None),
+        Err(refused) => shown(&visit, &services, &name, Some((Form::Reach, &refused)), None),
     }
 }
 
-/// Chooses a new password for one, and shows it this once. His sessions end.
-pub(super) async fn password(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
-    let password = services.users.set_password(visit.caller(), &name, None).await?;
-    let made = Made { name: name.clone(), password: password.reveal().to_owned() };
-    if services.users.session(&visit.token).is_none() {
-        // it was his own, and with it his session has ended
-        return listed(&visit, &services, None, Some(made));
+/// Gives one another password: what is typed, or one that is chosen here and shown this once. His sessions end.
+pub(super) async fn password(
+    visit: Visit,
+    State(services): State<Services>,
+    Path(name): Path<String>,
+    fields: Fields,
+) -> Answer {
+    let typed = fields.secret("password").filter(|typed| !typed.is_empty()).map(Password::new);
+    let is_chosen = typed.is_none();
+    match page::refused(services.users.set_password(visit.caller(), &name, typed).await, fields)? {
+        Ok(password) => {
+            let made = is_chosen.then(|| Made { name: name.clone(), password: password.reveal().to_owned() });
+            if services.users.session(&visit.token).is_none() {
+                // it was his own, and with it his session has ended
+                return listed(&visit, &services, None, made);
+            }
+            match made {
+                Some(made) => shown(&visit, &services, &name, None, Some(made)),
+                None => Ok(page::done(&place(&name), "said.saved")),
+            }
+        }
+        Err(refused) => shown(&visit, &services, &name, Some((Form::Password, &refused)), None),
     }
-    shown(&visit, &services, &name, None, Some(made))
+}
+
+/// Ends one of his sessions.
+pub(super) async fn end(
+    visit: Visit,
+    State(services): State<Services>,
+    Path((name, id)): Path<(String, String)>,
+) -> Answer {
+    services.users.end_session(visit.caller(), &name, &id).await?;
+    Ok(page::done(&place(&name), "said.ended"))
 }
 
 /// Forgets the wrong tries of one.

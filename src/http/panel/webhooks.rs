@@ -6,10 +6,12 @@ use axum::extract::{Path, State};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::Visit;
-use crate::domain::webhook::WebhookDraft;
+use crate::domain::refusal::Refusal;
+use crate::domain::webhook::{Webhook, WebhookDraft};
 use crate::http::api::webhooks::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
+use crate::services::webhooks::Delivery;
 
 /// Where the page is.
 const HOME: &str = "/panel/webhooks";
@@ -37,6 +39,29 @@ struct Row {
     fault: Option<String>,
 }
 
+impl Row {
+    fn of(webhook: &Webhook, stands: Delivery) -> Self {
+        Self {
+            name: webhook.name.to_string(),
+            url: webhook.url.clone(),
+            events: webhook.events.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", "),
+            enabled: webhook.enabled,
+            waiting: stands.waiting,
+            delivered: stands.delivered,
+            lost: stands.lost,
+            fault: stands.fault,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "webhook.html", config = "src/http/panel/askama.toml")]
+struct Detail<'a> {
+    visit: &'a Visit,
+    row: Row,
+    edit: Sheet<'a>,
+}
+
 #[derive(Default)]
 struct Told<'a> {
     refused: Option<&'a Refused>,
@@ -50,16 +75,7 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answ
 }
 
 fn shown(visit: &Visit, services: &Services, Told { refused, secret, against }: Told<'_>) -> Answer {
-    let rows = services.webhooks.list().into_iter().map(|(webhook, stands)| Row {
-        name: webhook.name.to_string(),
-        url: webhook.url.clone(),
-        events: webhook.events.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(", "),
-        enabled: webhook.enabled,
-        waiting: stands.waiting,
-        delivered: stands.delivered,
-        lost: stands.lost,
-        fault: stands.fault,
-    });
+    let rows = services.webhooks.list().into_iter().map(|(webhook, stands)| Row::of(&webhook, stands));
     let add = Sheet::new(visit, "webhook", HOME, "webhooks.add")
         .again(refused)
         .text("name", "")
@@ -77,6 +93,37 @@ pub(super) async fn add(visit: Visit, State(services): State<Services>, fields: 
             shown(&visit, &services, Told { secret, ..Told::default() })
         }
         Err(refused) => shown(&visit, &services, Told { refused: Some(&refused), ..Told::default() }),
+    }
+}
+
+/// Shows one, with a form to change it.
+pub(super) async fn show(visit: Visit, State(services): State<Services>, Path(name): Path<String>) -> Answer {
+    detail(&visit, &services, &name, None)
+}
+
+fn detail(visit: &Visit, services: &Services, name: &str, refused: Option<&Refused>) -> Answer {
+    let mut all = services.webhooks.list().into_iter();
+    let (webhook, stands) = all.find(|(webhook, _)| webhook.name.as_str() == name).ok_or(Refusal::WebhookNotFound)?;
+    let row = Row::of(&webhook, stands);
+    let edit = Sheet::new(visit, "webhook", format!("{HOME}/{name}"), "servers.save")
+        .again(refused)
+        .text("url", &row.url)
+        .text("events", &row.events)
+        .flag("enabled", row.enabled);
+    page::page(&Detail { visit, row, edit })
+}
+
+/// Changes one. Its secret stays.
+pub(super) async fn edit(
+    visit: Visit,
+    State(services): State<Services>,
+    Path(name): Path<String>,
+    fields: Fields,
+) -> Answer {
+    let draft = WebhookDraft { secret: None, ..draft(&fields) };
+    match page::refused(services.webhooks.edit(visit.caller(), &name, draft).await, fields)? {
+        Ok(_) => Ok(page::done(&format!("{HOME}/{name}"), "said.saved")),
+        Err(refused) => detail(&visit, &services, &name, Some(&refused)),
     }
 }
 
