@@ -50,7 +50,12 @@ pub(super) async fn follow(
         tokio::select! {
             () = stopped(&mut stop) => return,
             changed = stored.changed() => if changed.is_err() { return },
-            changed = wishes.changed() => if changed.is_err() { return } else { wish = wishes.borrow_and_update().clone() },
+            changed = wishes.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                wish.clone_from(&wishes.borrow_and_update());
+            }
         }
     }
 }

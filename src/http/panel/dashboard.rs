@@ -235,7 +235,7 @@ mod tests {
         let low = Room { free: 9_000_000_000, total: 100_000_000_000 };
 
         assert_eq!(told(&well), []);
-        let ill = told(&Vitals { room: Some(full), clock: Some(ClockFault::Behind), ..well.clone() });
+        let ill = told(&Vitals { room: Some(full), clock: Some(ClockFault::Behind), ..well });
         assert!(ill.iter().all(|(mood, _)| *mood == "bad"), "{ill:?}");
         assert!(ill[0].1.contains("1.0 MB") && ill[1].1.contains("2000-01-01"), "{ill:?}");
         let weak = told(&Vitals { room: Some(low), clock: Some(ClockFault::Unkept), ..well });
