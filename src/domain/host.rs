@@ -36,25 +36,35 @@ impl HostSettingsDraft {
     pub fn amend(&self, current: &HostSettings) -> Result<HostSettings, Refusal> {
         Ok(HostSettings {
             time_zone: one(
-                &self.time_zone,
-                &current.time_zone,
+                self.time_zone.as_ref(),
+                current.time_zone.as_ref(),
                 time_zone,
                 ("time_zone", "a zone as in Europe/Warsaw"),
             )?,
-            endpoint: one(&self.endpoint, &current.endpoint, field::endpoint, ("endpoint", "IP|domain"))?,
-            url: one(&self.url, &current.url, field::public_url, ("url", "https://host[:port][/path]"))?,
+            endpoint: one(
+                self.endpoint.as_ref(),
+                current.endpoint.as_ref(),
+                field::endpoint,
+                ("endpoint", "IP|domain"),
+            )?,
+            url: one(
+                self.url.as_ref(),
+                current.url.as_ref(),
+                field::public_url,
+                ("url", "https://host[:port][/path]"),
+            )?,
         })
     }
 }
 
 fn one<T: Clone>(
-    asked: &Option<String>,
-    current: &Option<T>,
+    asked: Option<&String>,
+    current: Option<&T>,
     parse: fn(&str) -> Option<T>,
     (field, rule): (&'static str, &'static str),
 ) -> Result<Option<T>, Refusal> {
-    match asked.as_deref().map(str::trim) {
-        None => Ok(current.clone()),
+    match asked.map(|text| text.trim()) {
+        None => Ok(current.cloned()),
         Some("") => Ok(None),
         Some(text) => parse(text).map(Some).ok_or(Refusal::FieldMalformed { field, rule }),
     }

@@ -99,9 +99,9 @@ impl Works {
             teller.send_replace(Some(outcome));
         });
         let work = Work { id: hex(&entropy::bytes::<16>()), task, progress, by: by.clone(), over };
-        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        shelf.push_front(work.clone());
-        shelf.truncate(KEPT);
+        let mut all = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push_front(work.clone());
+        all.truncate(KEPT);
         work
     }
 
@@ -110,8 +110,8 @@ impl Works {
     /// # Errors
     /// `PathUnknown`, also where it is another's, or long over.
     pub fn find(&self, by: &Caller, id: &str) -> Result<Work, Refusal> {
-        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = shelf.iter().find(|work| work.id == id && work.by.label == by.label);
+        let all = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = all.iter().find(|work| work.id == id && work.by.label == by.label);
         found.cloned().ok_or(Refusal::PathUnknown)
     }
 }

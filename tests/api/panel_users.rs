@@ -1,6 +1,7 @@
 //! The panel's pages of users and access hashes: what is secret is shown once, and only administrators come here.
 
 use axum::http::StatusCode;
+use culvert::domain::name::UserName;
 use culvert::domain::password::Password;
 use culvert::services::users::LoginDraft;
 
@@ -121,5 +122,5 @@ async fn offers_the_resellers_for_an_access_hash() {
 
     assert!(page.contains("<option value=\"shop\"") && !page.contains("<option value=\"clerk\""), "{page}");
     let caller = world.services.access.check(shown_once(&made.body).unwrap(), crate::support::HOME).unwrap();
-    assert_eq!(caller.authority.reseller().map(|name| name.as_str()), Some("shop"));
+    assert_eq!(caller.authority.reseller().map(UserName::as_str), Some("shop"));
 }

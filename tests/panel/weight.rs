@@ -31,6 +31,13 @@ fn time(browser: &Browser) -> f64 {
     browser.eval("return performance.getEntriesByType('navigation')[0].loadEventEnd", Vec::new()).as_f64().unwrap()
 }
 
+/// The same without what came before it: the answer of the login, which is slow on purpose (argon2id).
+fn time_after_redirect(browser: &Browser) -> f64 {
+    let whole = time(browser);
+    let redirected = browser.eval("return performance.getEntriesByType('navigation')[0].redirectEnd", Vec::new());
+    whole - redirected.as_f64().unwrap()
+}
+
 /// The quickest of some looks at a page.
 fn quickest(browser: &Browser, path: &str) -> f64 {
     (0..LOOKS).fold(f64::INFINITY, |best, _| {
@@ -50,10 +57,10 @@ fn the_first_page_after_the_login_is_light_and_quick() {
     browser.devtools("Network.enable", &json!({}));
     browser.devtools("Network.setCacheDisabled", &json!({"cacheDisabled": true}));
     browser.log_in("admin", &password);
-    let (bytes, first) = (weight(&browser), time(&browser));
+    let (bytes, first, with_login) = (weight(&browser), time_after_redirect(&browser), time(&browser));
     let again = quickest(&browser, "/panel");
 
-    eprintln!("first page: {bytes} bytes, {first:.0} ms at first, {again:.0} ms at best");
+    eprintln!("first page: {bytes} bytes, {first:.0} ms ({with_login:.0} with the login), {again:.0} ms at best");
     assert!(bytes <= BYTES, "{bytes} bytes");
     assert!(again <= FIRST, "{again} ms");
 }
