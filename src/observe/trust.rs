@@ -39,8 +39,9 @@ pub(super) fn agent(connect: Duration, answer: Duration, overall: Duration) -> A
     agent_that_trusts(&[], connect, answer, overall)
 }
 
-/// A client of HTTP that believes these certificates in DER too, and waits so long for a connection, for the beginning of an answer once everything is sent, and for
-/// everything together; it follows no redirect. An answer that is no success is an answer.
+/// A client of HTTP that believes these certificates in DER too, and waits so long for a connection, for the beginning of an
+/// answer once everything is sent, and for everything together; it follows no redirect. An answer that is no success is an
+/// answer.
 pub(super) fn agent_that_trusts(others: &[&[u8]], connect: Duration, answer: Duration, overall: Duration) -> Agent {
     let certificates = trusted();
     let ders = certificates.iter().map(|der| &**der).chain(others.iter().copied());

@@ -2,7 +2,6 @@
 
 use crate::browser::{Browser, first_password};
 use crate::rig::appliance::Appliance;
-use crate::rig::namespace::finish;
 use crate::rig::world::World;
 
 /// Accounts of the backup, which make it large enough to travel a while.
@@ -74,8 +73,7 @@ fn follows_a_long_change_by_its_progress_and_finds_it_in_the_audit_log() {
     let mut appliance = Appliance::start(&world);
     appliance.api("POST", "wireguard", "name=large&address=10.64.0.1/16");
     let forms: Vec<String> = (0..MANY * 8).map(|at| format!("wg_name=large&name=many_{at:05}")).collect();
-    let answers = finish(&mut appliance.requests(&forms));
-    assert_eq!(answers.matches("success").count(), forms.len());
+    assert_eq!(appliance.add_accounts(&forms), forms.len());
     let browser = Browser::enter(&world, &mut appliance);
 
     browser.go("/panel/accounts?q=many_");

@@ -72,7 +72,7 @@ fn has_nothing_on_any_page_that_axe_complains_of() {
 
 #[test]
 #[ignore = "needs root, /dev/net/tun, Debian's chromium and its driver: run tests/run"]
-fn fits_on_a_small_screen() {
+fn fits_on_a_small_screen_and_on_a_large_one() {
     let world = World::new();
     let mut appliance = Appliance::start(&world);
     pages::furnish(&appliance);
@@ -93,6 +93,17 @@ fn fits_on_a_small_screen() {
                     .map((e) => e.outerHTML.slice(0, 90))";
                 wide.push(format!("{page} ({language}): {width}: {}", browser.eval(who, Vec::new())));
             }
+        }
+    }
+
+    browser.resize(3_840, 2_160);
+    for page in &pages {
+        browser.go(page);
+        let script =
+            "return [document.scrollingElement.scrollWidth, parseFloat(getComputedStyle(document.body).fontSize)]";
+        let seen = browser.eval(script, Vec::new());
+        if seen[0].as_f64() > Some(3_840.0) || seen[1].as_f64() < Some(18.0) {
+            wide.push(format!("{page} at 3,840: width and letters are {seen}"));
         }
     }
 

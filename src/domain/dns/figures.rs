@@ -49,6 +49,19 @@ pub struct DnsFigures {
     pub entries: u64,
     /// What they take there, in bytes.
     pub bytes: u64,
+    /// Names that were blocked, each with about how often: those that were blocked most often are among them.
+    pub blocked: BTreeMap<String, u64>,
+}
+
+impl DnsFigures {
+    /// The names that were blocked most often, the most frequent first.
+    pub fn most_blocked(&self, count: usize) -> Vec<(String, u64)> {
+        let mut names: Vec<_> = self.blocked.iter().map(|(name, count)| (name.clone(), *count)).collect();
+        // of two that were as frequent the order is that of their names
+        names.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        names.truncate(count);
+        names
+    }
 }
 
 impl AddAssign for DnsFigures {
@@ -58,5 +71,8 @@ impl AddAssign for DnsFigures {
         }
         self.entries += other.entries;
         self.bytes += other.bytes;
+        for (name, count) in other.blocked {
+            *self.blocked.entry(name).or_default() += count;
+        }
     }
 }

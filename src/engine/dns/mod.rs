@@ -11,6 +11,7 @@
 mod answer;
 pub mod blocklist;
 mod cache;
+mod frequent;
 mod pending;
 mod question;
 mod reply;
@@ -32,6 +33,7 @@ use self::answer::{Remark, Ttl};
 use self::blocklist::Blocklist;
 pub use self::cache::Bounds;
 use self::cache::{Cache, Found, Key};
+use self::frequent::Frequent;
 use self::pending::{Joined, Pendings, Waiting};
 use self::question::{Asked, Reading};
 pub use self::reply::{Judged, judge};
@@ -149,6 +151,8 @@ pub struct Resolver {
     upstreams: Upstreams,
     asks: VecDeque<Ask>,
     answers: VecDeque<(Asker, Vec<u8>)>,
+    /// Names that block lists have and that were asked for.
+    blocked: Frequent,
     /// Replies that answered no question of ours.
     forged: u64,
     entropy: Entropy,
@@ -166,6 +170,7 @@ impl Resolver {
             upstreams: Upstreams::default(),
             asks: VecDeque::new(),
             answers: VecDeque::new(),
+            blocked: Frequent::default(),
             forged: 0,
             entropy,
         }
@@ -219,6 +224,11 @@ impl Resolver {
         (self.cache.len(), self.cache.bytes())
     }
 
+    /// The names that were blocked most often, in no order, each with about how often: of few, never too low.
+    pub fn most_blocked(&self) -> impl Iterator<Item = (String, u64)> {
+        self.blocked.names()
+    }
+
     /// How many replies answered no question of ours.
     pub fn forged(&self) -> u64 {
         self.forged
@@ -247,6 +257,7 @@ impl Resolver {
         }
         if served.blocklist.contains(question.name) {
             served.counters.blocked += 1;
+            self.blocked.count(question.name);
             answer::outcome(out, &query, rcode::NXDOMAIN, Some(Remark::Blocked));
             return Outcome::Answered;
         }

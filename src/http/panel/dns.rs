@@ -25,9 +25,14 @@ struct Page<'a> {
     questions: u64,
     cached_percent: u64,
     blocked: u64,
+    /// Names, with how often each was blocked.
+    top: Vec<(String, u64)>,
     servers: Vec<Row>,
     settings: Sheet<'a>,
 }
+
+/// So many of the names that were blocked are shown.
+const TOP: usize = 10;
 
 /// A server's questions.
 struct Row {
@@ -54,6 +59,7 @@ async fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>) ->
         questions: all.questions,
         cached_percent: percent(all.cached + all.stale, all.questions),
         blocked: all.blocked,
+        top: state.figures.most_blocked(TOP),
         state,
         servers,
         settings,

@@ -184,5 +184,6 @@ pub(super) fn figures<'a>(
     let counted =
         servers.filter_map(|(slot, server)| Some((server.name.clone(), machine.counters(u16::try_from(slot).ok()?))));
     let servers: BTreeMap<_, _> = counted.collect();
-    crate::domain::dns::DnsFigures { servers, entries: entries as u64, bytes: bytes as u64 }
+    let blocked = machine.most_blocked().collect();
+    crate::domain::dns::DnsFigures { servers, entries: entries as u64, bytes: bytes as u64, blocked }
 }

@@ -20,6 +20,8 @@ use super::{PATIENCE, until};
 const NOBODY: u32 = 65_534;
 /// Where its API listens.
 const LISTEN: &str = "127.0.0.1:8098";
+/// How many add accounts at a time.
+const CLIENTS: usize = 8;
 
 /// How packets leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +206,14 @@ impl<'a> Appliance<'a> {
         let mut command = self.host.command("curl");
         command.arg("--config").arg(file);
         command
+    }
+
+    /// Adds an account for each form, over several connections at a time, and returns how many there are for it.
+    pub fn add_accounts(&self, forms: &[String]) -> usize {
+        let commands = forms.chunks(forms.len().div_ceil(CLIENTS)).map(|some| self.requests(some));
+        let clients = commands.map(|mut command| std::thread::spawn(move || finish(&mut command)));
+        let answers = clients.collect::<Vec<_>>().into_iter().map(|client| client.join().unwrap());
+        answers.map(|answers| answers.matches("success").count()).sum()
     }
 
     /// What the API says of an account that is online.

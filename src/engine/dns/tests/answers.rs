@@ -144,4 +144,5 @@ fn does_not_ask_for_names_that_a_list_blocks() {
     // RFC 8914: option 15, two bytes, 15 for "blocked"
     assert_eq!(blocked[blocked.len() - 6..], [0, 15, 0, 2, 0, 15]);
     assert_eq!(rig.resolver.counters(0).blocked, 1);
+    assert_eq!(rig.resolver.most_blocked().collect::<Vec<_>>(), [("x.ads.example".to_owned(), 1)]);
 }
