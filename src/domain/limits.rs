@@ -95,6 +95,8 @@ pub const TRAFFIC_HISTORY: RangeInclusive<u32> = 0..=2_147_483_647;
 pub const TRAFFIC_HISTORY_DEFAULT: u32 = 2;
 /// Bytes of an access hash; clients see twice as many hex digits.
 pub const ACCESS_HASH_BYTES: usize = 40;
+/// How many access hashes a user may make for himself.
+pub const ACCESS_OF_USER: usize = 16;
 /// The longest label of an access hash, in bytes.
 pub const LABEL_LENGTH: usize = 128;
 /// How many backups are kept where nothing else is set.

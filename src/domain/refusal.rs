@@ -395,6 +395,9 @@ pub enum Refusal {
     /// Beyond the contract: as many users as there may be.
     #[error("User limit exceeded")]
     UsersExceeded,
+    /// Beyond the contract: as many access hashes of a user's own as there may be.
+    #[error("Access hash limit exceeded")]
+    AccessExceeded,
     /// Beyond the contract: the only admin is to go, or to be something else.
     #[error("The last admin can be neither removed nor demoted")]
     LastAdmin,

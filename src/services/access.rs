@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::{Caller, Error, Ground};
-use crate::domain::access::{AccessDraft, AccessEntry, Authority, Right};
+use crate::domain::access::{AccessBook, AccessDraft, AccessEntry, Authority, PanelUser, Right, Role};
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::hex::{hex, unhex};
-use crate::domain::limits::{ACCESS_HASH_BYTES, LAST_LOGIN_GRAIN};
+use crate::domain::limits::{self, ACCESS_HASH_BYTES, LAST_LOGIN_GRAIN};
 use crate::domain::refusal::Refusal;
 use crate::runtime::os::{clock, entropy};
 use crate::store::Change;
@@ -35,28 +35,67 @@ impl Access {
     pub async fn add(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
         by.must(Right::Administer)?;
         let terms = draft.settle(&self.ground.time_zone())?;
-        let (label, net) = (terms.label.clone(), terms.net);
-        let (shown, mut entry) = make(label.clone(), net, clock::timestamp());
-        entry.expires = terms.expires;
+        let (shown, entry) = make(terms.label.clone(), terms.net, clock::timestamp());
         let rule = move |change: &mut Change| {
-            entry.scope = terms.scope(|name| change.access().users.get(name))?;
-            let book = change.access();
-            // one name is one caller in the audit log
-            if book.entries.contains_key(&entry.label) || book.users.contains_key(entry.label.as_str()) {
-                return Err(Refusal::NameTaken);
-            }
-            let scope = match &entry.scope {
-                Authority::Admin => String::new(),
-                Authority::Reseller(name) => format!(", of reseller `{name}`"),
-                scope @ (Authority::Operator | Authority::ReadOnly) => format!(", {}", scope.role()),
-            };
-            let end = entry.expires.map_or_else(String::new, |end| format!(", until {end}"));
-            let text = format!("Added an access hash for `{label}` from {}{scope}{end}", entry.from_where());
-            change.put_access(entry);
-            Ok(((), Deed::to(Kind::Access, &label, text)))
+            let scope = terms.scope(|name| change.access().users.get(name))?;
+            Ok(((), put_new(change, AccessEntry { scope, expires: terms.expires, ..entry })?))
         };
         self.ground.write(by, rule).await?;
         Ok(shown)
+    }
+
+    /// Makes an access hash for the user who asks, and returns it: 80 hex digits, shown this once. It is of exactly what he
+    /// may himself, and named after him.
+    ///
+    /// # Errors
+    /// `NotAllowed` to all but the panel's users, and to admins, who make hashes by [`Self::add`]; `NameTaken`,
+    /// `AccessExceeded`, and the refusals of [`AccessDraft`].
+    pub async fn add_own(&self, by: &Caller, draft: AccessDraft) -> Result<String, Error> {
+        let random = entropy::bytes();
+        let (asks, zone, at) = (by.clone(), self.ground.time_zone(), clock::timestamp());
+        let rule = move |change: &mut Change| {
+            let user = owner(change.access(), &asks)?;
+            let terms = draft.own(user).settle(&zone)?;
+            let scope = terms.scope(|name| change.access().users.get(name))?;
+            if change.access().own_of(&asks.label).count() >= limits::ACCESS_OF_USER {
+                return Err(Refusal::AccessExceeded);
+            }
+            let entry = AccessEntry {
+                scope,
+                expires: terms.expires,
+                owner: Some(user.name.clone()),
+                ..entry(terms.label, terms.net, &random, at)
+            };
+            Ok(((), put_new(change, entry)?))
+        };
+        self.ground.write_own(by, rule).await?;
+        Ok(hex(&random))
+    }
+
+    /// The access hashes that the user who asks has made for himself, by label.
+    ///
+    /// # Errors
+    /// As [`Self::add_own`] to who may make none.
+    pub fn list_own(&self, by: &Caller) -> Result<Vec<AccessEntry>, Error> {
+        let book = self.ground.store.access();
+        let user = owner(&book, by)?;
+        Ok(book.own_of(user.name.as_str()).cloned().collect())
+    }
+
+    /// Removes an access hash that the user who asks has made for himself.
+    ///
+    /// # Errors
+    /// As [`Self::add_own`] to who may make none; `AccessNotFound` also for one that is not his own.
+    pub async fn remove_own(&self, by: &Caller, label: &str) -> Result<(), Error> {
+        let (asks, removed) = (by.clone(), label.to_owned());
+        let rule = move |change: &mut Change| {
+            let user = owner(change.access(), &asks)?;
+            if !change.access().own_of(user.name.as_str()).any(|entry| entry.label == removed) {
+                return Err(Refusal::AccessNotFound);
+            }
+            Ok(((), removal(change, &removed)?))
+        };
+        self.ground.write_own(by, rule).await
     }
 
     /// Every access hash, by label; the hashes themselves are not kept.
@@ -75,11 +114,7 @@ impl Access {
     pub async fn remove(&self, by: &Caller, label: &str) -> Result<(), Error> {
         by.must(Right::Administer)?;
         let removed = label.to_owned();
-        let rule = move |change: &mut Change| {
-            change.remove_access(&removed)?;
-            let text = format!("Removed the access hash for `{removed}`");
-            Ok(((), Deed::to(Kind::Access, &removed, text)))
-        };
+        let rule = move |change: &mut Change| Ok(((), removal(change, &removed)?));
         self.ground.write(by, rule).await
     }
 
@@ -122,13 +157,48 @@ impl Access {
     }
 }
 
+/// The user who asks, if he may have access hashes of his own. An admin's would do nothing that others of him do not.
+fn owner<'a>(book: &'a AccessBook, by: &Caller) -> Result<&'a PanelUser, Refusal> {
+    book.asking(by).filter(|user| user.role != Role::Admin).ok_or(Refusal::NotAllowed)
+}
+
+/// Stores a new access hash, and says what that was.
+fn put_new(change: &mut Change, entry: AccessEntry) -> Result<Deed, Refusal> {
+    let book = change.access();
+    // one name is one caller in the audit log
+    if book.entries.contains_key(&entry.label) || book.users.contains_key(entry.label.as_str()) {
+        return Err(Refusal::NameTaken);
+    }
+    let scope = match (&entry.owner, &entry.scope) {
+        (Some(owner), scope) => format!(", {}, user `{owner}`'s own", scope.role()),
+        (None, Authority::Admin) => String::new(),
+        (None, Authority::Reseller(name)) => format!(", of reseller `{name}`"),
+        (None, scope @ (Authority::Operator | Authority::ReadOnly)) => format!(", {}", scope.role()),
+    };
+    let end = entry.expires.map_or_else(String::new, |end| format!(", until {end}"));
+    let text = format!("Added an access hash for `{}` from {}{scope}{end}", entry.label, entry.from_where());
+    let deed = Deed::to(Kind::Access, &entry.label, text);
+    change.put_access(entry);
+    Ok(deed)
+}
+
+/// Removes an access hash, and says what that was.
+fn removal(change: &mut Change, label: &str) -> Result<Deed, Refusal> {
+    change.remove_access(label)?;
+    Ok(Deed::to(Kind::Access, label, format!("Removed the access hash for `{label}`")))
+}
+
 /// Makes an admin's hash that does not end, and the entry that will know it again. Times are kept to the millisecond.
 pub(super) fn make(label: String, net: IpNet, at: Timestamp) -> (String, AccessEntry) {
-    let secret: [u8; ACCESS_HASH_BYTES] = entropy::bytes();
+    let secret = entropy::bytes();
+    (hex(&secret), entry(label, net, &secret, at))
+}
+
+/// The entry of an admin's hash that does not end, of these bytes.
+fn entry(label: String, net: IpNet, secret: &[u8; ACCESS_HASH_BYTES], at: Timestamp) -> AccessEntry {
     let digest = Sha256::digest(secret).into();
     let scope = Authority::Admin;
-    let entry = AccessEntry { label, net, digest, created: at, last_login: None, scope, expires: None };
-    (hex(&secret), entry)
+    AccessEntry { label, net, digest, created: at, last_login: None, scope, expires: None, owner: None }
 }
 
 fn is_stale(entry: &AccessEntry, at: Timestamp) -> bool {

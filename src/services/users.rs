@@ -12,7 +12,7 @@ use super::second_factor::Offer;
 pub use super::second_factor::SecondFactorOffer;
 pub use super::sessions::{LoginDraft, Session, SessionRow};
 use super::{Caller, Error, Ground, WrongTries};
-use crate::domain::access::{AccessBook, Caps, PanelUser, PasswordRule, Right, Role, Tries, UserDraft};
+use crate::domain::access::{AccessBook, AccessEntry, Caps, PanelUser, PasswordRule, Right, Role, Tries, UserDraft};
 use crate::domain::account::Account;
 use crate::domain::audit::{Deed, Kind};
 use crate::domain::limits;
@@ -172,7 +172,8 @@ impl Users {
         Ok(PanelUser { password_hash, ..user })
     }
 
-    /// Edits what the draft names of a user; its name stays. Another password ends all of its sessions.
+    /// Edits what the draft names of a user; its name stays. Another password ends all of its sessions, another role the
+    /// access hashes that it has made for itself.
     ///
     /// # Errors
     /// `NotAllowed` to all but admins, `UserNotFound`, `LastAdmin`, and the refusals of [`UserDraft`].
@@ -192,7 +193,14 @@ impl Users {
             if current.role == Role::Admin && user.role != Role::Admin && change.access().other_admins(&edited) == 0 {
                 return Err(Refusal::LastAdmin);
             }
-            let text = format!("Edited user `{edited}`{}", told(&current, &user, password_hash.is_some()));
+            let mut text = format!("Edited user `{edited}`{}", told(&current, &user, password_hash.is_some()));
+            if user.role != current.role {
+                // they were made for what he was, and may not come back with it
+                let removed = remove_hashes(change, |entry| entry.owner.as_ref() == Some(&current.name))?;
+                if removed > 0 {
+                    text = format!("{text}, access hashes of its own removed: {removed}");
+                }
+            }
             if let Some(password_hash) = password_hash {
                 (user.password_hash, user.password_is_first) = (password_hash, false);
                 let ended = change.access().sessions_of(&edited).iter().map(|session| session.digest).collect();
@@ -219,7 +227,7 @@ impl Users {
         Ok(password)
     }
 
-    /// Removes a user; its sessions end at once. A reseller's access hashes go with it, and its accounts stay, nobody's: who
+    /// Removes a user; its sessions end at once. Its access hashes go with it, and a reseller's accounts stay, nobody's: who
     /// comes after it under the same name has none of them.
     ///
     /// # Errors
@@ -279,14 +287,20 @@ impl Users {
     }
 }
 
-/// Takes away what leads to a reseller who is gone.
+/// Takes away the access hashes that are such, and says how many those were.
+fn remove_hashes(change: &mut Change, is_such: impl Fn(&AccessEntry) -> bool) -> Result<usize, Refusal> {
+    let hashes = change.access().entries.values().filter(|entry| is_such(entry));
+    let hashes: Vec<String> = hashes.map(|entry| entry.label.clone()).collect();
+    for label in &hashes {
+        change.remove_access(label)?;
+    }
+    Ok(hashes.len())
+}
+
+/// Takes away what leads to a user who is gone.
 fn disown(change: &mut Change, name: &str) -> Result<(), Refusal> {
     let is_its = |owner: Option<&UserName>| owner.is_some_and(|owner| owner.as_str() == name);
-    let hashes = change.access().entries.values().filter(|entry| is_its(entry.scope.reseller()));
-    let hashes: Vec<String> = hashes.map(|entry| entry.label.clone()).collect();
-    for label in hashes {
-        change.remove_access(&label)?;
-    }
+    remove_hashes(change, |entry| is_its(entry.holder()))?;
     let accounts = change.intended().accounts().filter(|account| is_its(account.owner.as_ref()));
     let accounts: Vec<Arc<Account>> = accounts.cloned().collect();
     for account in accounts {

@@ -9,7 +9,7 @@ use super::fixture::hash_from;
 use super::tests::{over_with_cap, refusal};
 use super::users::{LoginDraft, SessionRow};
 use super::{Caller, Error, Services};
-use crate::domain::access::{Authority, Role, TotpSecret, UserDraft};
+use crate::domain::access::{AccessDraft, Authority, Role, TotpSecret, UserDraft};
 use crate::domain::audit::AuditDraft;
 use crate::domain::limits;
 use crate::domain::password::Password;
@@ -403,6 +403,77 @@ async fn lets_nobody_but_admins_near_the_users() {
         assert_eq!(refusal(users.unlock(&by, role).await), Refusal::NotAllowed);
         assert_eq!(refusal(users.remove_second_factor_of(&by, role).await), Refusal::NotAllowed);
     }
+}
+
+/// A user of this role, who is logged in, as he asks.
+async fn asking(services: &Services, name: &str, role: &str) -> Caller {
+    add(services, name, role).await;
+    let token = log_in(services, name, FIRST).await.unwrap();
+    services.users.session(&token).unwrap().caller
+}
+
+#[tokio::test]
+async fn gives_a_user_hashes_of_what_it_may_itself() {
+    let (_dir, services) = services().await;
+    let access = &services.access;
+    for (name, role) in [("ops", "operator"), ("watch", "read_only"), ("shop", "reseller")] {
+        let by = asking(&services, name, role).await;
+        let forged = AccessDraft {
+            role: Some("admin".into()),
+            reseller: Some("admin".into()),
+            ..hash_from("billing", "198.51.100.0/24")
+        };
+
+        let hash = access.add_own(&by, forged).await.unwrap();
+
+        let caller = access.check(&hash, from(9)).unwrap();
+        assert_eq!((caller.label, caller.authority), (format!("{name}/billing"), by.authority.clone()));
+        assert!(access.check(&hash, IpAddr::V4(Ipv4Addr::LOCALHOST)).is_none());
+        assert_eq!(access.list_own(&by).unwrap().len(), 1);
+        assert_eq!(refusal(access.add_own(&by, hash_from("billing", "::1")).await), Refusal::NameTaken);
+    }
+}
+
+#[tokio::test]
+async fn ends_a_users_own_hashes_with_the_user_and_with_the_role() {
+    let (_dir, services) = services().await;
+    let (access, users, local) = (&services.access, &services.users, Caller::local());
+    let as_role = |role: &str| UserDraft { role: Some(role.into()), ..UserDraft::default() };
+    for (name, role) in [("ops", "operator"), ("watch", "read_only"), ("shop", "reseller")] {
+        let by = asking(&services, name, role).await;
+        let hash = access.add_own(&by, hash_from("a", "198.51.100.9")).await.unwrap();
+        users.edit(&local, name, as_role("admin")).await.unwrap();
+        assert!(access.check(&hash, from(9)).is_none(), "{role}");
+        assert_eq!(refusal(access.add_own(&by, hash_from("b", "::1")).await), Refusal::NotAllowed);
+        users.edit(&local, name, as_role(role)).await.unwrap();
+        assert!(access.check(&hash, from(9)).is_none(), "what was is not back, {role}");
+
+        let hash = access.add_own(&by, hash_from("a", "198.51.100.9")).await.unwrap();
+        users.remove(&local, name).await.unwrap();
+        add(&services, name, role).await;
+        assert!(access.check(&hash, from(9)).is_none(), "nor does it pass to the next, {role}");
+        assert_eq!(access.list_own(&by).unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn gives_no_own_hashes_to_who_is_no_user_or_makes_all_of_them() {
+    let (_dir, services) = services().await;
+    let access = &services.access;
+    let ops = asking(&services, "ops", "operator").await;
+    let hash = access.add_own(&ops, hash_from("a", "198.51.100.9")).await.unwrap();
+    let by_hash = access.check(&hash, from(9)).unwrap();
+    let token = log_in(&services, "admin", FIRST).await.unwrap();
+    let admin = services.users.session(&token).unwrap().caller;
+    for by in [&by_hash, &admin, &Caller::local(), &Caller { authority: Authority::ReadOnly, ..ops.clone() }] {
+        assert_eq!(refusal(access.add_own(by, hash_from("b", "::1")).await), Refusal::NotAllowed, "{by}");
+        assert_eq!(refusal(access.list_own(by)), Refusal::NotAllowed, "{by}");
+        assert_eq!(refusal(access.remove_own(by, "ops/a").await), Refusal::NotAllowed, "{by}");
+    }
+    for number in 1..limits::ACCESS_OF_USER {
+        access.add_own(&ops, hash_from(&number.to_string(), "::1")).await.unwrap();
+    }
+    assert_eq!(refusal(access.add_own(&ops, hash_from("more", "::1")).await), Refusal::AccessExceeded);
 }
 
 #[tokio::test]

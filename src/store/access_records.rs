@@ -62,9 +62,27 @@ impl From<AccessV1> for AccessV2 {
     }
 }
 
-impl From<&AccessEntry> for AccessV2 {
+/// An access hash with the user who has made it for himself, if one has.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AccessV3 {
+    second: AccessV2,
+    owner: Option<UserName>,
+}
+
+impl Record for AccessV3 {
+    const VERSION: u8 = 3;
+    type Previous = AccessV2;
+}
+
+impl From<AccessV2> for AccessV3 {
+    fn from(second: AccessV2) -> Self {
+        Self { second, owner: None }
+    }
+}
+
+impl From<&AccessEntry> for AccessV3 {
     fn from(entry: &AccessEntry) -> Self {
-        Self {
+        let second = AccessV2 {
             label: entry.label.clone(),
             net: entry.net,
             digest: entry.digest,
@@ -73,14 +91,15 @@ impl From<&AccessEntry> for AccessV2 {
             role: entry.scope.role(),
             reseller: entry.scope.reseller().cloned(),
             expires: entry.expires.map(Timestamp::as_millisecond),
-        }
+        };
+        Self { second, owner: entry.owner.clone() }
     }
 }
 
-impl TryFrom<AccessV2> for AccessEntry {
+impl TryFrom<AccessV3> for AccessEntry {
     type Error = &'static str;
 
-    fn try_from(record: AccessV2) -> Result<Self, &'static str> {
+    fn try_from(AccessV3 { second: record, owner }: AccessV3) -> Result<Self, &'static str> {
         let scope = match (record.role, record.reseller) {
             (Role::Admin, None) => Authority::Admin,
             (Role::Operator, None) => Authority::Operator,
@@ -88,6 +107,9 @@ impl TryFrom<AccessV2> for AccessEntry {
             (Role::Reseller, Some(name)) => Authority::Reseller(name),
             _ => return Err("its role is none"),
         };
+        if owner.is_some() && scope.reseller().is_some_and(|reseller| Some(reseller) != owner.as_ref()) {
+            return Err("its owner is not its reseller");
+        }
         let time = |time: i64| Timestamp::from_millisecond(time).map_err(|_| "its time is none");
         Ok(Self {
             label: record.label,
@@ -97,6 +119,7 @@ impl TryFrom<AccessV2> for AccessEntry {
             last_login: record.last_login.map(time).transpose()?,
             scope,
             expires: record.expires.map(time).transpose()?,
+            owner,
         })
     }
 }
@@ -290,9 +313,10 @@ mod tests {
             last_login: Some(at),
             scope: Authority::Reseller(UserName::parse("r").unwrap()),
             expires: Some(at),
+            owner: Some(UserName::parse("r").unwrap()),
         };
-        let bytes = encode(&AccessV2::from(&entry)).unwrap();
-        assert_eq!(AccessEntry::try_from(decode::<AccessV2>(&bytes).unwrap()).unwrap(), entry);
+        let bytes = encode(&AccessV3::from(&entry)).unwrap();
+        assert_eq!(AccessEntry::try_from(decode::<AccessV3>(&bytes).unwrap()).unwrap(), entry);
     }
 
     /// A release has written version 1, so these bytes never change.
@@ -300,26 +324,43 @@ mod tests {
     fn reads_a_hash_of_version_1_as_an_admins_that_never_ends() {
         let bytes = [&b"\x01\x01a\x00\xc0\x00\x02\x01"[..], &[3; 32], b"\x02\x00"].concat();
 
-        let entry = AccessEntry::try_from(decode::<AccessV2>(&bytes).unwrap()).unwrap();
+        let entry = AccessEntry::try_from(decode::<AccessV3>(&bytes).unwrap()).unwrap();
 
         assert_eq!((entry.label.as_str(), entry.from_where().as_str()), ("a", "192.0.2.1"));
         assert_eq!((entry.scope, entry.expires, entry.digest), (Authority::Admin, None, [3; 32]));
     }
 
+    /// What version 2 looks like on disk: these bytes never change.
+    #[test]
+    fn reads_a_hash_of_version_2_as_nobodys_own() {
+        let bytes = [&b"\x02\x01a"[..], b"\x00\xc0\x00\x02\x00\x18", &[3; 32], b"\x02\x00\x03\x01\x01r\x00"].concat();
+
+        let entry = AccessEntry::try_from(decode::<AccessV3>(&bytes).unwrap()).unwrap();
+
+        assert_eq!((entry.label.as_str(), entry.from_where().as_str()), ("a", "192.0.2.0/24"));
+        assert_eq!((entry.scope, entry.owner), (Authority::Reseller(UserName::parse("r").unwrap()), None));
+    }
+
     #[test]
     fn takes_no_record_whose_role_and_reseller_contradict_each_other() {
-        let record = |role, reseller: Option<&str>| AccessV2 {
-            label: "a".into(),
-            net: "::1/128".parse().unwrap(),
-            digest: [0; 32],
-            created: 0,
-            last_login: None,
-            role,
-            reseller: reseller.map(|name| UserName::parse(name).unwrap()),
-            expires: None,
+        let name = |name: Option<&str>| name.map(|name| UserName::parse(name).unwrap());
+        let record = |role, reseller: Option<&str>, owner: Option<&str>| AccessV3 {
+            owner: name(owner),
+            second: AccessV2 {
+                label: "a".into(),
+                net: "::1/128".parse().unwrap(),
+                digest: [0; 32],
+                created: 0,
+                last_login: None,
+                role,
+                reseller: name(reseller),
+                expires: None,
+            },
         };
-        assert!(AccessEntry::try_from(record(Role::Reseller, None)).is_err());
-        assert!(AccessEntry::try_from(record(Role::Admin, Some("r"))).is_err());
+        assert!(AccessEntry::try_from(record(Role::Reseller, None, None)).is_err());
+        assert!(AccessEntry::try_from(record(Role::Admin, Some("r"), None)).is_err());
+        assert!(AccessEntry::try_from(record(Role::Reseller, Some("r"), Some("s"))).is_err());
+        assert!(AccessEntry::try_from(record(Role::Reseller, Some("r"), Some("r"))).is_ok());
     }
 
     #[test]

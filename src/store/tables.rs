@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, TableDefinition, WriteTransaction};
 
-use super::access_records::{AccessV2, PanelUserV2, SessionV1};
+use super::access_records::{AccessV3, PanelUserV2, SessionV1};
 use super::audit;
 use super::backups_record::BackupsV1;
 use super::dns_record::DnsV1;
@@ -246,7 +246,7 @@ fn write(transaction: &WriteTransaction, step: &Step) -> Result<(), Box<redb::Er
 
 fn write_beside(transaction: &WriteTransaction, step: &Beside) -> Result<(), Box<redb::Error>> {
     match step {
-        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV2::from(entry)),
+        Beside::Access(entry) => put(transaction, ACCESS, &entry.label, &AccessV3::from(entry)),
         Beside::NoAccess(label) => take(transaction, ACCESS, label),
         Beside::PanelUser(user) => put(transaction, PANEL_USERS, user.name.as_str(), &PanelUserV2::from(user.as_ref())),
         Beside::NoPanelUser(name) => take(transaction, PANEL_USERS, name.as_str()),
@@ -414,7 +414,7 @@ fn load_ikev2(transaction: &ReadTransaction, state: &mut State) -> Result<(), Un
 }
 
 fn load_access(transaction: &ReadTransaction, state: &mut State) -> Result<(), Unreadable> {
-    each(transaction, ACCESS, |record: AccessV2| {
+    each(transaction, ACCESS, |record: AccessV3| {
         let entry = AccessEntry::try_from(record)?;
         state.access.entries.insert(entry.label.clone(), entry);
         Ok(())

@@ -30,6 +30,8 @@ pub struct AccessEntry {
     pub scope: Authority,
     /// When it ends; absent for never.
     pub expires: Option<Timestamp>,
+    /// The user who has made it for himself, with whom it ends; absent where an admin has made it.
+    pub owner: Option<UserName>,
 }
 
 impl AccessEntry {
@@ -38,9 +40,14 @@ impl AccessEntry {
         self.net.contains(&from.to_canonical()) && self.expires.is_none_or(|end| at < end)
     }
 
-    /// What it may now: a reseller's hash is worth nothing once that user is gone, or is something else.
+    /// The user with whom it ends: whose own it is, or whose accounts alone it sees.
+    pub fn holder(&self) -> Option<&UserName> {
+        self.owner.as_ref().or_else(|| self.scope.reseller())
+    }
+
+    /// What it may now: it is worth nothing once its holder is gone, or is something else.
     pub fn authority(&self, user: impl FnOnce(&UserName) -> Option<Role>) -> Option<Authority> {
-        let is_alive = self.scope.reseller().is_none_or(|reseller| user(reseller) == Some(Role::Reseller));
+        let is_alive = self.holder().is_none_or(|holder| user(holder) == Some(self.scope.role()));
         is_alive.then(|| self.scope.clone())
     }
 
@@ -84,6 +91,16 @@ pub struct AccessTerms {
 }
 
 impl AccessDraft {
+    /// This draft as one of a user's own: of exactly what he may himself, whatever else it asks for, and named after him.
+    /// So he learns nothing of others' labels, and the audit log names no caller but him.
+    #[must_use]
+    pub fn own(self, user: &PanelUser) -> Self {
+        // no user's name has a `/`
+        let label = given(self.label.as_ref()).map(|label| format!("{}/{label}", user.name));
+        let reseller = (user.role == Role::Reseller).then(|| user.name.to_string());
+        Self { label, role: Some(user.role.word().to_owned()), reseller, ..self }
+    }
+
     /// Checks what is asked for. A time without an offset is of `zone`, and a day lasts to its end.
     ///
     /// # Errors
@@ -151,6 +168,7 @@ fn network(text: &str) -> Option<IpNet> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::user::Caps;
     use super::*;
 
     fn draft() -> AccessDraft {
@@ -169,6 +187,7 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             last_login: None,
             scope: Authority::Admin,
+            owner: None,
             expires: expires.map(|end| end.parse().unwrap()),
         }
     }
@@ -223,6 +242,57 @@ mod tests {
         assert_eq!(ends("2026-01-01"), Ok(Some("2026-01-02T00:00:00Z".parse().unwrap())));
         assert_eq!((ends("never"), ends("")), (Ok(None), Ok(None)));
         assert!(ends("soon").is_err());
+    }
+
+    fn user(role: Role) -> PanelUser {
+        PanelUser {
+            name: UserName::parse("shop").unwrap(),
+            password_hash: String::new(),
+            password_is_first: false,
+            created: Timestamp::UNIX_EPOCH,
+            role,
+            caps: Caps::default(),
+            spent: None,
+            second_factor: None,
+            language: None,
+            theme: None,
+        }
+    }
+
+    #[test]
+    fn is_of_what_its_owner_may_whatever_it_asks_for() {
+        let forged = AccessDraft {
+            label: Some(" other/billing ".into()),
+            role: Some("admin".into()),
+            reseller: Some("other".into()),
+            ..draft()
+        };
+        for role in [Role::Operator, Role::ReadOnly, Role::Reseller] {
+            let user = user(role);
+
+            let terms = settle(&forged.clone().own(&user)).unwrap();
+
+            assert_eq!(terms.label, "shop/other/billing");
+            assert_eq!(terms.scope(|name| (name == "shop").then_some(&user)), Ok(Authority::new(role, &user.name)));
+        }
+        assert!(settle(&AccessDraft { label: Some(" ".into()), ..draft() }.own(&user(Role::Operator))).is_err());
+    }
+
+    #[test]
+    fn is_worth_nothing_once_its_owner_is_gone_or_something_else() {
+        let shop = UserName::parse("shop").unwrap();
+        for role in [Role::Operator, Role::ReadOnly, Role::Reseller] {
+            let scope = Authority::new(role, &shop);
+            let own = AccessEntry { scope: scope.clone(), owner: Some(shop.clone()), ..entry("::1", None) };
+
+            for now in Role::ALL {
+                let expected = (now == role).then(|| scope.clone());
+                assert_eq!(own.authority(|name| (*name == shop).then_some(now)), expected, "{role} {now}");
+            }
+            assert_eq!(own.authority(|_| None), None);
+        }
+        let admins = AccessEntry { scope: Authority::Operator, ..entry("::1", None) };
+        assert_eq!(admins.authority(|_| None), Some(Authority::Operator), "nobody's own stays");
     }
 
     #[test]

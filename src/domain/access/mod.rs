@@ -44,6 +44,18 @@ impl AccessBook {
         sessions
     }
 
+    /// The access hashes that a user has made for himself, by label.
+    pub fn own_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a AccessEntry> {
+        self.entries.values().filter(move |entry| entry.owner.as_ref().is_some_and(|owner| owner.as_str() == user))
+    }
+
+    /// The user of the panel who asks, if it is one and he still is what he was when he came in. No access hash has a user's
+    /// name for a label.
+    pub fn asking(&self, by: &Caller) -> Option<&PanelUser> {
+        let user = self.users.get(by.label.as_str())?;
+        (Authority::new(user.role, &user.name) == by.authority).then_some(user)
+    }
+
     /// How many admins there are besides the user of this name.
     pub fn other_admins(&self, name: &str) -> usize {
         self.users.values().filter(|user| user.role == Role::Admin && user.name.as_str() != name).count()

@@ -39,6 +39,10 @@ impl Frequent {
     }
 }
 
+fn digit(value: u8) -> char {
+    char::from(b'0' + value)
+}
+
 /// A name as people write it (RFC 1035, section 5.1): what is no printable letter is written as `\DDD`.
 fn text(name: &[u8]) -> String {
     let (mut text, mut rest) = (String::new(), name);
@@ -53,7 +57,7 @@ fn text(name: &[u8]) -> String {
             match byte {
                 b'.' | b'\\' => text.extend(['\\', char::from(*byte)]),
                 0x21..=0x7e => text.push(char::from(*byte)),
-                _ => text.push_str(&format!("\\{byte:03}")),
+                _ => text.extend(['\\', digit(byte / 100), digit(byte / 10 % 10), digit(byte % 10)]),
             }
         }
         rest = after;

@@ -59,6 +59,8 @@ pub(crate) struct AccessView {
     label: String,
     /// `null` where it has let nobody in yet.
     last_login: Option<Timestamp>,
+    /// The user who has made it for himself; `null` where an admin has made it.
+    owner: Option<String>,
     /// Whose accounts alone it sees; `null` where its role is not a reseller's.
     reseller: Option<String>,
     /// `admin`, `operator`, `read_only` or `reseller`.
@@ -72,6 +74,7 @@ impl From<AccessEntry> for AccessView {
             expires: entry.expires,
             ip: entry.from_where(),
             last_login: entry.last_login,
+            owner: entry.owner.as_ref().map(ToString::to_string),
             reseller: entry.scope.reseller().map(ToString::to_string),
             role: entry.scope.role().word(),
             label: entry.label,

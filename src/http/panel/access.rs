@@ -3,11 +3,11 @@
 use askama::Template;
 use axum::extract::State;
 
-use super::page::{self, Answer, Refused};
+use super::page::{self, Answer, Refused, Trouble};
 use super::sheet::Sheet;
 use super::show::Moment;
 use super::visit::Visit;
-use crate::domain::access::Role;
+use crate::domain::access::{AccessEntry, Role};
 use crate::http::api::access::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
@@ -26,17 +26,46 @@ struct Page<'a> {
 }
 
 /// A hash, without the hash.
-struct Row {
-    label: String,
-    from: String,
-    role: String,
-    expires: Option<Moment>,
-    last_login: Option<Moment>,
+pub(super) struct Row {
+    pub(super) label: String,
+    pub(super) from: String,
+    /// What it may, and of whom.
+    pub(super) role: String,
+    /// When it ends.
+    pub(super) expires: Option<Moment>,
+    /// When it was last used.
+    pub(super) last_login: Option<Moment>,
+}
+
+impl Row {
+    pub(super) fn of(visit: &Visit, services: &Services, entry: AccessEntry) -> Self {
+        let told = |time| Moment::of(time, services);
+        let role = role_name(visit, entry.scope.role());
+        Self {
+            from: entry.from_where(),
+            role: entry.holder().map_or_else(|| role.clone(), |holder| format!("{role}: {holder}")),
+            expires: entry.expires.map(told),
+            last_login: entry.last_login.map(told),
+            label: entry.label,
+        }
+    }
+}
+
+/// The fields that every form of a hash has first.
+pub(super) fn asked(sheet: Sheet<'_>) -> Sheet<'_> {
+    sheet.text("label", "").hinted("ip", "", "192.0.2.7, 10.0.0.0/24").hinted("expires", "", "2027-01-31")
 }
 
 /// The roles, with their names in the reader's language.
 pub(super) fn roles(visit: &Visit) -> Vec<(String, String)> {
     Role::ALL.map(|role| (role.word().to_owned(), role_name(visit, role))).into()
+}
+
+/// The resellers, after nobody.
+fn resellers(visit: &Visit, services: &Services) -> Result<Vec<(String, String)>, Trouble> {
+    let users = services.users.list(visit.caller())?.into_iter().filter(|user| user.role == Role::Reseller);
+    let named = users.map(|user| (user.name.to_string(), user.name.to_string()));
+    Ok(std::iter::once((String::new(), "–".to_owned())).chain(named).collect())
 }
 
 /// A role in the reader's language.
@@ -50,27 +79,10 @@ pub(super) async fn list(visit: Visit, State(services): State<Services>) -> Answ
 }
 
 fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>, made: Option<String>) -> Answer {
-    let rows = services.access.list(visit.caller())?.into_iter().map(|entry| {
-        let role = role_name(visit, entry.scope.role());
-        Row {
-            from: entry.from_where(),
-            role: entry.scope.reseller().map_or_else(|| role.clone(), |reseller| format!("{role}: {reseller}")),
-            expires: entry.expires.map(|time| Moment::of(time, services)),
-            last_login: entry.last_login.map(|time| Moment::of(time, services)),
-            label: entry.label,
-        }
-    });
-    let users = services.users.list(visit.caller())?.into_iter().filter(|user| user.role == Role::Reseller);
-    let nobody = (String::new(), "–".to_owned());
-    let resellers = users.map(|user| (user.name.to_string(), user.name.to_string()));
-    let resellers = std::iter::once(nobody).chain(resellers).collect();
-    let add = Sheet::new(visit, "access", HOME, "access.add")
-        .again(refused)
-        .text("label", "")
-        .hinted("ip", "", "192.0.2.7, 10.0.0.0/24")
+    let rows = services.access.list(visit.caller())?.into_iter().map(|entry| Row::of(visit, services, entry));
+    let add = asked(Sheet::new(visit, "access", HOME, "access.add").again(refused))
         .choice("role", Role::ReadOnly.word(), roles(visit))
-        .choice("reseller", "", resellers)
-        .hinted("expires", "", "2027-01-31");
+        .choice("reseller", "", resellers(visit, services)?);
     page::page(&Page { visit, rows: rows.collect(), add, made })
 }
 

@@ -1,4 +1,4 @@
-//! The reader's own page: language and theme, password, second factor, sessions.
+//! The reader's own page: language and theme, password, second factor, access hashes, sessions.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -7,10 +7,13 @@ use axum::response::{IntoResponse as _, Redirect};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::access::{Row, asked};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::visit::{Visit, cookie_line};
 use super::words::Language;
+use crate::domain::access::Right;
+use crate::http::api::access::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
 use crate::services::users::SessionRow;
@@ -23,6 +26,16 @@ struct Me<'a> {
     password: Sheet<'a>,
     remove: Sheet<'a>,
     sessions: Vec<SessionRow>,
+    /// Absent to who may make none of his own here.
+    hashes: Option<Hashes<'a>>,
+}
+
+/// The reader's own access hashes.
+struct Hashes<'a> {
+    rows: Vec<Row>,
+    add: Sheet<'a>,
+    /// One that was just made, shown this once.
+    made: Option<String>,
 }
 
 #[derive(Template)]
@@ -46,14 +59,22 @@ struct Recovery<'a> {
 enum Form {
     Password,
     Remove,
+    Access,
+}
+
+/// What the page has to tell besides.
+#[derive(Default)]
+struct Told<'a> {
+    refused: Option<(Form, &'a Refused)>,
+    made: Option<String>,
 }
 
 /// Shows it.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    shown(&visit, &services, None)
+    shown(&visit, &services, Told::default())
 }
 
-fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) -> Answer {
+fn shown(visit: &Visit, services: &Services, Told { refused, made }: Told<'_>) -> Answer {
     let of = |form| refused.filter(|(refused, _)| *refused == form).map(|(_, refused)| refused);
     let languages = Language::ALL.map(|language| (language.tag().to_owned(), language.name().to_owned()));
     let themes = [("", "me.theme.system"), ("light", "me.theme.light"), ("dark", "me.theme.dark")];
@@ -70,7 +91,35 @@ fn shown(visit: &Visit, services: &Services, refused: Option<(Form, &Refused)>) 
         .again(of(Form::Remove))
         .secret("password", "current-password");
     let sessions = services.users.sessions(visit.caller(), &visit.session.user)?;
-    page::page(&Me { visit, look, password, remove, sessions })
+    let hashes = if visit.has(Right::Administer) {
+        None
+    } else {
+        let rows = services.access.list_own(visit.caller())?.into_iter();
+        let rows = rows.map(|entry| Row::of(visit, services, entry)).collect();
+        let add = Sheet::new(visit, "access", "/panel/me/access", "access.add").again(of(Form::Access));
+        Some(Hashes { rows, add: asked(add), made })
+    };
+    page::page(&Me { visit, look, password, remove, sessions, hashes })
+}
+
+fn again(visit: &Visit, services: &Services, form: Form, refused: &Refused) -> Answer {
+    shown(visit, services, Told { refused: Some((form, refused)), ..Told::default() })
+}
+
+/// Makes an access hash for the reader, and shows it this once.
+pub(super) async fn add_hash(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    // who may make none has no form that would tell him so
+    services.access.list_own(visit.caller())?;
+    match page::refused(services.access.add_own(visit.caller(), draft(&fields)).await, fields)? {
+        Ok(made) => shown(&visit, &services, Told { made: Some(made), ..Told::default() }),
+        Err(refused) => again(&visit, &services, Form::Access, &refused),
+    }
+}
+
+/// Removes one of the reader's own access hashes.
+pub(super) async fn remove_hash(visit: Visit, State(services): State<Services>, fields: Fields) -> Answer {
+    services.access.remove_own(visit.caller(), &fields.text("label").unwrap_or_default()).await?;
+    Ok(page::done("/panel/me", "said.deleted"))
 }
 
 /// Sets language and theme.
@@ -88,7 +137,7 @@ pub(super) async fn password(visit: Visit, State(services): State<Services>, fie
     let (old, new) = (fields.secret("old").unwrap_or_default(), fields.secret("new").unwrap_or_default());
     match page::refused(services.users.change_password(&visit.token, &old, &new).await, fields)? {
         Ok(()) => Ok(page::done("/panel/me", "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Password, &refused))),
+        Err(refused) => again(&visit, &services, Form::Password, &refused),
     }
 }
 
@@ -118,7 +167,7 @@ pub(super) async fn remove_factor(visit: Visit, State(services): State<Services>
     let password = fields.secret("password").unwrap_or_default();
     match page::refused(services.users.remove_second_factor(&visit.token, &password).await, fields)? {
         Ok(()) => Ok(page::done("/panel/me", "said.saved")),
-        Err(refused) => shown(&visit, &services, Some((Form::Remove, &refused))),
+        Err(refused) => again(&visit, &services, Form::Remove, &refused),
     }
 }
 

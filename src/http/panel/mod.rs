@@ -66,6 +66,8 @@ fn people() -> Vec<Route> {
         post("panel_me_factor_remove", Page(SeeAccounts), "/panel/me/factor/remove", me::remove_factor),
         post("panel_me_end", Page(SeeAccounts), "/panel/me/sessions/{id}/end", me::end),
         post("panel_me_end_others", Page(SeeAccounts), "/panel/me/sessions/end", me::end_others),
+        post("panel_me_access_add", Page(SeeAccounts), "/panel/me/access", me::add_hash),
+        post("panel_me_access_delete", Page(SeeAccounts), "/panel/me/access/delete", me::remove_hash),
         get("panel_welcome", Page(Administer), "/panel/welcome", welcome::show),
         post("panel_welcome_password", Page(Administer), "/panel/welcome/password", welcome::password),
         post("panel_welcome_address", Page(Administer), "/panel/welcome/address", welcome::address),
