@@ -210,6 +210,12 @@ fn resolver(table: &mut Table, answer: &Value) {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => shown(part),
     };
     for (field, value) in answer.as_object().into_iter().flatten() {
+        if field == "most_blocked" {
+            for name in value.as_array().into_iter().flatten() {
+                table.add_row([format!("blocked {} times", cell(name, "count")), cell(name, "name")]);
+            }
+            continue;
+        }
         match value.as_object().filter(|_| field == "questions") {
             Some(servers) => {
                 for (server, part) in servers {
@@ -306,6 +312,7 @@ mod tests {
     fn shows_the_questions_of_each_server_in_a_line() {
         let answer = json!({
             "acl": ["10.0.0.0/24", "10.0.1.0/24"], "cache": {"bytes": 200, "entries": 1}, "enabled": true,
+            "most_blocked": [{"count": 7, "name": "ads.example"}],
             "questions": {"a": {"all": 3, "cached": 2}, "b": {"all": 0, "cached": 0}},
         });
 
@@ -315,6 +322,7 @@ mod tests {
             "acl 10.0.0.0/24, 10.0.1.0/24",
             "cache 200 bytes, 1 entries",
             "enabled yes",
+            "blocked 7 times ads.example",
             "questions at a 3 all, 2 cached",
             "questions at b 0 all, 0 cached",
         ];

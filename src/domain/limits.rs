@@ -65,6 +65,8 @@ pub const DNS_FORWARDERS: [Ipv4Addr; 2] = DNS_DEFAULT;
 pub const DNS_CACHE_TTL: RangeInclusive<u16> = 30..=3_600;
 /// How long it remembers one at most where nobody says so, in seconds.
 pub const DNS_CACHE_TTL_DEFAULT: u16 = 3_600;
+/// How many of the names that were blocked most often are shown.
+pub const DNS_MOST_BLOCKED: usize = 10;
 /// Answers that the resolver remembers at most.
 pub const DNS_CACHE_ENTRIES: usize = 65_536;
 /// Memory that they take at most, in bytes.

@@ -22,6 +22,7 @@ pub(crate) const ADDITIONS: &[&str] = &[
     "packets",
     "cache",
     "questions",
+    "most_blocked",
     "ftp_tls",
     "backup_to_s3",
     "s3_endpoint",

@@ -243,6 +243,8 @@ fn a_blocked_name_is_not_asked_for(uplink: Uplink) {
     let said = dig(&peer, &format!("@{server} ads.example A"));
     assert!(said.contains("status: NXDOMAIN") && said.contains("EDE: 15 (Blocked)"), "{said}");
     assert_eq!(zone.asked(), [0, 0]);
+    let most = &appliance.api("GET", "dns", "")["most_blocked"];
+    assert_eq!(*most, serde_json::json!([{"count": 1, "name": "ads.example"}]));
 
     fs::write(&list, "0.0.0.0 other.example\n0.0.0.0 third.example\n").unwrap();
     until(PATIENCE, "the changed block list", || listed(2));

@@ -96,6 +96,18 @@ fn fits_on_a_small_screen_and_on_a_large_one() {
         }
     }
 
+    for width in [1_024, 1_280] {
+        browser.resize(width, 800);
+        for page in &pages {
+            browser.go(page);
+            let script = "return [...document.querySelectorAll('.card, .main')]
+                .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 90))";
+            let overfull = browser.eval(script, Vec::new());
+            if overfull != json!([]) {
+                wide.push(format!("{page} at {width}: more than fits is in {overfull}"));
+            }
+        }
+    }
     browser.resize(3_840, 2_160);
     for page in &pages {
         browser.go(page);

@@ -50,6 +50,8 @@ pub(crate) struct DnsView {
     forwarders_1: String,
     forwarders_2: String,
     max_cache_ttl: String,
+    /// Beyond the contract: the names that were blocked most often, the most frequent first.
+    most_blocked: Vec<BlockedView>,
     pid: String,
     /// Beyond the contract: what became of the questions at each server.
     questions: BTreeMap<String, CountersView>,
@@ -61,6 +63,15 @@ pub(crate) struct DnsView {
 struct CacheView {
     bytes: u64,
     entries: u64,
+}
+
+/// A name that was blocked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DnsBlocked)]
+struct BlockedView {
+    /// About how often, never too low.
+    count: u64,
+    name: String,
 }
 
 /// What became of a server's questions.
@@ -82,6 +93,7 @@ impl From<DnsState> for DnsView {
     fn from(state: DnsState) -> Self {
         let mut forwarders = state.forwarders.into_iter();
         let figures = state.figures;
+        let most_blocked = figures.most_blocked(limits::DNS_MOST_BLOCKED).into_iter();
         Self {
             acl: state.askers.iter().map(shown).collect(),
             bind9: state.resolver,
@@ -90,6 +102,7 @@ impl From<DnsState> for DnsView {
             forwarders_1: forwarders.next().unwrap_or_default(),
             forwarders_2: forwarders.next().unwrap_or_default(),
             max_cache_ttl: state.max_cache_ttl.to_string(),
+            most_blocked: most_blocked.map(|(name, count)| BlockedView { count, name }).collect(),
             pid: state.process.to_string(),
             questions: figures
                 .servers

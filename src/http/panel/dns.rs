@@ -31,9 +31,6 @@ struct Page<'a> {
     settings: Sheet<'a>,
 }
 
-/// So many of the names that were blocked are shown.
-const TOP: usize = 10;
-
 /// A server's questions.
 struct Row {
     name: String,
@@ -59,7 +56,7 @@ async fn shown(visit: &Visit, services: &Services, refused: Option<&Refused>) ->
         questions: all.questions,
         cached_percent: percent(all.cached + all.stale, all.questions),
         blocked: all.blocked,
-        top: state.figures.most_blocked(TOP),
+        top: state.figures.most_blocked(limits::DNS_MOST_BLOCKED),
         state,
         servers,
         settings,
