@@ -96,7 +96,7 @@ fn fits_on_a_small_screen_and_on_a_large_one() {
         }
     }
 
-    for width in [1_024, 1_280] {
+    for width in [1_024, 1_140, 1_280] {
         browser.resize(width, 800);
         for page in &pages {
             browser.go(page);
