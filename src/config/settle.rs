@@ -176,11 +176,13 @@ fn certificate(raw: &Raw) -> Result<Option<CertificateFiles>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::keys::KEYS;
-    use jiff::tz::TimeZone;
     use std::num::NonZeroU32;
     use std::path::Path;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::config::keys::KEYS;
 
     fn file(text: &str) -> Result<Config, String> {
         let raw = Raw::from_file(Path::new("c"), text).map_err(|error| error.to_string())?;

@@ -19,6 +19,7 @@ use super::tables::{self, FORMAT, Rows, Unreadable};
 use crate::domain::access::AccessBook;
 use crate::domain::backup::BackupSettings;
 use crate::domain::hex::hex;
+use crate::domain::host::HostSettings;
 use crate::domain::intended::{Intended, Revision};
 use crate::domain::limits;
 use crate::domain::one_time_link::LinkBook;
@@ -150,6 +151,8 @@ pub struct Holding {
     pub webhooks: Arc<WebhookBook>,
     /// When and where backups are made.
     pub backups: Arc<BackupSettings>,
+    /// What is set of the host.
+    pub host: Arc<HostSettings>,
 }
 
 impl Archive {
@@ -198,8 +201,8 @@ impl Archive {
 
     /// What it holds.
     pub fn holding(&self) -> Holding {
-        let State { intended, access, links, webhooks, backups, .. } = self.state.clone();
-        Holding { intended: intended.into(), access: access.into(), links: links.into(), webhooks, backups }
+        let State { intended, access, links, webhooks, backups, host, .. } = self.state.clone();
+        Holding { intended: intended.into(), access: access.into(), links: links.into(), webhooks, backups, host }
     }
 }
 

@@ -230,6 +230,7 @@ impl Store {
             links: self.links(),
             webhooks: self.shared.webhooks.borrow().clone(),
             backups: self.shared.backups.borrow().clone(),
+            host: self.host(),
         }
     }
 

@@ -27,21 +27,30 @@ const LIBRARIES: [(&str, &str); 8] = [
 struct Page<'a> {
     visit: &'a Visit,
     version: String,
-    whole: Option<(SystemStatus, License, Vitals)>,
-    time: String,
+    whole: Option<Whole>,
     libraries: [(&'static str, &'static str); LIBRARIES.len()],
+}
+
+/// What is told of the appliance as a whole.
+struct Whole {
+    status: SystemStatus,
+    license: License,
+    vitals: Vitals,
+    time: String,
 }
 
 /// Shows it; to a reseller nothing of how many accounts others have.
 pub(super) async fn show(visit: Visit, State(services): State<Services>) -> Answer {
-    let (status, vitals) = (services.system.status(), services.health.look().await);
-    page::page(&Page {
-        visit: &visit,
-        version: status.version.clone(),
-        time: services.system.local_time(vitals.now),
-        whole: visit.has(Right::See).then(|| (status, services.system.license(), vitals)),
-        libraries: LIBRARIES,
-    })
+    let status = services.system.status();
+    let version = status.version.clone();
+    let whole = if visit.has(Right::See) {
+        let vitals = services.health.look().await;
+        let time = services.system.local_time(vitals.now);
+        Some(Whole { status, license: services.system.license(), vitals, time })
+    } else {
+        None
+    };
+    page::page(&Page { visit: &visit, version, whole, libraries: LIBRARIES })
 }
 
 #[cfg(test)]

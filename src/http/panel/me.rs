@@ -1,5 +1,7 @@
 //! The reader's own page: language and theme, password, second factor, access hashes, sessions.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -8,15 +10,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::access::{Row, asked};
-use super::page::{self, Answer, Refused};
+use super::page::{self, Answer, Refused, Trouble};
 use super::sheet::Sheet;
+use super::show::Moment;
 use super::visit::{Visit, cookie_line};
 use super::words::Language;
 use crate::domain::access::Right;
 use crate::http::api::access::draft;
 use crate::http::form::Fields;
 use crate::services::Services;
-use crate::services::users::SessionRow;
 
 #[derive(Template)]
 #[template(path = "me.html", config = "src/http/panel/askama.toml")]
@@ -25,9 +27,33 @@ struct Me<'a> {
     look: Sheet<'a>,
     password: Sheet<'a>,
     remove: Sheet<'a>,
-    sessions: Vec<SessionRow>,
+    sessions: Vec<Open>,
     /// Absent to who may make none of his own here.
     hashes: Option<Hashes<'a>>,
+}
+
+/// An open session, for people.
+pub(super) struct Open {
+    pub(super) id: String,
+    pub(super) address: IpAddr,
+    pub(super) agent: String,
+    pub(super) created: Moment,
+    pub(super) last_seen: Moment,
+    /// Whether it is the one in which the reader looks.
+    pub(super) is_this: bool,
+}
+
+/// The open sessions of a user.
+pub(super) fn open_sessions(visit: &Visit, services: &Services, user: &str) -> Result<Vec<Open>, Trouble> {
+    let sessions = services.users.sessions(visit.caller(), user)?.into_iter().map(|session| Open {
+        is_this: session.id == visit.session.id,
+        created: Moment::of(session.created, services),
+        last_seen: Moment::of(session.last_seen, services),
+        address: session.address,
+        id: session.id,
+        agent: session.agent,
+    });
+    Ok(sessions.collect())
 }
 
 /// The reader's own access hashes.
@@ -90,7 +116,7 @@ fn shown(visit: &Visit, services: &Services, Told { refused, made }: Told<'_>) -
     let remove = Sheet::new(visit, "factor", "/panel/me/factor/remove", "me.factor.remove")
         .again(of(Form::Remove))
         .secret("password", "current-password");
-    let sessions = services.users.sessions(visit.caller(), &visit.session.user)?;
+    let sessions = open_sessions(visit, services, &visit.session.user)?;
     let hashes = if visit.has(Right::Administer) {
         None
     } else {

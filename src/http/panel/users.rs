@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{Path, State};
 
 use super::access::{role_name, roles};
+use super::me::{Open, open_sessions};
 use super::page::{self, Answer, Refused};
 use super::sheet::Sheet;
 use super::show::Moment;
@@ -58,17 +59,6 @@ struct Row {
     role: String,
     last_seen: Option<Moment>,
     created: Moment,
-}
-
-/// An open session, for people.
-struct Open {
-    id: String,
-    address: String,
-    agent: String,
-    created: Moment,
-    last_seen: Moment,
-    /// Whether it is the reader's own, this one.
-    is_this: bool,
 }
 
 impl Row {
@@ -143,15 +133,7 @@ fn shown(
     let password = Sheet::new(visit, "another", format!("{}/password", place(name)), "users.password")
         .again(of(Form::Password))
         .secret("password", "new-password");
-    let sessions = services.users.sessions(visit.caller(), name)?.into_iter().map(|session| Open {
-        is_this: session.id == visit.session.id,
-        address: session.address.to_string(),
-        created: Moment::of(session.created, services),
-        last_seen: Moment::of(session.last_seen, services),
-        id: session.id,
-        agent: session.agent,
-    });
-    let sessions = sessions.collect();
+    let sessions = open_sessions(visit, services, name)?;
     page::page(&Detail { visit, row: Row::of(visit, services, user), edit, password, sessions, made })
 }
 

@@ -83,7 +83,7 @@ fn settings(present: &Holding, carried: &Holding) -> Option<Differing> {
         (Kind::Firewall, now.firewall.settings == then.firewall.settings),
         (Kind::Ikev2, now.ikev2 == then.ikev2),
         (Kind::Link, present.links.settings == carried.links.settings),
-        (Kind::System, now.system == then.system),
+        (Kind::System, now.system == then.system && present.host == carried.host),
         (Kind::TrafficLog, now.traffic_log == then.traffic_log),
     ];
     let changed = same.into_iter().filter(|(_, is_same)| !is_same).map(|(kind, _)| kind.word().to_owned());
@@ -119,6 +119,7 @@ fn differing<K: Ord + ToString, V: PartialEq>(
 mod tests {
     use super::*;
     use crate::domain::backup::BackupSettings;
+    use crate::domain::host::HostSettings;
     use crate::domain::limits;
     use crate::domain::one_time_link::{LinkBook, LinkKey};
     use crate::domain::password::Password;
@@ -152,6 +153,16 @@ mod tests {
 
         assert_eq!(told.len(), 1);
         assert_eq!((told[0].kind, &told[0].changed), (SETTINGS, &vec!["backup".to_owned()]));
+    }
+
+    #[test]
+    fn tells_of_a_host_that_is_found_elsewhere() {
+        let host = HostSettings { endpoint: Some("vpn.example".into()), ..HostSettings::default() };
+        let carried = Holding { host: host.into(), ..Holding::default() };
+
+        let told = compare(&Holding::default(), &carried, Timestamp::UNIX_EPOCH);
+
+        assert_eq!((told[0].kind, &told[0].changed), (SETTINGS, &vec!["system".to_owned()]));
     }
 
     #[test]
